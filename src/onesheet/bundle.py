@@ -1,0 +1,228 @@
+"""The one model file: an ONNX graph with everything inside but the resize, and a card in its metadata.
+
+Graph (docs/model-file.md has the whole text):
+    input   `posters`        uint8 N×H×W×3, RGB, resized by the card's rule
+    outputs `probabilities`  float32 N×G, calibrated, in [0, 1]
+            `logits`         float32 N×G, before calibration
+            `embedding`      float32 N×D
+            `evidence`       float32 N×G×h×w, the class activation map; only where the network has one
+
+The card is JSON under the metadata key "onesheet". It is validated on reading; nothing in it is executed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from onesheet.errors import BundleError, OnesheetError
+from onesheet.evaluation.operating import OperatingPoint, operating_point
+from onesheet.genres import GenreSet
+from onesheet.images import RESIZES, Resize
+
+PROTOCOL = 1
+CARD_KEY = "onesheet"
+POINTS = ("balanced", "precise", "generous", "exact")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a model file says of itself.
+
+    Attributes:
+        protocol: version of this schema; a reader refuses a newer one.
+        genres: names in column order.
+        size: H, W of the posters the graph takes, in pixels.
+        resize: how a poster is brought to that size: "stretch" or "pad".
+        precision: arithmetic of the graph: "fp32", "fp16" or "int8".
+        calibration: {"scale": G floats, "bias": G floats}: probabilities = sigmoid(scale × logits + bias).
+        operating_points: name -> the point as a plain dict (see `evaluation.operating`).
+        training: the training configuration.
+        data: fingerprint, films per part, films per genre, label sets of the training part with their counts.
+        validation: figures on the validation part, measured on this file.
+        licences: part -> licence, as far as known.
+        versions: library -> version that wrote the file.
+        created: ISO date.
+    """
+
+    genres: tuple[str, ...]
+    size: tuple[int, int]
+    resize: Resize
+    precision: str
+    calibration: dict[str, list[float]]
+    operating_points: dict[str, dict[str, Any]]
+    training: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    validation: dict[str, Any] = field(default_factory=dict)
+    licences: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    created: str = ""
+    protocol: int = PROTOCOL
+
+    def to_json(self) -> str:
+        """The card as JSON text, ASCII, keys sorted; NaN as null."""
+        return json.dumps(_plain(asdict(self)), sort_keys=True, allow_nan=False)
+
+    @property
+    def train_labels(self) -> NDArray[np.bool_]:
+        """The training part's labels, bool N×G, rebuilt from the label sets (order is lost)."""
+        sets = self.data.get("label_sets", [])
+        labels = np.zeros((sum(count for _, count in sets), len(self.genres)), dtype=bool)
+        row = 0
+        for columns, count in sets:
+            labels[row : row + count, columns] = True
+            row += count
+        return labels
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What the graph says of N posters.
+
+    Attributes:
+        probabilities: float32 N×G, calibrated, in [0, 1].
+        logits: float32 N×G, before calibration.
+        embedding: float32 N×D.
+        evidence: float32 N×G×h×w, or None where the network has no class activation map.
+    """
+
+    probabilities: NDArray[np.float32]
+    logits: NDArray[np.float32]
+    embedding: NDArray[np.float32]
+    evidence: NDArray[np.float32] | None
+
+
+class Bundle:
+    """A model file, opened: its card and its graph, ready to score."""
+
+    def __init__(self, path: str | Path, card: Card, session: onnxruntime.InferenceSession) -> None:
+        self.path = Path(path)
+        self.card = card
+        self.genres = GenreSet(card.genres)
+        self.points: dict[str, OperatingPoint] = {
+            name: operating_point(point) for name, point in card.operating_points.items()
+        }
+        self._session = session
+        self._outputs = [output.name for output in session.get_outputs()]
+
+    def score(self, posters: NDArray[np.uint8]) -> Scores:
+        """Score posters that already have the card's size.
+
+        Args:
+            posters: uint8 N×H×W×3, RGB.
+
+        Raises:
+            BundleError: the array does not have that shape and type.
+        """
+        expected = (*self.card.size, 3)
+        if posters.dtype != np.uint8 or posters.ndim != 4 or posters.shape[1:] != expected:
+            raise BundleError(
+                f"posters must be uint8 N×{expected[0]}×{expected[1]}×3; got {posters.dtype} {posters.shape}; "
+                "use onesheet.images.read_poster"
+            )
+        named = dict(zip(self._outputs, self._session.run(None, {"posters": posters}), strict=True))
+        return Scores(named["probabilities"], named["logits"], named["embedding"], named.get("evidence"))
+
+
+def read_bundle(path: str | Path) -> Bundle:
+    """Open a model file and validate its card.
+
+    The session uses one thread a call: `Predictor` runs one call a core at the same time, which needs no
+    locks and no spinning.
+
+    Raises:
+        BundleError: not there, not ours, damaged, truncated, or of a newer protocol.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise BundleError(f"no model file {str(path)!r}; train one with: onesheet train CATALOGUE --out RUN")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's exceptions have no common base
+        raise BundleError(
+            f"{str(path)!r} is not a whole ONNX model (truncated or damaged?); export or copy it again"
+        ) from error
+    text = session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
+    if text is None:
+        raise BundleError(f"{str(path)!r} is an ONNX file but not a onesheet model; make one with: onesheet export")
+    card = _read_card(text, path)
+    inputs, outputs = session.get_inputs(), {output.name for output in session.get_outputs()}
+    if [i.name for i in inputs] != ["posters"] or list(inputs[0].shape[1:]) != [*card.size, 3]:
+        raise BundleError(f"{str(path)!r}: the graph does not take posters of the card's size; export it again")
+    if not {"probabilities", "logits", "embedding"} <= outputs:
+        raise BundleError(f"{str(path)!r}: the graph lacks outputs; got {', '.join(sorted(outputs))}; export it again")
+    return Bundle(path, card, session)
+
+
+def _read_card(text: str, path: Path) -> Card:
+    """Parse and validate a card."""
+
+    def wrong(what: str) -> BundleError:
+        return BundleError(f"{str(path)!r} has a damaged card: {what}; export it again")
+
+    try:
+        raw = json.loads(text)
+    except ValueError as error:
+        raise wrong("not JSON") from error
+    if not isinstance(raw, dict) or not isinstance(raw.get("protocol"), int):
+        raise wrong("no protocol number")
+    if raw["protocol"] > PROTOCOL:
+        raise BundleError(
+            f"{str(path)!r} has protocol {raw['protocol']}, newer than {PROTOCOL}; run: pip install -U onesheet"
+        )
+    known = {f.name for f in fields(Card)}
+    if unknown := sorted(set(raw) - known):
+        raise wrong(f"unknown field {unknown[0]!r}")
+    try:
+        card = Card(**{**raw, "genres": tuple(raw["genres"]), "size": tuple(raw["size"])})
+        _check_card(card, wrong)
+    except (KeyError, TypeError, ValueError) as error:
+        raise wrong(str(error)) from error
+    return card
+
+
+def _check_card(card: Card, wrong: Any) -> None:
+    """Every field that decides an answer has the right form and length."""
+    if len(card.genres) < 2 or not all(isinstance(name, str) and name for name in card.genres):
+        raise wrong("genres")
+    if len(card.size) != 2 or not all(isinstance(side, int) and 8 <= side <= 4096 for side in card.size):
+        raise wrong(f"size {card.size}")
+    if card.resize not in RESIZES:
+        raise wrong(f"resize {card.resize!r}")
+    if any(len(card.calibration[key]) != len(card.genres) for key in ("scale", "bias")):
+        raise wrong("calibration")
+    if missing := set(POINTS) - set(card.operating_points):
+        raise wrong(f"no operating point {min(missing)!r}")
+    try:
+        example = np.full((1, len(card.genres)), 0.5, dtype=np.float32)
+        for name, point in card.operating_points.items():
+            if operating_point(point).decide(example).shape != example.shape:
+                raise wrong(f"operating point {name!r}")
+        GenreSet(card.genres)
+    except (OnesheetError, IndexError) as error:
+        raise wrong(str(error)) from error
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, NaN as None, recursively: what JSON can say."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,85 @@
+"""What a person sees: progress bars and notices on standard error, results on standard output."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+
+QUIET_SECONDS = 15  # between two lines of progress where there is no terminal
+
+
+class Console:
+    """Progress bars in a terminal; elsewhere a line every few seconds.
+
+    Used as `with Console() as console: step(..., progress=console.progress); console.tell("done")`.
+    """
+
+    def __init__(self) -> None:
+        self._bars: RichProgress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._last_line = time.monotonic()
+        self._started: dict[str, float] = {}
+
+    def __enter__(self) -> Console:
+        if sys.stderr.isatty():
+            from rich import progress
+            from rich.console import Console as RichConsole
+
+            self._bars = progress.Progress(
+                progress.TextColumn("{task.description:14}"),
+                progress.BarColumn(20),
+                progress.MofNCompleteColumn(),
+                progress.TimeRemainingColumn(),
+                progress.TextColumn("{task.fields[note]}", markup=False),
+                console=RichConsole(stderr=True),
+                transient=False,
+            )
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bars:
+            self._bars.stop()
+
+    def progress(self, task: str, done: int, total: int, note: str = "") -> None:
+        """A `Progress`: move the task's bar."""
+        if self._bars:
+            if task not in self._tasks:
+                self._tasks[task] = self._bars.add_task(task, total=total, note=note)
+            self._bars.update(self._tasks[task], completed=done, total=total, note=note)
+            return
+        now = time.monotonic()
+        self._started.setdefault(task, now)
+        if now - self._last_line >= QUIET_SECONDS and done < total:
+            self._last_line = now
+            print(f"  {task}: {done:,} of {total:,}{'  ' + note if note else ''}", file=sys.stderr, flush=True)
+
+    def tell(self, line: str) -> None:
+        """A notice."""
+        if self._bars:
+            self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+
+def print_table(title: str, columns: list[str], rows: list[list[Any]]) -> None:
+    """A table on standard output."""
+    from rich import box
+    from rich.console import Console as RichConsole
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
+    for number, name in enumerate(columns):
+        table.add_column(name, justify="left" if number == 0 else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    RichConsole(width=None if sys.stdout.isatty() else 140).print(table)

@@ -1,0 +1,58 @@
+"""The `onesheet` command: its parser, and the one place where errors are caught."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from onesheet.cli import predict, steps, train
+from onesheet.errors import OnesheetError
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of every command."""
+    parser = argparse.ArgumentParser(
+        prog="onesheet",
+        description="Predict a film's genres from its poster: train, calibrate, evaluate, ship one file.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"onesheet {version('onesheet')}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    predict.add_command(commands)
+    train.add_commands(commands)
+    steps.add_commands(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Returns:
+        0 = done; 1 = done, but some posters were unreadable; 2 = an error, said in one line; 130 = interrupted.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin collapse when cores are busy
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # file names may hold bytes that are no letters
+            stream.reconfigure(errors="backslashreplace")
+    arguments = build_parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except OnesheetError as error:
+        return _fail(str(error))
+    except BrokenPipeError:  # the reader went away: not an error
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        _fail("interrupted; what was finished is kept, and --resume goes on from there")
+        return 130
+    except OSError as error:
+        return _fail(f"{error.strerror or error}: {error.filename!r}" if error.filename else str(error))
+
+
+def _fail(message: str) -> int:
+    line = " ".join(message.split())
+    print(f"onesheet: error: {line}", file=sys.stderr)
+    return 2

@@ -1,0 +1,140 @@
+"""`onesheet predict`: posters to genres."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from onesheet.errors import ConfigError, require
+
+if TYPE_CHECKING:
+    from onesheet.predict import Failure, Prediction
+
+Answers = Iterable["Prediction | Failure"]
+
+
+def add_command(commands: Any) -> None:
+    """Add `predict`."""
+    parser = commands.add_parser(
+        "predict",
+        help="the genres of posters",
+        description="The genres of posters, from a model file. Unreadable posters are listed at the end (exit 1).",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "posters", nargs="+", metavar="POSTER", help="files, folders or patterns such as 'posters/*.jpg'"
+    )
+    parser.add_argument("--model", required=True, metavar="FILE", help="model file, written by train or export")
+    parser.add_argument(
+        "--at",
+        default="balanced",
+        choices=("balanced", "precise", "generous", "exact"),
+        help="operating point: how sure a genre must be to be given (default: balanced)",
+    )
+    parser.add_argument("--top", type=_positive, metavar="K", help="the K most probable genres instead")
+    parser.add_argument(
+        "--threads", type=_positive, metavar="THREADS", help="posters at the same time; default: all cores"
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON object a line")
+    form.add_argument("--csv", action="store_true", help="CSV: path, genres, one column a genre, error")
+    form.add_argument("--parquet", metavar="FILE", help="write the same columns to a Parquet file")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Predict and print; 1 if a poster was unreadable."""
+    from onesheet.predict import Failure, find_posters, load
+
+    predictor = load(arguments.model, threads=arguments.threads)
+    names = predictor.genres.names
+    if arguments.top and arguments.top > len(names):
+        raise ConfigError(f"--top must be at most {len(names)}, the model's genres; got {arguments.top}")
+    failures: list[Failure] = []
+
+    posters = find_posters(arguments.posters)
+
+    def answers() -> Iterator[Prediction | Failure]:
+        for answer in predictor.predict_many(posters, at=arguments.at, top=arguments.top):
+            if isinstance(answer, Failure):
+                failures.append(answer)
+            yield answer
+
+    if arguments.json:
+        for answer in answers():
+            print(json.dumps(answer.to_dict(), ensure_ascii=False), flush=True)
+    elif arguments.csv:
+        _print_csv(answers(), names)
+    elif arguments.parquet:
+        _write_parquet(arguments.parquet, answers(), names)
+    else:
+        _print_table(answers(), posters)
+    if failures and not arguments.json:
+        print(f"{len(failures)} unreadable:", file=sys.stderr)
+    for failure in failures:
+        print(f"  {failure.error}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def _row(answer: Prediction | Failure, names: tuple[str, ...]) -> dict[str, Any]:
+    """One row of CSV or Parquet."""
+    from onesheet.predict import Failure
+
+    if isinstance(answer, Failure):
+        return {"path": answer.path, "genres": None, **dict.fromkeys(names), "error": answer.error}
+    return {"path": answer.path, "genres": "|".join(answer.genres), **answer.probabilities, "error": None}
+
+
+def _print_csv(answers: Answers, names: tuple[str, ...]) -> None:
+    writer = csv.DictWriter(sys.stdout, ["path", "genres", *names, "error"], lineterminator="\n")
+    writer.writeheader()
+    for answer in answers:
+        writer.writerow(_row(answer, names))
+
+
+def _write_parquet(path: str, answers: Answers, names: tuple[str, ...]) -> None:
+    arrow = require("pyarrow", purpose="writing Parquet", extra="parquet")
+    parquet = require("pyarrow.parquet", purpose="writing Parquet", extra="parquet")
+    from onesheet.files import whole_file
+
+    schema = arrow.schema(
+        [("path", arrow.string()), ("genres", arrow.string())]
+        + [(name, arrow.float32()) for name in names]
+        + [("error", arrow.string())]
+    )
+    with whole_file(path) as part, parquet.ParquetWriter(part, schema) as writer:
+        rows: list[dict[str, Any]] = []
+        for answer in answers:
+            row = _row(answer, names)
+            row["path"] = str(row["path"]).encode("utf-8", "backslashreplace").decode("utf-8")
+            rows.append(row)
+            if len(rows) == 10_000:
+                writer.write_table(arrow.Table.from_pylist(rows, schema=schema))
+                rows = []
+        writer.write_table(arrow.Table.from_pylist(rows, schema=schema))
+
+
+def _print_table(answers: Answers, posters: list[str]) -> None:
+    """A line a poster as it comes, so that a large folder shows its first answers at once."""
+    from onesheet.predict import Failure
+
+    width = min(60, max(map(len, posters)))
+    print(f"{'poster':<{width}}  genres")
+    for answer in answers:
+        if not isinstance(answer, Failure):
+            genres = ", ".join(f"{name} {value:.0%}" for name, value in answer.genres.items())
+            print(f"{answer.path:<{width}}  {genres or '(none is sure enough)'}")
+
+
+def _positive(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"a whole number from 1 on is wanted; got {text!r}")
+    return value

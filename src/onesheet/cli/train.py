@@ -1,0 +1,79 @@
+"""`onesheet train`: the whole way in one command; `onesheet demo`: the same on posters drawn for it."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from onesheet.cli.console import Console
+from onesheet.cli.options import add_catalogue, add_options, recipe_from
+from onesheet.training.config import Recipe
+
+# A network and a size that learn the drawn posters in two minutes on two cores.
+DEMO = Recipe(model="poster-cnn", widths=(24, 48, 96, 192), size=(112, 80), epochs=24, min_films=20)
+DEMO_FILMS = 1500
+
+
+def add_commands(commands: Any) -> None:
+    """Add `train` and `demo`."""
+    train = commands.add_parser(
+        "train",
+        help="from posters and genres to a model file and its report",
+        description="Read, audit, split, pack, train, export and evaluate. OUT holds genres.onnx, report.html, "
+        "evaluation.json, findings.csv, split.csv, history.csv, catalogue.parquet, config.toml.",
+        allow_abbrev=False,
+    )
+    add_catalogue(train)
+    train.add_argument("--out", required=True, metavar="RUN", help="the run's folder")
+    train.add_argument("--resume", action="store_true", help="go on where the run in RUN stopped")
+    train.add_argument("--json", action="store_true", help="print the evaluation as JSON")
+    add_options(train, *(item.name for item in fields(Recipe) if item.name != "catalogue"))
+    train.set_defaults(run=_train)
+
+    demo = commands.add_parser(
+        "demo",
+        help="try everything on posters drawn for the purpose",
+        description="Draw a catalogue of posters, then do the whole main job on it.",
+        allow_abbrev=False,
+    )
+    demo.add_argument("--out", default="demo", metavar="FOLDER", help="folder for all of it (default: demo)")
+    demo.set_defaults(run=_demo)
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    from onesheet.cli.steps import print_evaluation
+    from onesheet.training import train
+
+    recipe, out = recipe_from(arguments), Path(arguments.out)
+    with Console() as console:
+        evaluation = train(recipe, out, resume=arguments.resume, progress=console.progress, tell=console.tell)
+    print_evaluation(evaluation, out, as_json=arguments.json)
+    if not arguments.json:
+        print(f"model:  {out / 'genres.onnx'}\ntry it: onesheet predict POSTER --model {out / 'genres.onnx'}")
+    return 0
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from onesheet.cli.main import main
+    from onesheet.cli.steps import print_evaluation
+    from onesheet.data.drawn import draw_catalogue
+    from onesheet.training import train
+
+    out = Path(arguments.out)
+    with Console() as console:
+        console.tell(f"drawing a catalogue of {DEMO_FILMS:,} posters, with the faults real ones have, into {out}")
+        table = draw_catalogue(out / "catalogue", films=DEMO_FILMS)
+        evaluation = train(
+            replace(DEMO, catalogue=(str(table),)), out / "run", progress=console.progress, tell=console.tell
+        )
+    print_evaluation(evaluation, out / "run", as_json=False)
+    posters = sorted(str(path) for path in (out / "catalogue" / "posters").iterdir())[:5]
+    model = str(out / "run" / "genres.onnx")
+    print(f"\n$ onesheet predict {' '.join(posters)} --model {model}")
+    main(["predict", *posters, "--model", model])
+    print(f"\nmodel:  {model}\nreport: {out / 'run' / 'report.html'}\naudit:  {out / 'run' / 'audit.html'}")
+    return 0

@@ -1,0 +1,126 @@
+"""Catalogue: films with their posters and genres, and what was found wrong with them on the way."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onesheet.data.findings import Finding, Findings
+from onesheet.genres import GenreSet
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """One row of a catalogue.
+
+    Attributes:
+        film_id: unique in its catalogue; an IMDb id ("tt0086425") wherever one can be recognised.
+        poster: path of the poster file, as opened from here.
+        genres: the film's genre names.
+        title: the title, "" where unknown.
+        year: year of release, None where unknown.
+        source: the catalogue it came from (a file or folder name).
+        group: films of one group (near-duplicate posters) must stay on one side of a split; "" = alone.
+    """
+
+    film_id: str
+    poster: str
+    genres: tuple[str, ...]
+    title: str = ""
+    year: int | None = None
+    source: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Films whose posters are there and whose genres are known, and the findings about those left out.
+
+    Attributes:
+        films: every film has a poster path and at least one genre of `genres`.
+        genres: the genres in column order (sorted by name).
+        findings: rows, posters and genres that were left out while reading, none silently.
+    """
+
+    films: tuple[Film, ...]
+    genres: GenreSet
+    findings: Findings = Findings()
+
+    def __len__(self) -> int:
+        return len(self.films)
+
+    @property
+    def labels(self) -> NDArray[np.bool_]:
+        """The truth, bool N×G."""
+        return self.genres.encode([film.genres for film in self.films])
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) over ids, poster names and genres, in order: what a model was trained on."""
+        digest = hashlib.sha256()
+        for film in self.films:
+            name = film.poster.replace("\\", "/").rsplit("/", 1)[-1]
+            digest.update("\x1f".join((film.film_id, name, *film.genres, "\x1e")).encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()
+
+    def without(self, findings: Findings, *, keep: Iterable[str] = ()) -> Catalogue:
+        """The catalogue without the films that findings say to leave out, near-duplicates grouped.
+
+        Args:
+            findings: what `audit` returned.
+            keep: flags whose films stay in all the same (grouping still applies).
+
+        Returns:
+            A new catalogue; `findings` joins the reading's findings and these. Files are never touched.
+        """
+        keep = frozenset(keep)
+        dropped = {f.film_id for f in findings if f.drops and f.film_id and f.flag not in keep}
+        groups = {f.film_id: f.group for f in findings if f.group}
+        films = tuple(
+            replace(film, group=groups.get(film.film_id, film.group))
+            for film in self.films
+            if film.film_id not in dropped
+        )
+        return Catalogue(films, self.genres, self.findings + findings)
+
+    def drop_rare(self, min_films: int) -> Catalogue:
+        """Leave out genres that fewer than `min_films` films have, and films that keep no genre by it.
+
+        Each genre left out is a finding "rare-genre", each film a finding "no-genre".
+        """
+        counts = Counter(genre for film in self.films for genre in film.genres)
+        kept = {genre for genre, count in counts.items() if count >= min_films}
+        findings = [
+            Finding(
+                flag="rare-genre",
+                score=1 - count / min_films,
+                detail=f"{genre}: {count} films, fewer than {min_films}",
+                action="left out as too rare to learn; add films or lower --min-films",
+            )
+            for genre, count in sorted(counts.items())
+            if genre not in kept
+        ]
+        films = []
+        for film in self.films:
+            genres = tuple(genre for genre in film.genres if genre in kept)
+            if genres:
+                films.append(replace(film, genres=genres))
+            else:
+                findings.append(
+                    Finding(
+                        flag="no-genre",
+                        score=1.0,
+                        film_id=film.film_id,
+                        poster=film.poster,
+                        detail=f"only rare genres: {', '.join(film.genres)}",
+                        action="left out; add films of its genres or lower --min-films",
+                        drops=True,
+                    )
+                )
+        names = [name for name in self.genres.names if name in kept]
+        return Catalogue(tuple(films), GenreSet(names), self.findings + Findings(findings))

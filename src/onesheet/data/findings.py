@@ -1,0 +1,130 @@
+"""Findings: what is wrong with a catalogue, each with a score, a flag, the poster and what to do."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+from onesheet.errors import CatalogueError
+from onesheet.files import whole_file
+
+FLAGS: dict[str, str] = {
+    # reading the table
+    "no-poster": "a row whose poster file is not there",
+    "no-row": "a poster file that no row names",
+    "no-genre": "a row without a usable genre",
+    "repeated-id": "a film id that stands in several rows",
+    "merged-film": "the same film in two catalogues, made one",
+    "rare-genre": "a genre with too few films to learn",
+    "mapped-genre": "a genre renamed or dropped by the mapping file",
+    "bad-row": "a row that cannot be read",
+    # looking at the posters
+    "missing": "the file is gone or is a folder",
+    "unreadable": "the file cannot be read or decoded",
+    "truncated": "the file ends before the picture does",
+    "not-an-image": "the file is not an image of a known format",
+    "too-large": "more pixels than any poster has",
+    "too-small": "fewer pixels than a network can learn from",
+    "odd-shape": "not the shape of a poster",
+    "blank": "one colour all over",
+    "placeholder": "one picture that stands for many films",
+    "exact-duplicate": "the very same file as another film's",
+    "near-duplicate": "nearly the same picture as another film's",
+    "conflicting-duplicate": "the same picture as another film's, with other genres",
+    "mis-encoded-title": "a title whose letters were decoded wrongly",
+    "imbalance": "a genre far rarer than the commonest",
+    # splitting
+    "leak": "nearly the same poster stands in two parts of the given split",
+    "not-in-split": "a film that the given split file does not name",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing found.
+
+    Attributes:
+        flag: what kind of finding, a key of `FLAGS`.
+        score: how sure or how severe, in [0, 1]; 1 is certain.
+        film_id: the film, "" where none is concerned.
+        poster: path of the poster, "" where none is concerned.
+        detail: what was seen.
+        action: what was done or what to do.
+        drops: whether `Catalogue.without` leaves the film out.
+        group: near-duplicates share a group, which a split keeps together; "" = none.
+    """
+
+    flag: str
+    score: float
+    film_id: str = ""
+    poster: str = ""
+    detail: str = ""
+    action: str = ""
+    drops: bool = False
+    group: str = ""
+
+    def __post_init__(self) -> None:
+        if self.flag not in FLAGS:
+            raise ValueError(f"unknown flag {self.flag!r}; use one of {', '.join(FLAGS)}")
+        if not 0 <= self.score <= 1:
+            raise ValueError(f"the score of a finding must be in [0, 1]; got {self.score}")
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A sequence of findings that counts, joins, and goes to and from `findings.csv`."""
+
+    items: tuple[Finding, ...] = ()
+
+    def __init__(self, items: Iterable[Finding] = ()) -> None:
+        object.__setattr__(self, "items", tuple(items))
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __add__(self, other: Findings) -> Findings:
+        return Findings(self.items + other.items)
+
+    def of(self, *flags: str) -> Findings:
+        """Those with one of the flags."""
+        return Findings(finding for finding in self.items if finding.flag in flags)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Flag -> how many, in the order of `FLAGS`."""
+        counted = Counter(finding.flag for finding in self.items)
+        return {flag: counted[flag] for flag in FLAGS if counted[flag]}
+
+    def write_csv(self, path: str | Path) -> None:
+        """Write `findings.csv`: one row a finding, columns as `Finding`'s attributes, UTF-8."""
+        with whole_file(path) as part, part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(field.name for field in fields(Finding))
+            for finding in self.items:
+                writer.writerow(f"{v:.4f}" if isinstance(v, float) else v for v in astuple(finding))
+
+    @classmethod
+    def read_csv(cls, path: str | Path) -> Findings:
+        """Read what `write_csv` wrote.
+
+        Raises:
+            CatalogueError: the file is not a findings file.
+        """
+        try:
+            with Path(path).open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+                return cls(
+                    Finding(**{**row, "score": float(row["score"]), "drops": row["drops"] == "True"})  # type: ignore[arg-type]
+                    for row in csv.DictReader(file)
+                )
+        except OSError as error:
+            raise CatalogueError(f"cannot read findings file {str(path)!r}: {error.strerror}") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise CatalogueError(
+                f"{str(path)!r} is not a findings file; write one with: onesheet audit CATALOGUE --out FOLDER"
+            ) from error

@@ -1,0 +1,115 @@
+"""Genre names made one: spellings joined, a mapping applied, what is no genre left out."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from onesheet.data.findings import Finding
+from onesheet.data.tables import DELIMITED, read_delimited
+from onesheet.errors import CatalogueError
+
+NOT_GENRES = frozenset({"", "n/a", "na", "nan", "none", "null", "-", r"\n", "(no genres listed)"})
+
+
+def read_genre_map(source: str | Path | Mapping[str, str]) -> dict[str, str]:
+    """A mapping "Science Fiction" -> "Sci-Fi"; an empty right side drops the genre, "A|B" makes two of it.
+
+    Args:
+        source: a mapping, or a file: CSV or TSV of two columns (headings or none), JSON or TOML.
+
+    Raises:
+        CatalogueError: the file cannot be read or is no such mapping.
+    """
+    if isinstance(source, Mapping):
+        return _checked(dict(source), "the genre mapping")
+    path = Path(source)
+    if not path.is_file():
+        raise CatalogueError(f"no such genre mapping file: {str(path)!r}; check its spelling")
+    where = f"the genre mapping {str(path)!r}"
+    try:
+        if path.suffix.lower() == ".json":
+            return _checked(json.loads(path.read_text("utf-8-sig")), where)
+        if path.suffix.lower() == ".toml":
+            return _checked(tomllib.loads(path.read_text("utf-8-sig")), where)
+    except (ValueError, RecursionError) as error:
+        raise CatalogueError(f"{where} cannot be read: {str(error).splitlines()[0]}; repair the file") from error
+    if path.suffix.lower() not in DELIMITED:
+        raise CatalogueError(f"{where} is of an unknown kind; use .csv, .tsv, .json or .toml")
+    table = read_delimited(path)
+    if len(table.columns) != 2 or table.bad:
+        wrong = table.bad[0] if table.bad else f"got {len(table.columns)}"
+        raise CatalogueError(f"{where} must have two columns, from and to; {wrong}")
+    pairs = [table.columns, *table.rows]  # headings are a pair that no genre matches
+    return _checked({str(left).strip(): str(right).strip() for left, right in pairs}, where)
+
+
+def _checked(mapping: object, where: str) -> dict[str, str]:
+    if not isinstance(mapping, dict) or not all(isinstance(v, str) for pair in mapping.items() for v in pair):
+        raise CatalogueError(f'{where} must map names to names, as in {{"Science Fiction": "Sci-Fi"}}')
+    return {tidy(left): right.strip() for left, right in mapping.items()}
+
+
+def tidy(name: str) -> str:
+    """A genre name with single spaces and composed letters.
+
+    Example:
+        >>> tidy("  Film  Noir ")
+        'Film Noir'
+    """
+    return unicodedata.normalize("NFC", " ".join(name.split()))
+
+
+def settle_genres(
+    films: Sequence[Iterable[str]], mapping: Mapping[str, str]
+) -> tuple[list[tuple[str, ...]], list[Finding]]:
+    """Each film's genre names, made one and sorted, and a finding for each name that changed.
+
+    Args:
+        films: names as written, one collection a film.
+        mapping: what `read_genre_map` returned.
+
+    Example:
+        >>> settle_genres([["drama", "N/A"], ["Drama"], ["Drama", "SF"]], {"SF": "Sci-Fi"})[0]
+        [('Drama',), ('Drama',), ('Drama', 'Sci-Fi')]
+    """
+    written = Counter(name for names in films for name in set(names))
+    counts: Counter[str] = Counter()
+    for name, count in written.items():
+        counts[tidy(name)] += count
+    common: dict[str, str] = {}
+    for name in sorted(counts, key=lambda name: (-counts[name], name)):
+        common.setdefault(name.casefold(), name)
+    folded = {left.casefold(): right for left, right in mapping.items()}
+    for right in folded.values():  # the mapping's own spelling wins
+        common.update((name.casefold(), name) for name in map(tidy, right.split("|")))
+
+    def settle(name: str) -> tuple[str, ...]:
+        if name.casefold() in NOT_GENRES:
+            return ()
+        targets = folded.get(name.casefold())
+        names = [name] if targets is None else [tidy(target) for target in targets.split("|")]
+        return tuple(common[name.casefold()] for name in names if name.casefold() not in NOT_GENRES)
+
+    settled = {name: settle(tidy(name)) for name in written}
+    findings = [_finding(name, settle(name), counts[name]) for name in sorted(counts) if settle(name) != (name,)]
+    present = {name.casefold() for name in counts}
+    findings += [_finding(left, settle(left), 0) for left in sorted(mapping) if left.casefold() not in present]
+    result = [tuple(sorted({new for name in names for new in settled[name]})) for names in films]
+    return result, [finding for finding in findings if finding is not None]
+
+
+def _finding(name: str, settled: tuple[str, ...], count: int) -> Finding | None:
+    if name.casefold() in NOT_GENRES and not settled:
+        return None  # films left without a genre are said one by one
+    become = " and ".join(settled) or "dropped"
+    return Finding(
+        flag="mapped-genre",
+        score=1.0 if count else 0.0,
+        detail=f"{name} -> {become}: {count} rows",
+        action="renamed" if settled else "left out as the mapping says",
+    )

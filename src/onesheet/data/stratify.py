@@ -1,0 +1,102 @@
+"""Iterative stratification of grouped items into parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def stratify(counts: NDArray[np.integer], sizes: NDArray[np.integer], shares: Sequence[float]) -> NDArray[np.int64]:
+    """Give each item to a part so that every genre is shared out alike.
+
+    The rarest genre's items go first, each to the part that still wants most of that genre, then to the one
+    that wants most films (Sechidis, Tsoumakas and Vlahavas 2011, "On the stratification of multi-label data",
+    algorithm 1). Three things are added: a part wants at least one item of a genre that has an item for every
+    part; at the end, items are moved where that evens out genres and sizes; and what a part still misses is
+    moved there.
+
+    Args:
+        counts: items × genres, how many films of an item have a genre; ties fall to the earlier item.
+        sizes: films of each item.
+        shares: what each part should get, summing to 1.
+
+    Returns:
+        The part of each item.
+
+    Example:
+        >>> stratify(np.array([[1], [1], [1], [1]]), np.ones(4, int), (0.5, 0.25, 0.25)).tolist()
+        [0, 0, 1, 2]
+    """
+    wanted = _wanted(counts, shares)
+    room = [share * float(sizes.sum()) for share in shares]
+    genres_of = [np.flatnonzero(row).tolist() for row in counts]
+    parts = np.full(len(counts), -1, dtype=np.int64)
+    remaining = counts.sum(axis=0)
+    while True:
+        left = np.flatnonzero(remaining)
+        genre = int(left[np.argmin(remaining[left])]) if len(left) else None
+        free = parts < 0
+        for item in np.flatnonzero(free if genre is None else free & (counts[:, genre] > 0)).tolist():
+            here = room if genre is None else wanted[genre]
+            part = max(range(len(room)), key=lambda p: (here[p], room[p], -p))
+            parts[item] = part
+            room[part] -= int(sizes[item])
+            for g in genres_of[item]:
+                wanted[g][part] -= int(counts[item, g])
+        if genre is None:
+            break
+        remaining = counts[parts < 0].sum(axis=0)
+    _even_out(counts, sizes, parts, shares)
+    _move_missing(counts, parts, len(room))
+    return parts
+
+
+def _wanted(counts: NDArray[np.integer], shares: Sequence[float]) -> list[list[float]]:
+    """Films each part should get of each genre: its share, but one at least where there are items for all."""
+    wanted = []
+    for films, items in zip(counts.sum(axis=0).tolist(), (counts > 0).sum(axis=0).tolist(), strict=True):
+        row = [share * films for share in shares]
+        if items >= len(row):
+            row = [max(want, 1.0) for want in row]
+            row[row.index(max(row))] -= sum(row) - films
+        wanted.append(row)
+    return wanted
+
+
+def _even_out(
+    counts: NDArray[np.integer], sizes: NDArray[np.integer], parts: NDArray[np.int64], shares: Sequence[float]
+) -> None:
+    """Move items, each looked at once, where that lowers the squared error of genres and sizes; changes `parts`."""
+    columns = np.column_stack([counts, sizes])  # the size is one more thing to share out
+    wanted = [*_wanted(counts, shares), [share * float(sizes.sum()) for share in shares]]
+    errors = [
+        [float(columns[parts == part, column].sum()) - want for part, want in enumerate(row)]
+        for column, row in enumerate(wanted)
+    ]
+    for item, row in enumerate(columns):
+        own = int(parts[item])
+        films = [(int(row[column]), errors[column]) for column in np.flatnonzero(row)]
+        gains = [sum(n * (error[own] - error[part] - n) for n, error in films) for part in range(len(shares))]
+        best = max(range(len(shares)), key=gains.__getitem__)
+        if best != own and gains[best] > 0:
+            parts[item] = best
+            for n, error in films:
+                error[own] -= n
+                error[best] += n
+
+
+def _move_missing(counts: NDArray[np.integer], parts: NDArray[np.int64], part_count: int) -> None:
+    """Move single items into parts that lack a genre, from where no genre gets lost; changes `parts`."""
+    has = counts > 0
+    present = np.stack([has[parts == part].sum(axis=0) for part in range(part_count)])
+    for genre in np.argsort(has.sum(axis=0), kind="stable"):
+        for part in np.flatnonzero(present[:, genre] == 0):
+            items = np.flatnonzero(has[:, genre])
+            spare = [item for item in items if (present[parts[item]][has[item]] > 1).all()]
+            if spare:
+                item = max(spare, key=lambda item: (present[parts[item], genre], -int(has[item].sum()), -int(item)))
+                present[parts[item]] -= has[item]
+                present[part] += has[item]
+                parts[item] = part

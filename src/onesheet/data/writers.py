@@ -1,0 +1,87 @@
+"""A catalogue to a table that `read_catalogue` reads again."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from onesheet.data.catalogue import Catalogue
+from onesheet.data.cells import GENRE_DELIMITERS
+from onesheet.errors import CatalogueError, require
+from onesheet.files import whole_file
+
+COLUMNS = ("film_id", "poster", "genres", "title", "year", "source", "group")
+
+
+def write_catalogue(catalogue: Catalogue, path: str | Path) -> None:
+    """Write one row a film to Parquet or CSV, by the suffix; whole or not at all.
+
+    Poster paths are relative to the table when they lie below its folder, so that both can move together, and
+    absolute otherwise. Genres are a list in Parquet, "Comedy|Drama" in CSV.
+
+    Raises:
+        CatalogueError: another suffix.
+        MissingExtra: Parquet without pyarrow.
+        OnesheetError: the file cannot be written.
+    """
+    path = Path(path)
+    kind = path.suffix.lower()
+    if kind not in (".parquet", ".csv"):
+        raise CatalogueError(f"a catalogue is written as .parquet or .csv; got {path.name!r}")
+    posters = [stored_path(film.poster, path.parent) for film in catalogue.films]
+    if kind == ".csv":
+        _write_csv(catalogue, posters, path)
+    else:
+        _write_parquet(catalogue, posters, path)
+
+
+def stored_path(poster: str, folder: Path) -> str:
+    """A poster's path as a file in `folder` should name it."""
+    absolute, base = os.path.abspath(poster), os.path.abspath(folder)  # noqa: PTH100 - keeps links as they are
+    if absolute.startswith(base.rstrip(os.sep) + os.sep):
+        return os.path.relpath(absolute, base)
+    return absolute
+
+
+def _write_csv(catalogue: Catalogue, posters: Sequence[str], path: Path) -> None:
+    as_lists = any(d in genre for genre in catalogue.genres.names for d in (*GENRE_DELIMITERS, "["))
+    with (
+        whole_file(path) as part,
+        part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for film, poster in zip(catalogue.films, posters, strict=True):
+            genres = json.dumps(film.genres, ensure_ascii=False) if as_lists else "|".join(film.genres)
+            writer.writerow((film.film_id, poster, genres, film.title, film.year, film.source, film.group))
+
+
+def _write_parquet(catalogue: Catalogue, posters: Sequence[str], path: Path) -> None:
+    arrow = require("pyarrow", purpose="writing Parquet", extra="parquet")
+    parquet = require("pyarrow.parquet", purpose="writing Parquet", extra="parquet")
+
+    def texts(values: Sequence[str]) -> Any:
+        """Text, or bytes where a name is no UTF-8 and Parquet's text could not hold it."""
+        try:
+            return arrow.array(values, arrow.string())
+        except UnicodeEncodeError:
+            return arrow.array([value.encode("utf-8", "surrogateescape") for value in values], arrow.binary())
+
+    films = catalogue.films
+    table = arrow.table(
+        {
+            "film_id": texts([film.film_id for film in films]),
+            "poster": texts(posters),
+            "genres": arrow.array([list(film.genres) for film in films], arrow.list_(arrow.string())),
+            "title": texts([film.title for film in films]),
+            "year": arrow.array([film.year for film in films], arrow.int32()),
+            "source": texts([film.source for film in films]),
+            "group": texts([film.group for film in films]),
+        }
+    )
+    with whole_file(path) as part:
+        parquet.write_table(table, part, compression="zstd")

@@ -1,0 +1,91 @@
+"""Everything that can go wrong, as one tree.
+
+::
+
+    OnesheetError            anything the library raises on purpose; str() is one line for a person
+    ├── UnreadablePoster     one poster cannot be decoded (.reason is a finding's flag)
+    ├── CatalogueError       a table, folder, mapping or split file cannot be used
+    ├── ConfigError          an option or a configuration file is wrong
+    ├── PackError            a packed store is damaged, unfinished or does not fit
+    ├── BundleError          a model file is not ours, damaged, too new or does not fit
+    ├── ExportError          the exported file does not give the network's answers
+    ├── EvaluationError      labels, probabilities, weights or an operating point do not fit together
+    ├── RunError             a run folder is taken, incomplete or does not fit
+    └── MissingExtra         an optional package is not installed
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+
+class OnesheetError(Exception):
+    """Base of every error raised on purpose: what was wrong, what was got, the cure, in one line."""
+
+
+class UnreadablePoster(OnesheetError):
+    """One poster cannot be decoded.
+
+    Attributes:
+        reason: the finding's flag: "missing", "not-an-image", "unreadable", "truncated" or "too-large".
+    """
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class CatalogueError(OnesheetError):
+    """A table, folder, mapping or split file cannot be used."""
+
+
+class ConfigError(OnesheetError):
+    """An option or a configuration file is wrong."""
+
+
+class PackError(OnesheetError):
+    """A packed store is damaged, unfinished or does not fit."""
+
+
+class BundleError(OnesheetError):
+    """A model file is not ours, damaged, of a newer protocol, or does not fit."""
+
+
+class ExportError(OnesheetError):
+    """The exported file does not give the network's answers."""
+
+
+class EvaluationError(OnesheetError):
+    """Labels, probabilities, weights or an operating point do not fit together."""
+
+
+class RunError(OnesheetError):
+    """A run folder is taken, incomplete or does not fit."""
+
+
+class MissingExtra(OnesheetError):
+    """An optional package is not installed."""
+
+
+def require(module: str, *, purpose: str, extra: str) -> ModuleType:
+    """Import an optional package, or say which extra brings it.
+
+    Args:
+        module: the package's import name.
+        purpose: what needs it, as the sentence's subject ("training", "reading Parquet").
+        extra: the extra of onesheet that installs it.
+
+    Raises:
+        MissingExtra: the package is not installed.
+
+    Example:
+        >>> require("json", purpose="an example", extra="train").__name__
+        'json'
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name and error.name.split(".")[0] != module.split(".")[0]:
+            raise
+        raise MissingExtra(f"{purpose} needs {module.split('.')[0]}; run: pip install 'onesheet[{extra}]'") from None

@@ -1,0 +1,39 @@
+"""Calibration, operating points and honest evaluation: arrays in, results out; knows no framework."""
+
+from onesheet.evaluation.calibration import Calibration, fit_calibration
+from onesheet.evaluation.confusion import confusion_matrix
+from onesheet.evaluation.decisions import decision_figures
+from onesheet.evaluation.evaluate import evaluate
+from onesheet.evaluation.label_sets import LabelSets
+from onesheet.evaluation.operating import OperatingPoint, Thresholds, fit_operating_points, operating_point
+from onesheet.evaluation.order import ranking_loss, top_hit
+from onesheet.evaluation.ranking import average_precision, recall_at_precision, roc_auc
+from onesheet.evaluation.record import read_evaluation, write_evaluation
+from onesheet.evaluation.reliability import calibration_error
+from onesheet.evaluation.results import Bin, Evaluation, GenreAtPoint, GenreResult, Score
+
+__all__ = [
+    "Bin",
+    "Calibration",
+    "Evaluation",
+    "GenreAtPoint",
+    "GenreResult",
+    "LabelSets",
+    "OperatingPoint",
+    "Score",
+    "Thresholds",
+    "average_precision",
+    "calibration_error",
+    "confusion_matrix",
+    "decision_figures",
+    "evaluate",
+    "fit_calibration",
+    "fit_operating_points",
+    "operating_point",
+    "ranking_loss",
+    "read_evaluation",
+    "recall_at_precision",
+    "roc_auc",
+    "top_hit",
+    "write_evaluation",
+]

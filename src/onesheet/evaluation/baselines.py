@@ -1,0 +1,37 @@
+"""The trivial answers that any result must stand beside."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from onesheet.evaluation.checks import Floats, Labels
+from onesheet.evaluation.label_sets import count_label_sets
+
+
+def baseline_decisions(train_labels: Labels) -> dict[str, Labels]:
+    """What each trivial answer gives to every film: name -> bool G.
+
+    "nothing"; "commonest genre"; "prior", the genres that half of the training films or more have; and
+    "commonest label set".
+
+    Args:
+        train_labels: bool M×G, from the training part.
+
+    Example:
+        >>> answers = baseline_decisions(np.array([[True, False], [True, True], [True, True]]))
+        >>> answers["commonest genre"].tolist(), answers["commonest label set"].tolist()
+        ([True, False], [True, True])
+    """
+    share = prior(train_labels)
+    sets, _ = count_label_sets(train_labels)
+    return {
+        "nothing": np.zeros(len(share), dtype=bool),
+        "commonest genre": np.arange(len(share)) == share.argmax(),
+        "prior": share >= 0.5,
+        "commonest label set": sets[0],
+    }
+
+
+def prior(train_labels: Labels) -> Floats:
+    """Each genre's share of the training films, float G: the "prior" probability of every film."""
+    return np.asarray(train_labels.mean(axis=0), dtype=np.float64)

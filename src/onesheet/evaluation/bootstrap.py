@@ -1,0 +1,113 @@
+"""Weighted sums over films, and 95 % intervals from films drawn with replacement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onesheet.errors import EvaluationError
+from onesheet.evaluation.checks import Floats
+from onesheet.evaluation.results import Score
+from onesheet.progress import Progress, silent
+
+Key = TypeVar("Key", bound=Hashable)
+
+_CHUNK_FILMS = 4096  # columns of a chunk stay in the processor's cache
+_BLOCK_BYTES = 64_000_000
+_BLOCK_DRAWS = 256
+
+
+def weighted_sums(weights: NDArray[np.generic], columns: Callable[[slice], Floats]) -> Floats:
+    """Sum columns over films under each weighting, `weights @ columns`, in chunks so that memory stays flat.
+
+    Args:
+        weights: B×N.
+        columns: from a slice of films to their float n×C columns.
+
+    Returns:
+        float B×C.
+    """
+    total: Floats | None = None
+    for start in range(0, weights.shape[1], _CHUNK_FILMS):
+        chunk = slice(start, start + _CHUNK_FILMS)
+        part = weights[:, chunk].astype(np.float64) @ columns(chunk)
+        total = part if total is None else total + part
+    assert total is not None  # as_labels refuses N = 0
+    return total
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """One figure, or G of them: value and 95 % percentile bounds, float () or G each."""
+
+    value: Floats
+    low: Floats
+    high: Floats
+
+    def score(self) -> Score:
+        """The figure as a Score."""
+        return Score(float(self.value), float(self.low), float(self.high))
+
+    def scores(self) -> list[Score]:
+        """The G figures as Scores."""
+        return [Score(*triple) for triple in np.stack([self.value, self.low, self.high], axis=-1).tolist()]
+
+
+def bootstrap(
+    measure: Callable[[NDArray[np.generic]], dict[Key, Floats]],
+    films: int,
+    *,
+    draws: int,
+    seed: int,
+    progress: Progress = silent,
+) -> dict[Key, Intervals]:
+    """Measure once with weights of one, then on `draws` samples of the films drawn with replacement.
+
+    The interval lies between the 2.5 and 97.5 percentiles of the draws in which the figure is defined; it is
+    NaN where there is none, so also for `draws=0`: not measured is not the same as certain.
+
+    Args:
+        measure: from weights B×N to figures, float B or B×G each.
+        films: N.
+        draws: 0 or more. Draws are the same whatever the memory, and shared by all figures.
+        seed: of the draws.
+
+    Raises:
+        EvaluationError: `draws` is negative.
+
+    Example:
+        >>> heights = np.array([1.0, 2.0, 3.0])
+        >>> mean = lambda weights: {"mean": weights @ heights / weights.sum(axis=1)}
+        >>> bootstrap(mean, 3, draws=100, seed=0)["mean"].score().value
+        2.0
+    """
+    if draws < 0:
+        raise EvaluationError(f"draws must be 0 or more; got {draws}")
+    value = {key: figure[0] for key, figure in measure(np.ones((1, films))).items()}
+    found: dict[Key, list[Floats]] = {key: [] for key in value}
+    rng = np.random.default_rng(seed)
+    block = max(1, min(_BLOCK_DRAWS, _BLOCK_BYTES // (2 * films)))
+    for start in range(0, draws, block):
+        weights = np.empty((min(block, draws - start), films), dtype=np.uint16)
+        for draw in weights:
+            draw[:] = np.bincount(rng.integers(films, size=films), minlength=films)
+        for key, figure in measure(weights).items():
+            found[key].append(figure)
+        progress("evaluate", start + len(weights), draws)
+    return {key: Intervals(value[key], *_bounds(found[key], value[key])) for key in value}
+
+
+def _bounds(found: list[Floats], value: Floats) -> tuple[Floats, Floats]:
+    """2.5 and 97.5 percentiles over the leading axis, ignoring NaN; NaN where nothing is left."""
+    bounds = np.full((2, value.size), np.nan)
+    if found:
+        drawn = np.concatenate(found).reshape(-1, value.size)
+        defined = ~np.isnan(drawn).all(axis=0)
+        if defined.any():
+            bounds[:, defined] = np.nanpercentile(drawn[:, defined], [2.5, 97.5], axis=0)
+    low, high = bounds.reshape(2, *value.shape)
+    return low, high

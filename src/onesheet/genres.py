@@ -1,0 +1,67 @@
+"""GenreSet: genre names in column order, to and from multi-hot rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onesheet.errors import CatalogueError
+
+
+@dataclass(frozen=True)
+class GenreSet:
+    """Genre names in column order.
+
+    Example:
+        >>> genres = GenreSet(["Comedy", "Drama"])
+        >>> genres.encode([["Drama"], ["Comedy", "Drama"]]).tolist()
+        [[False, True], [True, True]]
+        >>> genres.decode(genres.encode([["Drama"]]))
+        [('Drama',)]
+    """
+
+    names: tuple[str, ...]
+    _columns: dict[str, int] = field(init=False, repr=False, compare=False)
+
+    def __init__(self, names: Iterable[str]) -> None:
+        names = tuple(names)
+        if len(set(names)) != len(names):
+            raise CatalogueError(f"genre names must differ; got {', '.join(names)}")
+        object.__setattr__(self, "names", names)
+        object.__setattr__(self, "_columns", {name: column for column, name in enumerate(names)})
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._columns
+
+    def column(self, name: str) -> int:
+        """The column of one genre.
+
+        Raises:
+            CatalogueError: the genre is not in the set.
+        """
+        try:
+            return self._columns[name]
+        except KeyError:
+            raise CatalogueError(f"unknown genre {name!r}; use one of {', '.join(self.names)}") from None
+
+    def encode(self, films: Sequence[Iterable[str]]) -> NDArray[np.bool_]:
+        """Names per film -> labels, bool N×G.
+
+        Raises:
+            CatalogueError: a film has a genre that is not in the set.
+        """
+        labels = np.zeros((len(films), len(self)), dtype=bool)
+        for row, names in enumerate(films):
+            for name in names:
+                labels[row, self.column(name)] = True
+        return labels
+
+    def decode(self, labels: NDArray[np.generic]) -> list[tuple[str, ...]]:
+        """Labels N×G (anything truthy) -> names per film, in column order."""
+        return [tuple(self.names[column] for column in np.flatnonzero(row)) for row in labels]

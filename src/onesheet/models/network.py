@@ -1,0 +1,142 @@
+"""PosterNetwork: posters in [0, 1] -> logits, embedding and, where the network allows it, evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from onesheet.errors import ConfigError
+
+Size = tuple[int, int]  # H, W
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class Output(NamedTuple):
+    """What a network says about N posters and G genres.
+
+    Attributes:
+        logits: float N×G.
+        embedding: float N×D, the vector the head reads.
+        evidence: float N×G×h×w, the class activation map (Zhou et al. 2016): its mean over h and w plus the
+            head's bias is the logits. None while training, and for networks without has_evidence.
+    """
+
+    logits: Tensor
+    embedding: Tensor
+    evidence: Tensor | None
+
+
+class PosterNetwork(nn.Module):
+    """A backbone, a head of dropout and one dense layer, and the normalisation before them.
+
+    Args:
+        backbone: normalised posters N×3×H×W -> (embedding N×D, features N×D×h×w or None); where it gives
+            features, the embedding is their mean over h and w.
+        size: H, W of the posters as stored.
+        crop: side of the crop the network reads, as a fraction of the stored side; None: the whole poster.
+            Training crops `input_size` windows at random; a poster given whole is cropped to its centre.
+        test_crops: 1, or 10 for a network that is published with ten-crop testing (see `TenCrop`).
+
+    Attributes:
+        head: embedding N×D -> logits N×G; usable alone on stored embeddings (`tune="head"`).
+        input_size: H, W of what the backbone reads: `size`, or its crop.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        *,
+        size: Size,
+        embedding_size: int,
+        genres: int,
+        dropout: float,
+        has_evidence: bool = False,
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
+        crop: float | None = None,
+        test_crops: int = 1,
+    ) -> None:
+        super().__init__()
+        if genres < 1:
+            raise ConfigError(f"a network needs at least one genre; got {genres}")
+        if not 0 <= dropout < 1:
+            raise ConfigError(f"dropout must be in [0, 1); got {dropout}")
+        self.backbone = backbone
+        self.size = size
+        self.input_size = cropped(size, crop=crop)
+        self.crop = crop
+        self.test_crops = test_crops
+        self.embedding_size = embedding_size
+        self.has_evidence = has_evidence
+        dense = nn.Linear(embedding_size, genres)
+        nn.init.normal_(dense.weight, std=0.01)
+        nn.init.zeros_(dense.bias)
+        self.head = nn.Sequential(nn.Dropout(dropout), dense)
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1))
+        self._backbone_frozen = False
+
+    def embed(self, posters: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The backbone alone: posters as in forward -> (embedding N×D, features N×D×h×w or None)."""
+        posters = centre_crop(posters, self.input_size)
+        embedding, features = self.backbone((posters - self.mean) / self.std)
+        return embedding, features
+
+    def forward(self, posters: Tensor) -> Output:
+        """Posters, RGB, float N×3×H×W in [0, 1], of `size` or `input_size` -> Output."""
+        embedding, features = self.embed(posters)
+        evidence = None
+        if features is not None and self.has_evidence and not self.training:
+            dense = cast(nn.Linear, self.head[-1])
+            evidence = nn.functional.conv2d(features, dense.weight[:, :, None, None])
+        return Output(self.head(embedding), embedding, evidence)
+
+    def backbone_parameters(self) -> Iterator[nn.Parameter]:
+        """The parameters below the embedding."""
+        return self.backbone.parameters()
+
+    def head_parameters(self) -> Iterator[nn.Parameter]:
+        """The parameters of the head."""
+        return self.head.parameters()
+
+    def set_trainable(self, *, backbone: bool) -> None:
+        """Freeze or unfreeze the backbone; frozen, it stays in eval mode (batch norm, dropout)."""
+        self._backbone_frozen = not backbone
+        for parameter in self.backbone_parameters():
+            parameter.requires_grad_(backbone)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> PosterNetwork:
+        """Like nn.Module.train, but a frozen backbone stays in eval mode."""
+        super().train(mode)
+        if self._backbone_frozen:
+            self.backbone.eval()
+        return self
+
+
+def cropped(size: Size, *, crop: float | None) -> Size:
+    """H, W of the crop that the fraction `crop` takes of H, W.
+
+    Example:
+        >>> cropped((256, 256), crop=227 / 256)
+        (227, 227)
+    """
+    height, width = size
+    return size if crop is None else (round(height * crop), round(width * crop))
+
+
+def centre_crop(posters: Tensor, size: Size) -> Tensor:
+    """The middle H×W window of posters N×3×H'×W'."""
+    height, width = size
+    top, left = (posters.shape[-2] - height) // 2, (posters.shape[-1] - width) // 2
+    if (top, left) == (0, 0) and posters.shape[-2:] == (height, width):
+        return posters
+    return posters[..., top : top + height, left : left + width]

@@ -1,0 +1,135 @@
+"""Model names -> networks."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from onesheet.errors import ConfigError
+from onesheet.models.alexnet import alexnet
+from onesheet.models.network import PosterNetwork, Size
+from onesheet.models.poster_cnn import poster_cnn
+from onesheet.models.pretrained import pretrained
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What build_network was asked for."""
+
+    source: str
+    genres: int
+    size: Size
+    dropout: float | None
+    widths: Sequence[int] | None
+    pretrained: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """One kind of network: how to build it, and the H, W it is trained at unless told otherwise."""
+
+    build: Callable[[Request], PosterNetwork]
+    size: Size = (224, 160)
+
+
+MODELS: dict[str, Model] = {
+    "alexnet": Model(
+        build=lambda asked: alexnet(genres=asked.genres, size=asked.size, dropout=asked.dropout),
+        size=(256, 256),
+    ),
+    "poster-cnn": Model(
+        build=lambda asked: poster_cnn(genres=asked.genres, size=asked.size, dropout=asked.dropout, widths=asked.widths)
+    ),
+    "hf": Model(
+        build=lambda asked: pretrained(
+            asked.source,
+            genres=asked.genres,
+            size=asked.size,
+            dropout=asked.dropout,
+            weights=asked.pretrained,
+        )
+    ),
+}
+
+# What people call well-known backbones -> where they are.
+BACKBONES = {
+    "resnet18": "hf:microsoft/resnet-18",
+    "resnet50": "hf:microsoft/resnet-50",
+    "mobilenetv2": "hf:google/mobilenet_v2_1.0_224",
+    "efficientnet": "hf:google/efficientnet-b0",
+    "convnextv2": "hf:facebook/convnextv2-tiny-22k-224",
+    "swinv2": "hf:microsoft/swinv2-tiny-patch4-window8-256",
+    "vit": "hf:google/vit-base-patch16-224",
+    "dinov2": "hf:facebook/dinov2-small",
+    "siglip": "hf:google/siglip-base-patch16-224",
+}
+
+
+def build_network(
+    name: str,
+    *,
+    genres: int,
+    size: Size,
+    dropout: float | None = None,
+    widths: Sequence[int] | None = None,
+    pretrained: bool = True,
+) -> PosterNetwork:
+    """Build the network `name` in training mode; random weights come from torch's global generator.
+
+    Args:
+        name: "alexnet", "poster-cnn" or "hf:<hub name or folder>".
+        genres: columns of the logits.
+        size: H, W of the posters as stored.
+        dropout: before the head (alexnet: in its dense layers too), in [0, 1); None: 0.5 for alexnet,
+            0.3 for poster-cnn, 0.2 for hf.
+        widths: channels of poster-cnn's blocks, which are as many as the widths.
+        pretrained: False leaves an hf: backbone's weights random, to fill from a checkpoint.
+
+    Raises:
+        ConfigError: an unknown name, an option that does not fit, or a backbone that cannot be had.
+
+    Example:
+        >>> network = build_network("poster-cnn", genres=3, size=(64, 48), widths=(8, 16))
+        >>> network.embedding_size, network.has_evidence
+        (16, True)
+    """
+    model, source = _find(name)
+    if widths is not None and model is not MODELS["poster-cnn"]:
+        raise ConfigError(f"widths belongs to poster-cnn; got model {name!r}: leave widths out")
+    asked = Request(source=source, genres=genres, size=size, dropout=dropout, widths=widths, pretrained=pretrained)
+    return model.build(asked)
+
+
+def default_size(name: str) -> Size:
+    """H, W that `name` is trained at unless told otherwise.
+
+    Raises:
+        ConfigError: an unknown name.
+
+    Example:
+        >>> default_size("alexnet"), default_size("poster-cnn")
+        ((256, 256), (224, 160))
+    """
+    return _find(name)[0].size
+
+
+def _find(name: str) -> tuple[Model, str]:
+    kind, _, source = name.partition(":")
+    if kind in MODELS and bool(source) == (kind == "hf") and ":" not in name.removeprefix("hf:"):
+        return MODELS[kind], source
+    raise ConfigError(f"unknown model {name!r}; use alexnet, poster-cnn or hf:<name or folder>{_nearest(name)}")
+
+
+def _nearest(name: str) -> str:
+    if ("/" in name and not name.startswith("hf:")) or (name and Path(name).is_dir()):
+        return f" (did you mean hf:{name}?)"
+    known = {_plain(model): model for model in MODELS if model != "hf"} | BACKBONES
+    found = difflib.get_close_matches(_plain(name), known, n=1, cutoff=0.6)
+    return f" (did you mean {known[found[0]]}?)" if found else ""
+
+
+def _plain(name: str) -> str:
+    return re.sub("[^a-z0-9]", "", name.lower())

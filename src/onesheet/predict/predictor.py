@@ -1,0 +1,136 @@
+"""Predictor: posters in, genres out, from one model file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onesheet.bundle import Bundle, Card, Scores, read_bundle
+from onesheet.errors import ConfigError, UnreadablePoster
+from onesheet.evaluation.operating import OperatingPoint
+from onesheet.genres import GenreSet
+from onesheet.images import read_poster
+from onesheet.predict.results import Failure, Prediction
+from onesheet.threads import in_order, thread_count
+
+BATCH = 8  # posters a call: larger gains nothing on a CPU and costs memory
+Item = TypeVar("Item")
+
+
+class Predictor:
+    """A model file, ready to predict. Safe to share between threads.
+
+    Attributes:
+        card: what the model file says of itself.
+        genres: the genres in column order.
+        points: operating point -> its rule.
+    """
+
+    def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
+        self._bundle = bundle
+        self._threads = thread_count(threads)
+        self.card: Card = bundle.card
+        self.genres: GenreSet = bundle.genres
+        self.points: dict[str, OperatingPoint] = bundle.points
+
+    def predict(self, poster: str | Path | bytes, *, at: str = "balanced", top: int | None = None) -> Prediction:
+        """The genres of one poster (a path, or the bytes of an image file).
+
+        Args:
+            poster: the poster.
+            at: operating point: "balanced", "precise", "generous" or "exact".
+            top: give the so many most probable genres instead.
+
+        Raises:
+            UnreadablePoster: the poster cannot be decoded.
+            ConfigError: no such operating point.
+        """
+        self._point(at)
+        pixels = read_poster(poster, size=self.card.size, resize=self.card.resize)
+        name = "" if isinstance(poster, bytes) else str(poster)
+        return self._predictions([name], self.score(pixels[None]), at, top)[0]
+
+    def predict_many(
+        self, posters: Iterable[str | Path], *, at: str = "balanced", top: int | None = None
+    ) -> Iterator[Prediction | Failure]:
+        """The genres of many posters, in their order; an unreadable one gives a Failure and never stops the rest.
+
+        Memory does not grow with their number. Every core decodes and scores a batch of its own.
+        """
+        self._point(at)
+
+        def work(names: Sequence[str]) -> list[Prediction | Failure]:
+            pixels: list[NDArray[np.uint8]] = []
+            answers: list[Prediction | Failure | None] = []
+            for name in names:
+                try:
+                    pixels.append(read_poster(name, size=self.card.size, resize=self.card.resize))
+                    answers.append(None)
+                except UnreadablePoster as error:
+                    answers.append(Failure(name, str(error)))
+            good = [name for name, answer in zip(names, answers, strict=True) if answer is None]
+            scored = iter(self._predictions(good, self.score(np.stack(pixels)), at, top) if good else ())
+            return [next(scored) if answer is None else answer for answer in answers]
+
+        for batch in in_order(work, _batches(map(str, posters)), threads=self._threads):
+            yield from batch
+
+    def score_posters(self, posters: NDArray[np.uint8], rows: NDArray[np.int64]) -> Iterator[Scores]:
+        """Scores of the given rows of an N×H×W×3 uint8 array (a packed store), batch by batch, in order."""
+        return in_order(
+            lambda batch: self.score(np.ascontiguousarray(posters[batch])),
+            _batches(rows.tolist()),
+            threads=self._threads,
+        )
+
+    def score(self, posters: NDArray[np.uint8]) -> Scores:
+        """Scores of posters that already have the card's size, uint8 N×H×W×3."""
+        return self._bundle.score(posters)
+
+    def _point(self, at: str) -> OperatingPoint:
+        try:
+            return self.points[at]
+        except KeyError:
+            raise ConfigError(f"unknown operating point {at!r}; use {', '.join(self.points)}") from None
+
+    def _predictions(self, names: Sequence[str], scores: Scores, at: str, top: int | None) -> list[Prediction]:
+        given = self._point(at).decide(scores.probabilities)
+        predictions = []
+        for name, values, chosen in zip(names, scores.probabilities, given, strict=True):
+            falling = np.argsort(-values, kind="stable")
+            columns = falling[:top] if top else [column for column in falling if chosen[column]]
+            rounded = [round(float(value), 6) for value in values]
+            predictions.append(
+                Prediction(
+                    path=name,
+                    genres={self.genres.names[column]: rounded[column] for column in columns},
+                    probabilities=dict(zip(self.genres.names, rounded, strict=True)),
+                    at=f"top {top}" if top else at,
+                )
+            )
+        return predictions
+
+
+def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
+    left = iter(items)
+    while batch := list(islice(left, BATCH)):
+        yield batch
+
+
+def load(path: str | Path, *, threads: int | None = None) -> Predictor:
+    """Open a model file for prediction.
+
+    Args:
+        path: a file written by `onesheet export` or `onesheet train`.
+        threads: posters decoded and scored at the same time; None = the cores this process may use.
+
+    Raises:
+        BundleError: not there, not ours, damaged, or of a newer protocol.
+        ConfigError: threads below 1.
+    """
+    return Predictor(read_bundle(path), threads=threads)

@@ -1,0 +1,38 @@
+"""Scores of a whole part of a packed store, or of a catalogue's posters."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onesheet.data.pack import Packed
+from onesheet.errors import BundleError
+from onesheet.predict.predictor import Predictor
+from onesheet.progress import Progress, silent
+
+
+def score_part(
+    predictor: Predictor, packed: Packed, part: str, *, progress: Progress = silent
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Probabilities and logits, each float32 N×G, of one part, rows as in `packed.rows(part)`.
+
+    Raises:
+        BundleError: the store was packed at another size or by another rule than the model takes.
+    """
+    card = predictor.card
+    if (packed.size, packed.resize) != (card.size, card.resize):
+        raise BundleError(
+            f"the model takes posters of {card.size[0]}×{card.size[1]} by {card.resize!r}, {str(packed.folder)!r} has "
+            f"{packed.size[0]}×{packed.size[1]} by {packed.resize!r}; pack again with "
+            f"--size {card.size[0]}x{card.size[1]} --resize {card.resize}"
+        )
+    rows = packed.rows(part)
+    probabilities = np.empty((len(rows), len(card.genres)), dtype=np.float32)
+    logits = np.empty_like(probabilities)
+    done = 0
+    for scores in predictor.score_posters(packed.posters, rows):
+        end = done + len(scores.logits)
+        probabilities[done:end], logits[done:end] = scores.probabilities, scores.logits
+        done = end
+        progress(f"score {part}", done, len(rows))
+    return probabilities, logits

@@ -1,0 +1,59 @@
+"""Work in threads with bounded memory and results in order. Decoding holds no interpreter lock."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+from onesheet.errors import ConfigError
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+def in_order(
+    work: Callable[[_T], _R], items: Iterable[_T], *, threads: int | None = None, ahead: int = 4
+) -> Generator[_R, None, None]:
+    """`map` in threads: results in order, at most `ahead` items a thread begun before they are taken.
+
+    Args:
+        work: called in a thread.
+        items: what to work on; taken lazily.
+        threads: None = one for each processor this process may use.
+        ahead: items a thread may be ahead; bounds the memory.
+
+    Raises:
+        ConfigError: threads below 1. Whatever `work` raises, in its turn.
+
+    Example:
+        >>> list(in_order(abs, [-1, 2, -3], threads=2))
+        [1, 2, 3]
+    """
+    threads = thread_count(threads)
+    waiting = iter(items)
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="onesheet")
+    try:
+        begun: deque[Future[_R]] = deque(pool.submit(work, item) for item in islice(waiting, threads * ahead))
+        while begun:
+            result = begun.popleft().result()
+            begun.extend(pool.submit(work, item) for item in islice(waiting, 1))
+            yield result
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def thread_count(threads: int | None) -> int:
+    """How many threads to use; None = one for each processor this process may use.
+
+    Raises:
+        ConfigError: below 1.
+    """
+    if threads is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if threads < 1:
+        raise ConfigError(f"threads must be at least 1; got {threads}")
+    return threads

@@ -1,0 +1,30 @@
+"""Training: from a packed catalogue to one model file. Importing it costs nothing; torch comes with first use."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from onesheet.training.config import TrainConfig, read_config
+    from onesheet.training.exporting import export
+    from onesheet.training.fitting import fit
+    from onesheet.training.pipeline import evaluate_file, train
+    from onesheet.training.run import Run, open_run
+
+__all__ = ["Run", "TrainConfig", "evaluate_file", "export", "fit", "open_run", "read_config", "train"]
+
+_HOMES = {
+    "TrainConfig": "config",
+    "read_config": "config",
+    "Run": "run",
+    "open_run": "run",
+    "fit": "fitting",
+    "export": "exporting",
+    "train": "pipeline",
+    "evaluate_file": "pipeline",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'onesheet.training' has no attribute {name!r}")
+    return getattr(import_module(f"onesheet.training.{_HOMES[name]}"), name)

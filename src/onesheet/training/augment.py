@@ -1,0 +1,134 @@
+"""Augmentation of whole batches on the device that trains: one resampling for all geometry, then colour."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from onesheet.models import PosterNetwork
+from onesheet.models.alexnet import colour_principal_components, pca_colour
+
+Augmentation = Callable[[Tensor, torch.Generator], Tensor]
+COLOUR_SAMPLE = 256  # posters whose pixels give the principal components of colour
+
+
+def build_augmentation(
+    network: PosterNetwork, posters: NDArray[np.uint8], rows: NDArray[np.int64], *, seed: int
+) -> Augmentation:
+    """What suits the network: crop, flip and colour as in its paper for one that takes crops, else ours.
+
+    Args:
+        network: the network that trains.
+        posters: uint8 N×H×W×3, the store.
+        rows: int64, the training part.
+        seed: chooses the posters that the principal components of colour are taken from.
+    """
+    if network.crop is None:
+        return lambda batch, generator: random_colour(random_resized_crop(batch, generator), generator)
+    sample = np.random.default_rng(seed).permutation(rows)[:COLOUR_SAMPLE]
+    components = colour_principal_components(posters[np.sort(sample)])
+    eigenvalues, eigenvectors = (torch.from_numpy(values) for values in components)
+
+    def as_published(batch: Tensor, generator: torch.Generator) -> Tensor:
+        patches = random_crop(batch, generator, size=network.input_size)
+        alphas = torch.empty(len(batch), 3).normal_(0, 0.1, generator=generator)
+        device = batch.device
+        return pca_colour(
+            patches,
+            alphas=alphas.to(device),
+            eigenvalues=eigenvalues.to(device),
+            eigenvectors=eigenvectors.to(device),
+        )
+
+    return as_published
+
+
+def random_resized_crop(
+    posters: Tensor,
+    generator: torch.Generator,
+    *,
+    area: tuple[float, float] = (0.6, 1.0),
+    stretch: float = 1.15,
+) -> Tensor:
+    """A random part of each poster, mirrored half the time, brought back to full size by one bilinear resampling.
+
+    Args:
+        posters: float N×3×H×W.
+        generator: source of randomness, on the CPU.
+        area: range of the part's share of the poster.
+        stretch: largest change of the aspect ratio.
+    """
+    n = len(posters)
+    share = torch.empty(n).uniform_(*area, generator=generator).sqrt()
+    ratio = torch.empty(n).uniform_(-math.log(stretch), math.log(stretch), generator=generator).exp().sqrt()
+    width, height = (share * ratio).clamp(max=1), (share / ratio).clamp(max=1)
+    mirror = torch.randint(0, 2, (n,), generator=generator) * 2.0 - 1
+    offset = torch.rand(n, 2, generator=generator) * 2 - 1
+    theta = torch.zeros(n, 2, 3)
+    theta[:, 0, 0], theta[:, 0, 2] = width * mirror, offset[:, 0] * (1 - width)
+    theta[:, 1, 1], theta[:, 1, 2] = height, offset[:, 1] * (1 - height)
+    grid = F.affine_grid(theta.to(posters.device), list(posters.shape), align_corners=False)
+    return F.grid_sample(posters, grid.to(posters.dtype), padding_mode="border", align_corners=False)
+
+
+def random_colour(posters: Tensor, generator: torch.Generator, *, strength: float = 0.2) -> Tensor:
+    """Random brightness, contrast and saturation, each by a factor in 1 ± strength.
+
+    Args:
+        posters: float N×3×H×W in [0, 1].
+        generator: source of randomness, on the CPU.
+        strength: half-width of the factors' range.
+    """
+    factors = torch.empty(3, len(posters), 1, 1, 1).uniform_(1 - strength, 1 + strength, generator=generator)
+    brightness, contrast, saturation = factors.to(posters.device)
+    grey = posters.mean(1, keepdim=True)
+    middle = grey.mean((2, 3), keepdim=True)
+    # saturation about the grey of each pixel, then contrast about the poster's middle, then brightness
+    coloured = torch.lerp(grey, posters, saturation)
+    return torch.lerp(middle, coloured, contrast).mul(brightness).clamp(0, 1)
+
+
+def random_crop(posters: Tensor, generator: torch.Generator, *, size: tuple[int, int]) -> Tensor:
+    """Krizhevsky et al. 2012, 4.1: a random H×W patch of each poster, mirrored half the time, nothing resampled."""
+    height, width = size
+    n, _, full_height, full_width = posters.shape
+    top = torch.randint(0, full_height - height + 1, (n,), generator=generator)
+    left = torch.randint(0, full_width - width + 1, (n,), generator=generator)
+    mirror = torch.randint(0, 2, (n,), generator=generator)
+    patches = [
+        posters[i, :, top[i] : top[i] + height, left[i] : left[i] + width].flip(-1)
+        if mirror[i]
+        else posters[i, :, top[i] : top[i] + height, left[i] : left[i] + width]
+        for i in range(n)
+    ]
+    return torch.stack(patches).contiguous(memory_format=torch.channels_last)
+
+
+def mixup(posters: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Zhang et al. 2018: each poster blended with another of the batch, labels alike; λ ~ U(0.5, 1)."""
+    other = torch.randperm(len(posters), generator=generator)
+    keep = float(torch.empty(1).uniform_(0.5, 1, generator=generator))
+    other = other.to(posters.device)
+    return torch.lerp(posters[other], posters, keep), torch.lerp(labels[other], labels, keep)
+
+
+def cutmix(posters: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Yun et al. 2019: a rectangle of each poster taken from another of the batch, labels by area."""
+    height, width = posters.shape[2:]
+    side = float(torch.empty(1).uniform_(0.2, 0.7, generator=generator))
+    cut_height, cut_width = max(1, int(height * side)), max(1, int(width * side))
+    top = int(torch.randint(0, height - cut_height + 1, (1,), generator=generator))
+    left = int(torch.randint(0, width - cut_width + 1, (1,), generator=generator))
+    other = torch.randperm(len(posters), generator=generator).to(posters.device)
+    mixed = posters.clone()
+    mixed[:, :, top : top + cut_height, left : left + cut_width] = posters[
+        other, :, top : top + cut_height, left : left + cut_width
+    ]
+    keep = 1 - cut_height * cut_width / (height * width)
+    return mixed, torch.lerp(labels[other], labels, keep)

@@ -1,0 +1,88 @@
+"""What happens around the training loop: journal, interruption, progress."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Callback
+
+from onesheet.progress import Progress
+
+SAVE_SECONDS = 120  # at most so much work is lost to a crash
+
+
+class Interrupted(Exception):
+    """Ctrl-C: training stopped between two steps, with everything saved."""
+
+
+class Journal(Callback):
+    """Keeps `last.ckpt` current: every epoch, every two minutes, and on Ctrl-C, then stops."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._saved = time.monotonic()
+        self._asked_to_stop = False
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Ctrl-C asks to stop between two steps; the earlier handler comes back in the end."""
+        if threading.current_thread() is not threading.main_thread():  # only there may signals be handled
+            yield
+            return
+        earlier = signal.signal(signal.SIGINT, self._stop)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, earlier)
+
+    def _stop(self, *_: object) -> None:
+        self._asked_to_stop = True
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Between two steps: save if it is time, stop if asked."""
+        last_of_epoch = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
+        if last_of_epoch:
+            return  # validation comes next; the epoch's end saves
+        if self._asked_to_stop or time.monotonic() - self._saved > SAVE_SECONDS:
+            self._save(trainer)
+        if self._asked_to_stop:
+            raise Interrupted
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The epoch is over, validation included."""
+        self._save(trainer)
+        if self._asked_to_stop:
+            raise Interrupted
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        part = self._path.with_suffix(".part")
+        trainer.save_checkpoint(part)
+        part.replace(self._path)
+        self._saved = time.monotonic()
+
+
+class ProgressBar(Callback):
+    """Tells a `Progress` of every step, with the last epoch's figures."""
+
+    def __init__(self, progress: Progress, task: str) -> None:
+        self._progress, self._task = progress, task
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
+        """Report the step."""
+        history = pl_module.history
+        note = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
+        if history:
+            row = history[-1]
+            note += (
+                f"  loss {row['train_loss']:.3f}/{row['validation_loss']:.3f}  precision "
+                f"{row['validation_precision']:.2f}  recall {row['validation_recall']:.2f}  "
+                f"mAP {row['validation_map']:.3f}  AUC {row['validation_roc_auc']:.3f}"
+            )
+        self._progress(self._task, trainer.global_step, pl_module.total_steps, note)

@@ -1,0 +1,208 @@
+"""TrainConfig: every choice of a training run, checked when it is made; free of torch."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Self
+
+from onesheet.errors import ConfigError
+
+LOSSES = ("bce", "asymmetric", "focal", "distribution-balanced")
+OPTIMIZERS = ("adamw", "adam", "sgd")
+SCHEDULES = ("cosine", "step", "plateau", "constant-then-decay", "constant")
+TUNES = ("full", "head")
+SELECTS = ("map", "loss")
+ARITHMETICS = ("auto", "fp32", "bf16")
+PRECISIONS = ("fp32", "fp16", "int8")
+RESIZES = ("stretch", "pad")
+
+
+def option(default: Any, help: str, choices: tuple[str, ...] = ()) -> Any:
+    """A field with the sentence that --help shows."""
+    return field(default=default, metadata={"help": help, "choices": choices})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Every choice of a training run.
+
+    A value of None means "what suits the model": `resolved()` fills it in.
+
+    Raises:
+        ConfigError: a value out of range.
+
+    Example:
+        >>> TrainConfig(model="poster-cnn").resolved().epochs
+        40
+    """
+
+    model: str = option("hf:google/mobilenet_v2_1.0_224", "alexnet, poster-cnn or hf:<hub name or folder>")
+    tune: str = option("full", "train the whole network, or its head on a frozen backbone", TUNES)
+    widths: tuple[int, ...] | None = option(None, "poster-cnn: channels of each block, comma-separated")
+    dropout: float | None = option(None, "dropout before the last layer, in [0, 1)")
+    epochs: int | None = option(None, "passes over the training part")
+    head_epochs: int = option(30, "tune=full on a pretrained backbone: epochs of the head alone, first")
+    batch_size: int = option(32, "posters a step")
+    optimizer: str = option("adamw", "optimiser", OPTIMIZERS)
+    learning_rate: float | None = option(None, "peak learning rate")
+    weight_decay: float | None = option(None, "weight decay")
+    schedule: str = option("cosine", "learning rate over time", SCHEDULES)
+    warmup: float = option(0.05, "share of the steps in which the learning rate rises, in [0, 1)")
+    loss: str = option("bce", "loss function", LOSSES)
+    positive_weights: bool = option(False, "weigh a genre's positives by how rare it is")
+    augment: bool = option(True, "random crop, flip and colour (tune=head trains on unchanged posters)")
+    cutmix: float = option(0.0, "share of the batches mixed by CutMix, in [0, 1]")
+    mixup: float = option(0.0, "share of the batches mixed by mixup, in [0, 1]")
+    ema: float = option(0.998, "decay of the averaged weights; 0 = none")
+    select: str = option("map", "what chooses the best epoch, on validation: mean average precision or loss", SELECTS)
+    patience: int | None = option(None, "stop after so many epochs without a better one")
+    arithmetic: str = option("auto", "bf16 where the machine has it, or as said", ARITHMETICS)
+    seed: int = option(0, "seed of everything random in training")
+    threads: int | None = option(None, "processor threads; default: all cores")
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name, None)
+            if value is not None and not (low <= value <= high and math.isfinite(value)):
+                raise ConfigError(f"the {flag(name)} option must be between {low:g} and {high:g}; got {value}")
+        for item in fields(self):
+            choices, value = item.metadata["choices"], getattr(self, item.name)
+            if choices and value not in choices:
+                raise ConfigError(f"the {flag(item.name)} option must be one of {', '.join(choices)}; got {value!r}")
+            if isinstance(value, list):
+                object.__setattr__(self, item.name, tuple(value))
+        if self.tune == "head" and not self.model.startswith("hf:"):
+            raise ConfigError(
+                f"tune='head' needs a pretrained backbone (hf:…); got model {self.model!r}; use tune='full'"
+            )
+
+    def resolved(self) -> Self:
+        """With every None that has a value suiting the model filled in."""
+        suits: dict[str, Any]
+        if self.tune == "head":
+            suits = {"epochs": 60, "learning_rate": 3e-3, "weight_decay": 0.1, "dropout": 0.2}
+        elif self.model.startswith("hf:"):
+            suits = {"epochs": 8, "learning_rate": 5e-4, "weight_decay": 0.05, "dropout": 0.2}
+        elif self.model == "alexnet":
+            suits = {"epochs": 40, "learning_rate": 1e-4, "weight_decay": 5e-4, "dropout": 0.5}
+        else:
+            suits = {"epochs": 40, "learning_rate": 2e-3, "weight_decay": 0.01, "dropout": 0.2}
+        return replace(self, **{name: value for name, value in suits.items() if getattr(self, name) is None})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, None left out."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(self).items()
+            if value is not None
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(TrainConfig):
+    """Every choice of the whole way from a catalogue to a model file and its report: what `config.toml` holds."""
+
+    catalogue: tuple[str, ...] = option((), "tables or folders of posters and genres")
+    posters: tuple[str, ...] = option((), "folders where the posters lie; default: beside each table")
+    poster_column: str | None = option(None, "column of the posters' paths")
+    id_column: str | None = option(None, "column of the films' ids")
+    genre_column: str | None = option(None, "column of the genres")
+    genre_map: str | None = option(None, "file of genre renamings (CSV, TOML or JSON): Science Fiction -> Sci-Fi")
+    min_films: int = option(20, "leave out genres with fewer films")
+    keep: tuple[str, ...] = option((), "audit flags whose films stay in all the same, comma-separated")
+    split: tuple[str, ...] = option((), "split files to use instead of splitting")
+    validation: float = option(0.15, "share of the films to validate on")
+    test: float = option(0.15, "share of the films to test on")
+    size: tuple[int, int] | None = option(
+        None, "H×W of the packed posters, such as 224x160; default: what suits the model"
+    )
+    resize: str = option("stretch", "how a poster is brought to that size", RESIZES)
+    precision: str = option("fp32", "arithmetic of the model file", PRECISIONS)
+    precision_target: float = option(0.7, "micro precision wanted at the operating point precise")
+    recall_target: float = option(0.8, "recall of each genre wanted at the operating point generous")
+    draws: int = option(1000, "bootstrap draws behind every interval")
+
+    @property
+    def training(self) -> TrainConfig:
+        """The part that `fit` takes."""
+        return TrainConfig(**{item.name: getattr(self, item.name) for item in fields(TrainConfig)})
+
+
+def flag(name: str) -> str:
+    """A field's command-line option."""
+    return "--" + name.replace("_", "-")
+
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "min_films": (1, 1_000_000),
+    "validation": (0.001, 0.98),
+    "test": (0.001, 0.98),
+    "precision_target": (0.01, 0.99),
+    "recall_target": (0.01, 0.99),
+    "draws": (0, 100_000),
+    "dropout": (0, 0.95),
+    "epochs": (1, 10_000),
+    "head_epochs": (0, 10_000),
+    "batch_size": (1, 65_536),
+    "learning_rate": (1e-8, 10),
+    "weight_decay": (0, 10),
+    "warmup": (0, 0.9),
+    "cutmix": (0, 1),
+    "mixup": (0, 1),
+    "ema": (0, 0.999999),
+    "patience": (1, 10_000),
+    "threads": (1, 1024),
+    "seed": (0, 2**31 - 1),
+}
+
+
+def unknown_key(key: str, known: Iterable[str], *, where: str) -> ConfigError:
+    """The error for a key nobody knows, with the nearest right name."""
+    known = list(known)
+    near = difflib.get_close_matches(key.replace("-", "_"), known, n=1, cutoff=0.5)
+    cure = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(known)}"
+    return ConfigError(f"unknown key {key!r} in {where}; {cure}")
+
+
+def read_config(path: str | Path, known: Iterable[str]) -> dict[str, Any]:
+    """Read a flat TOML file of options.
+
+    Args:
+        path: the file.
+        known: the keys that may stand in it.
+
+    Raises:
+        ConfigError: not there, not TOML, or with an unknown key.
+    """
+    try:
+        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read configuration {str(path)!r}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"configuration {str(path)!r} is not TOML: {error}") from error
+    known = list(known)
+    for key in values:
+        if key not in known:
+            raise unknown_key(key, known, where=f"configuration {str(path)!r}")
+    return values
+
+
+def to_toml(values: Mapping[str, Any]) -> str:
+    """Flat TOML text of strings, numbers, booleans and lists; None left out."""
+    return "".join(f"{key} = {_toml(value)}\n" for key, value in values.items() if value is not None)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_toml(item) for item in value)}]"
+    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in escaped) + '"'

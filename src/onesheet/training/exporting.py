@@ -1,0 +1,185 @@
+"""export: a run to the one model file, calibrated, thresholds chosen, and proved to give the network's answers."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import tempfile
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from onesheet.bundle import CARD_KEY, POINTS, Bundle, Card, read_bundle
+from onesheet.data.pack import Packed
+from onesheet.data.split import PARTS
+from onesheet.errors import ConfigError, ExportError, RunError
+from onesheet.evaluation import Thresholds, fit_calibration, fit_operating_points
+from onesheet.evaluation.label_sets import count_label_sets
+from onesheet.files import whole_file
+from onesheet.models import TenCrop, build_network
+from onesheet.predict import Predictor, score_part
+from onesheet.progress import Progress, silent
+from onesheet.training.figures import epoch_figures
+from onesheet.training.machine import use_threads
+from onesheet.training.onnx_graph import ExportGraph, finish_graph, to_precision, write_graph
+from onesheet.training.run import Run
+
+# Largest difference of a probability between the file and the network, on real posters of the validation part.
+TOLERANCE = {"fp32": 1e-4, "fp16": 2e-2, "int8": 0.5}
+# Largest mean difference: int8 may differ at a few posters, never everywhere.
+MEAN_TOLERANCE = {"fp32": 1e-5, "fp16": 2e-3, "int8": 0.03}
+PARITY_POSTERS = 64
+
+
+def export(
+    run: Run,
+    path: str | Path,
+    *,
+    precision: str = "fp32",
+    precision_target: float = 0.7,
+    recall_target: float = 0.8,
+    progress: Progress = silent,
+) -> Bundle:
+    """Write a run's network as one model file.
+
+    The graph is written, compared with the network on real posters, then the written graph scores the
+    validation part, calibration and operating points are fitted to those scores, and the file is finished with
+    them. It appears whole or not at all.
+
+    Args:
+        run: a run with kept weights.
+        path: the model file to write.
+        precision: "fp32", "fp16" (half the size) or "int8" (a quarter, faster where the processor has VNNI).
+        precision_target: micro precision wanted at the operating point "precise", in (0, 1).
+        recall_target: recall of each genre wanted at "generous", in (0, 1).
+        progress: told of the validation posters scored.
+
+    Returns:
+        The file, read back.
+
+    Raises:
+        RunError: the run has no weights yet, or its packed store has changed.
+        ExportError: the file does not give the network's answers.
+        ConfigError: an option out of range.
+    """
+    if precision not in TOLERANCE:
+        raise ConfigError(f"the 'precision' option must be one of {', '.join(TOLERANCE)}; got {precision!r}")
+    for name, value in (("precision_target", precision_target), ("recall_target", recall_target)):
+        if not 0 < value < 1:
+            raise ConfigError(f"the {name!r} option must be between 0 and 1; got {value}")
+    use_threads(run.config.threads)
+    packed = run.packed()
+    graph = ExportGraph(kept_network(run, packed))
+    rows = packed.rows("validation")
+    genres = len(packed.genres)
+    with tempfile.TemporaryDirectory(prefix="onesheet-") as folder:
+        raw, draft = Path(folder) / "raw.onnx", Path(folder) / "draft.onnx"
+        write_graph(graph, raw, size=packed.size)
+        to_precision(raw, precision, packed.posters, packed.rows("train"))
+        card = _card(run, packed, precision)
+        finish_graph(raw, draft, scale=np.ones(genres), bias=np.zeros(genres), metadata={CARD_KEY: card.to_json()})
+        predictor = Predictor(read_bundle(draft), threads=run.config.threads)
+        _check_parity(graph, predictor, packed, precision)
+        logits, labels = (
+            score_part(predictor, packed, "validation", progress=progress)[1],
+            packed.labels[rows],
+        )
+        calibration = fit_calibration(logits, labels)
+        probabilities = calibration.probabilities(logits)
+        points = fit_operating_points(
+            probabilities,
+            labels,
+            train_labels=packed.labels[packed.rows("train")],
+            precision=precision_target,
+            recall=recall_target,
+        )
+        card = replace(
+            card,
+            calibration={"scale": calibration.scale.tolist(), "bias": calibration.bias.tolist()},
+            operating_points={name: point.to_dict() for name, point in points.items()},
+            validation={key: round(value, 4) for key, value in epoch_figures(labels, probabilities).items()},
+        )
+        with whole_file(path) as part:
+            finish_graph(
+                raw,
+                part,
+                scale=calibration.scale,
+                bias=calibration.bias,
+                metadata={CARD_KEY: card.to_json()},
+            )
+            read_bundle(part)
+    return read_bundle(path)
+
+
+def kept_network(run: Run, packed: Packed) -> nn.Module:
+    """The run's network with its kept weights, in eval mode; behind ten-crop testing where its paper has that.
+
+    Raises:
+        RunError: no epoch has ended yet.
+    """
+    if not run.network_path.exists():
+        raise RunError(f"no epoch of the run in {str(run.folder)!r} has ended; go on with --resume")
+    network = build_network(
+        run.config.model,
+        genres=len(packed.genres),
+        size=packed.size,
+        dropout=run.config.dropout,
+        widths=run.config.widths,
+        pretrained=False,
+    )
+    network.load_state_dict(load_file(run.network_path))
+    network.eval()
+    return TenCrop(network) if network.test_crops == 10 else network
+
+
+def _check_parity(graph: ExportGraph, predictor: Predictor, packed: Packed, precision: str) -> None:
+    """The file gives the network's probabilities on real posters.
+
+    Raises:
+        ExportError: it does not.
+    """
+    posters = np.ascontiguousarray(packed.posters[packed.rows("validation")[:PARITY_POSTERS]])
+    with torch.inference_mode():
+        expected = torch.sigmoid(graph(torch.from_numpy(posters))[0]).numpy()
+    difference = np.abs(predictor.score(posters).probabilities - expected)
+    if not (difference.max() <= TOLERANCE[precision] and difference.mean() <= MEAN_TOLERANCE[precision]):
+        raise ExportError(
+            f"the {precision} file differs from the network by up to {difference.max():.2g} in probability "
+            f"(mean {difference.mean():.2g}; allowed {TOLERANCE[precision]:g}, mean {MEAN_TOLERANCE[precision]:g}); "
+            "nothing was written: export with --precision fp32"
+        )
+
+
+def _card(run: Run, packed: Packed, precision: str) -> Card:
+    """The card before calibration: identity, and points that give nothing a meaning yet."""
+    genres = packed.genres.names
+    half = Thresholds((0.5,) * len(genres)).to_dict()
+    train = packed.labels[packed.rows("train")]
+    return Card(
+        genres=genres,
+        size=packed.size,
+        resize=packed.resize,
+        precision=precision,
+        calibration={"scale": [1.0] * len(genres), "bias": [0.0] * len(genres)},
+        operating_points=dict.fromkeys(POINTS, half),
+        training=run.config.to_dict() | {"best_epoch": run.best_epoch, "seconds": round(run.seconds)},
+        data={
+            "fingerprint": packed.fingerprint,
+            "films": {part: len(packed.rows(part)) for part in PARTS},
+            "genre_films": dict(zip(genres, train.sum(0).tolist(), strict=True)),
+            "label_sets": [
+                (np.flatnonzero(columns).tolist(), films)
+                for columns, films in zip(*map(np.ndarray.tolist, count_label_sets(train)), strict=True)
+            ],
+        },
+        licences={
+            "code": "Apache-2.0",
+            "weights": "as their training posters' and backbone's licences allow",
+        },
+        versions={name: importlib.metadata.version(name) for name in ("onesheet", "torch", "onnx", "onnxruntime")},
+        created=datetime.now(UTC).date().isoformat(),
+    )

@@ -1,0 +1,92 @@
+"""The frozen backbone runs once per poster; its features stay on disk; the head trains on them in seconds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from onesheet.data.pack import Packed
+from onesheet.files import write_text
+from onesheet.models import Output, PosterNetwork
+from onesheet.progress import Progress, silent
+from onesheet.training.machine import arithmetic, autocast, device
+
+CHUNK = 64
+
+
+def backbone_features(
+    network: PosterNetwork, packed: Packed, folder: Path, *, wish: str, progress: Progress = silent
+) -> NDArray[np.float32]:
+    """Every poster's embedding, float32 N×D, from `folder` if it is there, else computed and kept there.
+
+    The files are `features.npy` and `features.json`; an interrupted run goes on where it stopped. They are
+    computed anew when the posters, the weights or the arithmetic are others.
+    """
+    array_path, state_path = folder / "features.npy", folder / "features.json"
+    key = _key(network, packed, arithmetic(wish))
+    shape = (len(packed.films), network.embedding_size)
+    state = json.loads(state_path.read_text(encoding="utf-8")) if state_path.exists() else {}
+    done = state.get("done", 0) if state.get("key") == key and array_path.exists() else 0
+    folder.mkdir(parents=True, exist_ok=True)
+    features = np.lib.format.open_memmap(array_path, mode="r+" if done else "w+", dtype=np.float32, shape=shape)
+    where = device()
+    network = network.to(where, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    with torch.inference_mode(), autocast(wish):
+        for start in range(done, len(features), CHUNK):
+            posters = torch.from_numpy(packed.posters[start : start + CHUNK].copy())
+            embedding, _ = network.embed(posters.to(where).permute(0, 3, 1, 2).float().div_(255))
+            features[start : start + CHUNK] = embedding.float().cpu().numpy()
+            finished = min(start + CHUNK, len(features))
+            if finished == len(features) or (start // CHUNK) % 32 == 31:
+                features.flush()
+                write_text(state_path, json.dumps({"key": key, "done": finished}))
+            progress("features", finished, len(features))
+    return features
+
+
+def _key(network: PosterNetwork, packed: Packed, precision: str) -> str:
+    """What the features depend on: the posters, the backbone's weights, the arithmetic."""
+    digest = hashlib.sha256(f"{packed.fingerprint} {precision}".encode())
+    for name, values in network.state_dict().items():
+        if not name.startswith("head."):
+            digest.update(name.encode())
+            digest.update(values.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+class FeatureHead(nn.Module):
+    """A linear head on standardised features; `fold` gives the same head for features as they come.
+
+    Args:
+        features: float32 N×D of the training part, for mean and standard deviation.
+        genres: G.
+        dropout: in [0, 1).
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, features: NDArray[np.float32], *, genres: int, dropout: float) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.from_numpy(features.mean(0, dtype=np.float64)).float())
+        self.register_buffer("deviation", torch.from_numpy(features.std(0, dtype=np.float64)).float().clamp(min=1e-4))
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(features.shape[1], genres)
+        nn.init.zeros_(self.linear.weight)
+
+    def forward(self, features: Tensor) -> Output:
+        """Features N×D -> logits N×G (as `Output`)."""
+        logits = self.linear(self.dropout((features - self.mean) / self.deviation))
+        return Output(logits, features, None)
+
+    def fold(self, head: nn.Linear) -> None:
+        """Write the head into `head`, standardisation included."""
+        with torch.no_grad():
+            head.weight.copy_(self.linear.weight / self.deviation)
+            head.bias.copy_(self.linear.bias - head.weight @ self.mean)

@@ -1,0 +1,92 @@
+"""Batches from a memory-mapped store, in an order that depends on seed and epoch alone, resumable anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+class Batch(NamedTuple):
+    """One step's input.
+
+    Attributes:
+        inputs: uint8 N×H×W×3 posters, or float32 N×D features.
+        labels: float32 N×G.
+        seed: seed of everything random in this step.
+    """
+
+    inputs: Tensor
+    labels: Tensor
+    seed: int
+
+
+class BatchLoader:
+    """Iterates one epoch at a time; its state is (epoch, batch), so a resumed run sees the very same batches.
+
+    Batches differ in size by one poster at most, so that none is too small for batch normalisation. The next batch
+    is read while the last one is worked on.
+
+    Args:
+        inputs: N×… array, memory-mapped or not.
+        labels: bool N×G.
+        rows: int64, the rows to draw from.
+        batch_size: rows a batch at most.
+        seed: shuffles anew each epoch; None = in order.
+    """
+
+    def __init__(
+        self,
+        inputs: NDArray[Any],
+        labels: NDArray[np.bool_],
+        rows: NDArray[np.int64],
+        *,
+        batch_size: int,
+        seed: int | None = None,
+    ) -> None:
+        self._inputs, self._labels, self._rows, self._seed = inputs, labels, rows, seed
+        self._batches = -(-len(rows) // batch_size)
+        self._epoch = self._batch = 0
+
+    def __len__(self) -> int:
+        return self._batches
+
+    def __iter__(self) -> Iterator[Batch]:
+        order = self._rows
+        if self._seed is not None:
+            order = np.random.default_rng([self._seed, self._epoch]).permutation(order)
+        chunks = np.array_split(order, self._batches)
+        with ThreadPoolExecutor(1) as reader:
+            coming = reader.submit(self._read, chunks, self._batch)
+            while self._batch < self._batches:
+                batch = coming.result()
+                if self._batch + 1 < self._batches:
+                    coming = reader.submit(self._read, chunks, self._batch + 1)
+                self._batch += 1
+                if self._batch == self._batches:
+                    self._epoch, self._batch = self._epoch + 1, 0
+                    yield batch
+                    return
+                yield batch
+
+    def _read(self, chunks: list[NDArray[np.int64]], number: int) -> Batch:
+        rows = chunks[number]
+        step = np.random.SeedSequence([self._seed or 0, self._epoch, number]).generate_state(1, np.uint32)
+        return Batch(
+            torch.from_numpy(np.ascontiguousarray(self._inputs[rows])),
+            torch.from_numpy(self._labels[rows].astype(np.float32)),
+            int(step[0]),
+        )
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the next batch stands: epoch and batch."""
+        return {"epoch": self._epoch, "batch": self._batch}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on from where `state_dict` was taken."""
+        self._epoch, self._batch = state["epoch"], state["batch"]

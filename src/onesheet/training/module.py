@@ -1,0 +1,209 @@
+"""TrainingModule: one network, its loss, optimiser, averaged weights and the figures of every epoch."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
+
+from onesheet.training.augment import Augmentation, cutmix, mixup
+from onesheet.training.config import TrainConfig
+from onesheet.training.figures import EPOCH_FIGURES, epoch_figures
+from onesheet.training.loader import Batch, BatchLoader
+from onesheet.training.losses import build_loss
+
+TRAIN_SAMPLE = 20_000  # posters of an epoch whose answers the training figures are computed from
+
+
+class TrainingModule(pl.LightningModule):
+    """Trains `network` by `config`.
+
+    Args:
+        network: forward(inputs) -> an object with `.logits`; inputs are float N×3×H×W in [0, 1], or features.
+        config: resolved choices.
+        frequencies: share of training films with each genre, float G in (0, 1).
+        loader: the batches of the training part; its place is kept in checkpoints.
+        augment: changes a batch of posters in training, or None.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        config: TrainConfig,
+        frequencies: Tensor,
+        *,
+        loader: BatchLoader,
+        augment: Augmentation | None = None,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.average = copy.deepcopy(network).requires_grad_(False) if config.ema else None
+        self.config, self._augment = config, augment
+        self.loss = build_loss(config.loss, frequencies, positive_weights=config.positive_weights)
+        # Not trainer.estimated_stepping_batches: asking for it sets the loader up before a checkpoint is restored,
+        # and a resumed run would begin the epoch anew.
+        self.total_steps = len(loader) * (config.epochs or 1)
+        self._loader = loader
+        self.history: list[dict[str, float]] = []
+        self._answers: dict[str, list[tuple[Tensor, Tensor]]] = {"train": [], "validation": []}
+        self._steps = 0
+        self._started = time.perf_counter()
+        self._earlier_seconds = 0.0
+
+    @property
+    def best_network(self) -> nn.Module:
+        """The averaged network where there is one."""
+        return self.network if self.average is None else self.average
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Posters to floats, and in training augmented, outside of any reduced precision."""
+        inputs, labels = batch.inputs, batch.labels
+        mixed = labels
+        if inputs.dtype == torch.uint8:
+            inputs = inputs.permute(0, 3, 1, 2).float().div_(255)
+            generator = torch.Generator().manual_seed(batch.seed)
+            if self.trainer.training:
+                if self._augment:
+                    inputs = self._augment(inputs, generator)
+                inputs, mixed = self._mix(inputs, labels, generator)
+        if self.trainer.training:
+            torch.manual_seed(batch.seed)  # dropout: the same in a resumed run
+        return inputs, labels, mixed
+
+    def _mix(self, posters: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        chance = float(torch.rand(1, generator=generator))
+        if chance < self.config.cutmix:
+            return cutmix(posters, labels, generator)
+        if chance < self.config.cutmix + self.config.mixup:
+            return mixup(posters, labels, generator)
+        return posters, labels
+
+    def training_step(self, batch: tuple[Tensor, Tensor, Tensor], _: int) -> Tensor:
+        """One step; remembers logits for the epoch's training figures."""
+        inputs, labels, mixed = batch
+        logits = self.network(inputs).logits.float()
+        if sum(len(seen) for seen, _ in self._answers["train"]) < TRAIN_SAMPLE:
+            self._answers["train"].append((logits.detach().cpu(), labels.cpu()))
+        return self.loss(logits, mixed)
+
+    def optimizer_step(self, *arguments: Any, **options: Any) -> None:
+        """Step, then move the averaged weights; early on they follow faster, so that the first steps count for little."""
+        super().optimizer_step(*arguments, **options)
+        self._steps += 1
+        if self.average is None:
+            return
+        decay = min(self.config.ema, (1 + self._steps) / (10 + self._steps))
+        with torch.no_grad():
+            for averaged, current in zip(
+                self.average.state_dict().values(), self.network.state_dict().values(), strict=True
+            ):
+                if averaged.is_floating_point():
+                    averaged.lerp_(current, 1 - decay)
+                else:
+                    averaged.copy_(current)
+
+    def validation_step(self, batch: tuple[Tensor, Tensor, Tensor], _: int) -> None:
+        """Answers of the network that would be kept."""
+        inputs, labels, _mixed = batch
+        self._answers["validation"].append((self.best_network(inputs).logits.float().cpu(), labels.cpu()))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the figures that choose the best epoch."""
+        self._validation = self._figures("validation")
+        self.log_dict({f"validation_{name}": self._validation[name] for name in ("map", "loss")})
+
+    def end_epoch(self) -> None:
+        """Add the epoch's row to the history; called after validation, before the journal saves."""
+        train = self._figures("train")
+        optimizer = self.optimizers()
+        self.history.append(
+            {
+                "epoch": self.current_epoch + 1,
+                **{
+                    f"{part}_{name}": figures[name]
+                    for name in ("loss", *EPOCH_FIGURES)
+                    for part, figures in (("train", train), ("validation", self._validation))
+                },
+                "learning_rate": optimizer.param_groups[0]["lr"],  # type: ignore[union-attr]
+                "seconds": self._earlier_seconds + time.perf_counter() - self._started,
+            }
+        )
+
+    def _figures(self, part: str) -> dict[str, float]:
+        answers, self._answers[part] = self._answers[part], []
+        logits, labels = (torch.cat(column) for column in zip(*answers, strict=True))
+        figures = epoch_figures(labels.numpy() > 0.5, torch.sigmoid(logits).numpy())
+        return {"loss": float(self.loss(logits, labels)), **figures}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what an uninterrupted run would still have in memory."""
+        seen = self._answers["train"]
+        checkpoint["onesheet"] = {
+            "history": self.history,
+            "steps": self._steps,
+            "seconds": self._earlier_seconds + time.perf_counter() - self._started,
+            "loader": self._loader.state_dict(),
+            "seen": [torch.cat(column) for column in zip(*seen, strict=True)] if seen else [],
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take it up again."""
+        kept = checkpoint["onesheet"]
+        self.history, self._steps = list(kept["history"]), kept["steps"]
+        self._earlier_seconds, self._started = kept["seconds"], time.perf_counter()
+        self._loader.load_state_dict(kept["loader"])  # Lightning does so inside an epoch only
+        self._answers["train"] = [tuple(kept["seen"])] if kept["seen"] else []
+
+    def configure_optimizers(self) -> Any:
+        """Optimiser and schedule; biases and normalisation do not decay."""
+        config = self.config
+        parameters = [p for p in self.network.parameters() if p.requires_grad]
+        groups: list[dict[str, Any]] = [
+            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        rate = config.learning_rate or 0.0
+        if config.optimizer == "sgd":
+            optimizer: torch.optim.Optimizer = torch.optim.SGD(groups, lr=rate, momentum=0.9)
+        else:
+            kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+            optimizer = kind(groups, lr=rate)
+        if config.schedule == "plateau":
+            plateau = ReduceLROnPlateau(
+                optimizer, mode="max" if config.select == "map" else "min", factor=0.3, patience=3
+            )
+            return [optimizer], [{"scheduler": plateau, "monitor": f"validation_{config.select}"}]
+        total = self.total_steps
+        steps = LambdaLR(optimizer, lambda step: rate_factor(config.schedule, step / total, config.warmup))
+        return [optimizer], [{"scheduler": steps, "interval": "step"}]
+
+
+def rate_factor(schedule: str, progress: float, warmup: float) -> float:
+    """The learning rate's share of its peak.
+
+    Args:
+        schedule: "cosine", "step" (a tenth after a half, a hundredth after three quarters), "constant-then-decay"
+            (for a quarter, then e^(-0.1) each fortieth of the run, as in 40-epoch Keras recipes) or "constant".
+        progress: share of the run that is over, in [0, 1].
+        warmup: share of the run in which the rate rises in a line from 0.
+
+    Example:
+        >>> rate_factor("cosine", 0.5, 0.0)
+        0.5
+    """
+    if progress < warmup:
+        return max(progress / warmup, 1e-3)
+    after = min(1.0, (progress - warmup) / (1 - warmup))
+    if schedule == "cosine":
+        return round(0.5 * (1 + math.cos(math.pi * after)), 12)
+    if schedule == "step":
+        return 1.0 if after < 0.5 else 0.1 if after < 0.75 else 0.01
+    if schedule == "constant-then-decay":
+        return 1.0 if after < 0.25 else math.exp(-4 * (after - 0.25))
+    return 1.0

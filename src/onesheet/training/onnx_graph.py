@@ -1,0 +1,159 @@
+"""The ONNX graph: a network with its preprocessing inside, its smaller precisions, and its calibrated end."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.transformers.float16 import convert_float_to_float16
+from torch import Tensor, nn
+
+from onesheet.errors import ExportError
+
+OPSET = 20
+QUANTIZATION_POSTERS = 128  # training posters whose activations set int8's ranges
+
+
+class ExportGraph(nn.Module):
+    """uint8 posters N×H×W×3 -> logits, embedding and, where the network has it, evidence."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network.eval()
+
+    def forward(self, posters: Tensor) -> tuple[Tensor, ...]:
+        """The network on posters scaled to [0, 1]."""
+        output = self.network(posters.permute(0, 3, 1, 2).float() / 255)
+        return tuple(value for value in output if value is not None)
+
+
+def write_graph(graph: ExportGraph, path: Path, *, size: tuple[int, int]) -> None:
+    """Write `graph` as ONNX, fp32, with a free batch size.
+
+    Raises:
+        ExportError: the network uses something ONNX cannot say.
+    """
+    example = torch.zeros(2, *size, 3, dtype=torch.uint8)
+    with torch.no_grad():
+        names = ["logits", "embedding", "evidence"][: len(graph(example))]
+    with _quiet():
+        try:
+            program = torch.onnx.export(
+                graph,
+                (example,),
+                dynamo=True,
+                input_names=["posters"],
+                output_names=names,
+                dynamic_shapes={"posters": {0: torch.export.Dim("N", min=1)}},
+                opset_version=OPSET,
+                verbose=False,
+            )
+        except Exception as error:  # the exporter's errors have no common base
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise ExportError(f"the network cannot be written as ONNX: {reason}; choose another --model") from error
+        if program is None:
+            raise ExportError("the network cannot be written as ONNX; choose another --model")
+        program.save(str(path))
+
+
+def to_precision(path: Path, precision: str, posters: NDArray[np.uint8], rows: NDArray[np.int64]) -> None:
+    """Rewrite the graph at `path` as "fp16" or "int8"; "fp32" leaves it. Input and outputs keep their types.
+
+    int8 follows ONNX Runtime's QDQ form: weights signed per channel, activations unsigned, ranges from
+    `QUANTIZATION_POSTERS` of `posters` (uint8 N×H×W×3) drawn evenly from `rows`.
+    """
+    if precision == "fp16":
+        with _quiet():
+            onnx.save(convert_float_to_float16(onnx.load(path), keep_io_types=True), path)
+    elif precision == "int8":
+        chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), QUANTIZATION_POSTERS)).astype(int)]
+        with _quiet():
+            quantize_static(
+                path,
+                path,
+                _Posters(posters, chosen),
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                op_types_to_quantize=["Conv", "Add", "MatMul", "Gemm"],
+            )
+
+
+class _Posters(CalibrationDataReader):  # type: ignore[misc]
+    """Feeds posters one by one to the quantiser."""
+
+    def __init__(self, posters: NDArray[np.uint8], rows: NDArray[np.int64]) -> None:
+        self._feeds: Iterator[dict[str, Any]] = (
+            {"posters": np.ascontiguousarray(posters[row : row + 1])} for row in rows.tolist()
+        )
+
+    def get_next(self) -> dict[str, Any] | None:
+        """The next poster, or None at the end."""
+        return next(self._feeds, None)
+
+
+def finish_graph(
+    raw: Path,
+    path: Path,
+    *,
+    scale: NDArray[np.floating[Any]],
+    bias: NDArray[np.floating[Any]],
+    metadata: Mapping[str, str],
+) -> None:
+    """Write `raw` to `path` with `probabilities` = sigmoid(scale × logits + bias) as first output, and metadata.
+
+    Args:
+        raw: a graph with the output `logits`.
+        path: the file to write.
+        scale: float G.
+        bias: float G.
+        metadata: key -> text.
+    """
+    model = onnx.load(raw)
+    graph = model.graph
+    for name, values in (("calibration_scale", scale), ("calibration_bias", bias)):
+        graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(values, dtype=np.float32), name))
+    graph.node.extend(
+        [
+            onnx.helper.make_node("Mul", ["logits", "calibration_scale"], ["scaled_logits"]),
+            onnx.helper.make_node("Add", ["scaled_logits", "calibration_bias"], ["calibrated_logits"]),
+            onnx.helper.make_node("Sigmoid", ["calibrated_logits"], ["probabilities"]),
+        ]
+    )
+    outputs = list(graph.output)
+    del graph.output[:]
+    shape = ["N", len(scale)]
+    graph.output.extend([onnx.helper.make_tensor_value_info("probabilities", onnx.TensorProto.FLOAT, shape), *outputs])
+    del model.metadata_props[:]
+    for key, text in metadata.items():
+        entry = model.metadata_props.add()
+        entry.key, entry.value = key, text
+    model.producer_name = "onesheet"
+    for node in graph.node:
+        del node.metadata_props[:]  # the exporter's traces: paths of the machine, and half the file
+        node.doc_string = ""
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter's and quantiser's notices silenced; errors still rise."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)

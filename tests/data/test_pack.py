@@ -1,0 +1,293 @@
+"""The packed store: whole, deterministic, and the same however often it was interrupted."""
+
+import errno
+import importlib
+import json
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from onesheet.data import journal as journal_module
+from onesheet.data.catalogue import Catalogue, Film
+from onesheet.data.pack import open_packed, pack
+from onesheet.errors import ConfigError, OnesheetError, PackError
+from onesheet.genres import GenreSet
+from onesheet.images import read_poster
+
+pack_module = importlib.import_module("onesheet.data.pack")  # `onesheet.data.pack` is also the function
+SIZE = (24, 16)
+BAD = {3: b"", 20: b"text", 21: None}
+
+
+@dataclass
+class Parts:
+    """What `pack` reads of a split."""
+
+    catalogue: Catalogue
+    parts: np.ndarray
+
+
+def shelf(folder, count=40, bad=BAD):
+    """A split of small pictures, some of them bad."""
+    rng = np.random.default_rng(0)
+    films = []
+    for number in range(count):
+        path = folder / f"póster {number}.png"
+        data = bad.get(number, "picture")
+        if data == "picture":
+            Image.fromarray(rng.integers(0, 256, (30, 20, 3), np.uint8)).save(path)
+        elif data is not None:
+            path.write_bytes(data)
+        films.append(Film(f"f{number}", str(path), ("Drama",) if number % 3 else ("Comedy", "Drama"), "Tïtle", 1990))
+    parts = np.array([("train", "train", "validation", "test")[number % 4] for number in range(count)])
+    return Parts(Catalogue(tuple(films), GenreSet(["Comedy", "Drama"])), parts)
+
+
+@pytest.fixture
+def split(tmp_path):
+    (tmp_path / "posters").mkdir()
+    return shelf(tmp_path / "posters")
+
+
+@pytest.fixture
+def small_chunks(monkeypatch):
+    monkeypatch.setattr(pack_module, "CHUNK", 8)
+    monkeypatch.setattr(pack_module, "_SLAB", 4)
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_rows_are_the_decodable_posters_in_order(split, tmp_path):
+    calls = []
+    folder = tmp_path / "packed"
+    packed = pack(
+        split, folder, size=SIZE, progress=lambda task, done, total, note="": calls.append((task, done, total))
+    )
+    good = [index for index in range(40) if index not in BAD]
+    assert [film.film_id for film in packed.films] == [f"f{index}" for index in good]
+    assert packed.films == tuple(split.catalogue.films[index] for index in good)
+    assert packed.parts.tolist() == split.parts[good].tolist()
+    np.testing.assert_array_equal(packed.labels, split.catalogue.labels[good])
+    assert packed.posters.shape == (37, *SIZE, 3)
+    assert packed.posters.dtype == np.uint8
+    assert not packed.posters.flags.writeable
+    for film, pixels in zip(packed.films, packed.posters, strict=True):
+        np.testing.assert_array_equal(pixels, read_poster(film.poster, size=SIZE))
+    assert packed.rows("test").tolist() == [row for row, index in enumerate(good) if index % 4 == 3]
+    assert packed.findings.counts == {"missing": 1, "not-an-image": 2}
+    assert (packed.size, packed.resize, packed.genres) == (SIZE, "stretch", split.catalogue.genres)
+    assert calls[-1] == ("pack", 40, 40)
+    assert sorted(contents(folder)) == ["films.jsonl", "findings.csv", "manifest.json", "posters.npy"]
+    np.testing.assert_array_equal(np.load(folder / "posters.npy"), packed.posters)
+    packed.verify()
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_any_number_of_threads_gives_the_same_bytes(split, tmp_path):
+    for threads in (1, 2, 7):
+        pack(split, tmp_path / str(threads), size=SIZE, resize="pad", threads=threads)
+    assert contents(tmp_path / "1") == contents(tmp_path / "2") == contents(tmp_path / "7")
+
+
+def test_a_finished_store_is_opened_not_made_again(split, tmp_path):
+    first = pack(split, tmp_path / "packed", size=SIZE)
+    for film in split.catalogue.films:
+        shutil.rmtree(tmp_path / "posters", ignore_errors=True)
+        assert film.poster
+    again = pack(split, tmp_path / "packed", size=SIZE)
+    assert again.fingerprint == first.fingerprint
+    assert again.films == first.films
+    for change in ({"size": (16, 16)}, {"size": SIZE, "resize": "pad"}):
+        with pytest.raises(PackError, match="other films or settings; choose another folder or delete this one"):
+            pack(split, tmp_path / "packed", **change)
+    split.parts[0] = "test"
+    with pytest.raises(PackError, match="other films or settings"):
+        pack(split, tmp_path / "packed", size=SIZE)
+
+
+class Interrupted(Exception):
+    pass
+
+
+def stop_at(done):
+    def progress(task, at, total, note=""):
+        if at >= done:
+            raise Interrupted
+
+    return progress
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize("done", [4, 8, 12, 24, 28, 40])
+def test_interrupted_anywhere_it_goes_on_to_the_same_bytes(split, tmp_path, monkeypatch, done):
+    pack(split, tmp_path / "whole", size=SIZE)
+    with pytest.raises(Interrupted):
+        pack(split, tmp_path / "packed", size=SIZE, progress=stop_at(done))
+    with pytest.raises(PackError, match="unfinished packed store; run the same pack again"):
+        open_packed(tmp_path / "packed")
+    decoded = []
+    monkeypatch.setattr(pack_module, "read_poster", lambda path, **o: decoded.append(path) or read_poster(path, **o))
+    pack(split, tmp_path / "packed", size=SIZE)
+    assert len(decoded) == 40 - done // 8 * 8
+    assert contents(tmp_path / "packed") == contents(tmp_path / "whole")
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_a_torn_journal_line_is_dropped(split, tmp_path):
+    pack(split, tmp_path / "whole", size=SIZE)
+    with pytest.raises(Interrupted):
+        pack(split, tmp_path / "packed", size=SIZE, progress=stop_at(24))
+    path = tmp_path / "packed" / "journal.jsonl"
+    path.write_bytes(path.read_bytes()[:-7])
+    pack(split, tmp_path / "packed", size=SIZE)
+    assert contents(tmp_path / "packed") == contents(tmp_path / "whole")
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize("spoil", ["other order", "pixels gone", "pixels short"])
+def test_an_unfinished_store_that_does_not_fit_is_started_anew(split, tmp_path, spoil):
+    pack(split, tmp_path / "whole", size=SIZE)
+    other = {"size": (8, 8)} if spoil == "other order" else {"size": SIZE}
+    with pytest.raises(Interrupted):
+        pack(split, tmp_path / "packed", **other, progress=stop_at(24))
+    if spoil == "pixels gone":
+        (tmp_path / "packed" / "posters.npy").unlink()
+    if spoil == "pixels short":
+        os.truncate(tmp_path / "packed" / "posters.npy", 1000)
+    pack(split, tmp_path / "packed", size=SIZE)
+    assert contents(tmp_path / "packed") == contents(tmp_path / "whole")
+
+
+KILLED = """
+import importlib, sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+import test_pack
+module = importlib.import_module("onesheet.data.pack")
+module.CHUNK, module._SLAB = 8, 4
+decode = module.read_poster
+def slow(path, **options):
+    import time
+    time.sleep(0.02)
+    return decode(path, **options)
+module.read_poster = slow
+module.pack(test_pack.shelf(Path(sys.argv[2])), sys.argv[3], size=test_pack.SIZE, threads=2)
+"""
+
+
+def test_killed_in_the_middle_it_goes_on_to_the_same_bytes(split, tmp_path):
+    pack(split, tmp_path / "whole", size=SIZE)
+    folder = tmp_path / "packed"
+    here = str(Path(__file__).parent)
+    process = subprocess.Popen([sys.executable, "-c", KILLED, here, str(tmp_path / "posters"), str(folder)])
+    journal = folder / "journal.jsonl"
+    deadline = time.monotonic() + 30
+    while not (journal.exists() and journal.read_bytes().count(b"\n") >= 2):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (folder / "manifest.json").exists()
+    pack(split, folder, size=SIZE)
+    assert contents(folder) == contents(tmp_path / "whole")
+
+
+def test_damage_is_told(split, tmp_path):
+    folder = tmp_path / "packed"
+    packed = pack(split, folder, size=SIZE)
+    whole = contents(folder)
+
+    def spoilt(name, data):
+        (folder / name).write_bytes(data)
+        with pytest.raises(PackError) as caught:
+            open_packed(folder)
+        (folder / name).write_bytes(whole[name])
+        assert len(str(caught.value).splitlines()) == 1
+        return str(caught.value)
+
+    manifest = json.loads(whole["manifest.json"])
+    assert "newer than 1; update onesheet" in spoilt("manifest.json", json.dumps(manifest | {"protocol": 2}).encode())
+    assert "cannot read the manifest" in spoilt("manifest.json", b"{")
+    assert "damaged ('fingerprint')" in spoilt(
+        "manifest.json", json.dumps({k: v for k, v in manifest.items() if k != "fingerprint"}).encode()
+    )
+    assert "films.jsonl has changed" in spoilt("films.jsonl", whole["films.jsonl"].replace(b"f1", b"f2"))
+    assert "damaged" in spoilt("posters.npy", whole["posters.npy"][:-1])
+    pixels = bytearray(whole["posters.npy"])
+    pixels[-1] ^= 1
+    (folder / "posters.npy").write_bytes(pixels)
+    with pytest.raises(PackError, match=r"1 posters .* damaged, first 'f39'"):
+        open_packed(folder).verify()
+    assert pickle.loads(pickle.dumps(packed)).films == packed.films
+    assert len(pickle.dumps(packed)) < 1000
+    with pytest.raises(PackError, match="no packed store"):
+        open_packed(tmp_path / "nowhere")
+
+
+def test_a_folder_with_anothers_files_is_left_alone(split, tmp_path):
+    (tmp_path / "posters.npy").write_bytes(b"mine")
+    with pytest.raises(PackError, match="not from an unfinished pack"):
+        pack(split, tmp_path, size=SIZE)
+    assert (tmp_path / "posters.npy").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("good", [0, 1])
+def test_too_few_posters(tmp_path, good):
+    (tmp_path / "posters").mkdir()
+    split = shelf(tmp_path / "posters", 4, bad=dict.fromkeys(range(good, 4)))
+    with pytest.raises(PackError, match=rf"{good} of 4 posters can be decoded .*at least 2"):
+        pack(split, tmp_path / "packed", size=SIZE)
+    assert contents(tmp_path / "packed") == {}
+    split = Parts(Catalogue((), GenreSet([])), np.array([], dtype=str))
+    with pytest.raises(PackError, match="0 of 0 posters"):
+        pack(split, tmp_path / "packed", size=SIZE)
+
+
+def test_options_out_of_range(split, tmp_path):
+    for wrong in ({"size": (0, 5)}, {"size": (24, 5000)}, {"resize": "crop"}, {"threads": 0}):
+        with pytest.raises(ConfigError):
+            pack(split, tmp_path / "packed", **wrong)
+    assert not (tmp_path / "packed").exists()
+
+
+def test_full_disk_at_the_start_leaves_nothing(split, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(journal_module.os, "posix_fallocate", full)
+    with pytest.raises(OnesheetError, match=r"disk full while writing .*; free some space"):
+        pack(split, tmp_path / "packed", size=SIZE)
+    assert contents(tmp_path / "packed") == {}
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_full_disk_in_the_middle_goes_on_later(split, tmp_path, monkeypatch):
+    pack(split, tmp_path / "whole", size=SIZE)
+    calls = []
+
+    def full(*arguments):
+        calls.append(arguments)
+        if len(calls) > 20:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return pwrite(*arguments)
+
+    pwrite = os.pwrite
+    monkeypatch.setattr(journal_module.os, "pwrite", full)
+    with pytest.raises(OnesheetError, match="disk full"):
+        pack(split, tmp_path / "packed", size=SIZE)
+    monkeypatch.undo()
+    assert (tmp_path / "packed" / "journal.jsonl").read_bytes().count(b"\n") > 1
+    pack(split, tmp_path / "packed", size=SIZE)
+    assert contents(tmp_path / "packed") == contents(tmp_path / "whole")

@@ -1,0 +1,82 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from onesheet.models.mobilenet import StridedConvolution, fast_mobilenet
+
+transformers = pytest.importorskip("transformers")
+
+
+def randomise(model):
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(layer.weight, 0.5, 1.5)
+            torch.nn.init.normal_(layer.bias, std=0.3)
+            torch.nn.init.normal_(layer.running_mean, std=0.01)
+            torch.nn.init.uniform_(layer.running_var, 1e-4, 4e-4)  # random weights make small maps
+    return model.eval()
+
+
+def build(config):
+    torch.manual_seed(0)
+    return randomise(transformers.AutoModel.from_config(config))
+
+
+@pytest.fixture(scope="module", params=["v1", "v2", "v2-dilated", "v2-first-expanded"])
+def pair(request):
+    """The library's network and the fast form with the same weights."""
+    options = {"v2-dilated": {"output_stride": 8}, "v2-first-expanded": {"first_layer_is_expansion": False}}
+
+    def config():
+        if request.param == "v1":
+            return transformers.MobileNetV1Config(depth_multiplier=0.2)
+        return transformers.MobileNetV2Config(
+            depth_multiplier=0.2, finegrained_output=False, **options.get(request.param, {})
+        )
+
+    library, fast = build(config()), build(config())
+    fast_mobilenet(fast)
+    fast.load_state_dict(library.state_dict())
+    return library, fast
+
+
+@settings(max_examples=15, deadline=None)
+@given(height=st.integers(33, 75), width=st.integers(33, 75))
+def test_outputs_are_identical_at_odd_and_even_sizes(pair, height, width):
+    library, fast = pair
+    posters = torch.randn(1, 3, height, width)
+    with torch.no_grad():
+        expected, found = library(posters), fast(posters)
+    assert expected.last_hidden_state.shape == found.last_hidden_state.shape
+    scale = float(expected.last_hidden_state.std())
+    assert scale > 1e-3  # a constant answer would prove nothing
+    torch.testing.assert_close(found.last_hidden_state, expected.last_hidden_state, rtol=1e-4, atol=1e-4 * scale)
+    torch.testing.assert_close(found.pooler_output, expected.pooler_output, rtol=1e-4, atol=1e-4 * scale)
+
+
+def test_gradients_are_identical(pair):
+    library, fast = pair
+    posters = torch.randn(2, 3, 64, 48)
+    for model in pair:
+        model.zero_grad()
+        model(posters).pooler_output.square().sum().backward()
+    for (name, one), other in zip(library.named_parameters(), fast.parameters(), strict=True):
+        scale = float(one.grad.abs().max())
+        torch.testing.assert_close(other.grad, one.grad, rtol=1e-3, atol=1e-3 * scale + 1e-12, msg=name)
+
+
+def test_only_strided_convolutions_copy(pair):
+    _, fast = pair
+    for layer in fast.modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            assert isinstance(layer, StridedConvolution) == (layer.stride != (1, 1))
+
+
+def test_other_networks_stay_as_they_are():
+    model = transformers.AutoModel.from_config(
+        transformers.ResNetConfig(embedding_size=8, hidden_sizes=[8], depths=[1])
+    )
+    before = str(model)
+    fast_mobilenet(model)
+    assert str(model) == before

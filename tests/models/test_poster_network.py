@@ -1,0 +1,160 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from onesheet.errors import ConfigError
+from onesheet.models import build_network, default_size
+from onesheet.models.network import centre_crop, cropped
+
+
+def settle(network):
+    """Give batch norm statistics that differ by channel, so that eval mode shows something."""
+    generator = torch.Generator().manual_seed(1)
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.running_mean.copy_(torch.randn(layer.num_features, generator=generator) * 0.1)
+            layer.running_var.copy_(torch.rand(layer.num_features, generator=generator) + 0.5)
+    return network.eval()
+
+
+def test_poster_cnn_answers_with_the_promised_shapes_and_learns():
+    network = build_network("poster-cnn", genres=3, size=(48, 32), widths=(4, 8, 12))
+    output = network(torch.rand(5, 3, 48, 32))
+    assert output.logits.shape == (5, 3)
+    assert output.embedding.shape == (5, network.embedding_size) == (5, 12)
+    assert output.evidence is None  # while training
+    output.logits.square().sum().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+@given(
+    widths=st.lists(st.integers(1, 9), min_size=1, max_size=3),
+    height=st.integers(8, 40),
+    width=st.integers(8, 40),
+)
+def test_mean_evidence_and_bias_are_the_logits(widths, height, width):
+    torch.manual_seed(0)
+    network = settle(build_network("poster-cnn", genres=4, size=(height, width), widths=widths))
+    torch.nn.init.normal_(network.head[-1].bias)
+    with torch.no_grad():
+        output = network(torch.rand(2, 3, height, width))
+    assert output.evidence.shape == (2, 4, height >> len(widths), width >> len(widths))
+    torch.testing.assert_close(output.evidence.mean((2, 3)) + network.head[-1].bias, output.logits)
+
+
+def test_head_alone_on_stored_embeddings_gives_the_same_logits():
+    network = settle(build_network("poster-cnn", genres=4, size=(32, 32), widths=(4,)))
+    posters = torch.rand(2, 3, 32, 32)
+    embedding, features = network.embed(posters)
+    torch.testing.assert_close(network.head(embedding), network(posters).logits)
+    torch.testing.assert_close(features.mean((2, 3)), embedding)
+
+
+def test_a_frozen_backbone_stands_still_while_the_head_learns():
+    network = build_network("poster-cnn", genres=2, size=(32, 32), widths=(4, 8), dropout=0.0).train()
+    network.set_trainable(backbone=False)
+    before = {name: value.clone() for name, value in network.backbone.state_dict().items()}
+    optimiser = torch.optim.SGD(network.parameters(), lr=1.0)
+    network.train()
+    network(torch.rand(4, 3, 32, 32)).logits.sum().backward()
+    optimiser.step()
+    after = network.backbone.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert all(parameter.grad is not None for parameter in network.head_parameters())
+
+    network.set_trainable(backbone=True)
+    assert network.backbone.training
+    network(torch.rand(4, 3, 32, 32)).logits.sum().backward()
+    assert all(parameter.grad is not None for parameter in network.backbone_parameters())
+
+
+def test_unfreezing_in_eval_mode_leaves_eval_mode():
+    network = build_network("poster-cnn", genres=2, size=(32, 32), widths=(4,)).eval()
+    network.set_trainable(backbone=True)
+    assert not network.backbone.training
+
+
+def test_parameters_are_parted_without_rest():
+    network = build_network("poster-cnn", genres=2, size=(32, 32), widths=(4,))
+    parted = [*network.backbone_parameters(), *network.head_parameters()]
+    assert {id(p) for p in parted} == {id(p) for p in network.parameters()}
+    assert len(parted) == len(list(network.parameters()))
+
+
+def test_normalisation_is_inside():
+    network = build_network("poster-cnn", genres=1, size=(2, 2), widths=(1,))
+    seen = []
+    network.backbone.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    network(torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1).expand(2, 3, 2, 2))
+    torch.testing.assert_close(seen[0], torch.zeros(2, 3, 2, 2))
+
+
+def test_seed_decides_the_weights_and_nothing_else():
+    def build():
+        torch.manual_seed(3)
+        return build_network("poster-cnn", genres=2, size=(32, 32), widths=(4,)).state_dict()
+
+    first, second = build(), build()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_channels_last_gives_the_same():
+    network = settle(build_network("poster-cnn", genres=2, size=(32, 32), widths=(4, 8)))
+    posters = torch.rand(2, 3, 32, 32)
+    expected = network(posters).logits
+    found = network.to(memory_format=torch.channels_last)(posters.to(memory_format=torch.channels_last)).logits
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("resnet50", "use alexnet, poster-cnn or hf:<name or folder> (did you mean hf:microsoft/resnet-50?)"),
+        ("AlexNet", "(did you mean alexnet?)"),
+        ("postercnn", "(did you mean poster-cnn?)"),
+        ("mobilenet_v2", "(did you mean hf:google/mobilenet_v2_1.0_224?)"),
+        ("facebook/dinov2-small", "(did you mean hf:facebook/dinov2-small?)"),
+        ("hf:", "use alexnet, poster-cnn or hf:<name or folder>"),
+        ("hf", "use alexnet, poster-cnn or hf:<name or folder>"),
+        ("alexnet:x", "use alexnet"),
+        ("", "unknown model ''"),
+    ],
+)
+def test_unknown_models_are_refused_with_the_nearest_name(name, said):
+    for call in (lambda: default_size(name), lambda: build_network(name, genres=2, size=(64, 64))):
+        with pytest.raises(ConfigError) as caught:
+            call()
+        assert said in str(caught.value)
+        assert f"unknown model {name!r}" in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"genres": 0}, "at least one genre; got 0"),
+        ({"dropout": 1.0}, r"dropout must be in \[0, 1\); got 1.0"),
+        ({"dropout": -0.1}, "got -0.1"),
+        ({"widths": ()}, "widths must be one or more positive"),
+        ({"widths": (8, 0)}, "widths must be one or more positive"),
+        ({"widths": (4,) * 6}, "at least 64×64; got 32×32"),
+        ({"name": "alexnet", "widths": (4,)}, "widths belongs to poster-cnn; got model 'alexnet'"),
+    ],
+)
+def test_options_out_of_range_are_refused(options, said):
+    options = {"name": "poster-cnn", "genres": 2, "size": (32, 32), **options}
+    with pytest.raises(ConfigError, match=said):
+        build_network(options.pop("name"), **options)
+
+
+def test_default_sizes():
+    assert default_size("alexnet") == (256, 256)
+    assert default_size("poster-cnn") == default_size("hf:any/thing") == (224, 160)
+
+
+def test_centre_crop_takes_the_middle():
+    posters = torch.arange(5 * 7).reshape(1, 1, 5, 7)
+    assert torch.equal(centre_crop(posters, (3, 3)), posters[..., 1:4, 2:5])
+    assert centre_crop(posters, (5, 7)) is posters
+    assert cropped((256, 200), crop=None) == (256, 200)

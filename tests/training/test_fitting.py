@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import MobileNetV2Config, MobileNetV2Model
+
+from onesheet.data import Packed
+from onesheet.errors import ConfigError, PackError, RunError
+from onesheet.training import Run, TrainConfig, fit, open_run
+
+
+def weights(run: Run) -> dict[str, torch.Tensor]:
+    return load_file(run.network_path)
+
+
+def without_seconds(run: Run) -> list[dict[str, float]]:
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in run.history]
+
+
+class StopAt:
+    """A progress that presses Ctrl-C after a step."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def __call__(self, task: str, done: int, total: int, note: str = "") -> None:
+        if task.startswith("fit") and done == self.step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_learns_the_drawn_genres(run: Run) -> None:
+    best = max(run.history, key=lambda row: row["validation_map"])
+    assert run.finished and run.best_epoch == best["epoch"]
+    assert best["validation_roc_auc"] > 0.85
+    assert [row["best"] for row in run.history].count(1.0) == 1
+
+
+def test_history_has_every_figure_for_both_parts(run: Run) -> None:
+    for part in ("train", "validation"):
+        for figure in ("loss", "precision", "recall", "f1", "map", "roc_auc"):
+            assert all(np.isfinite(row[f"{part}_{figure}"]) for row in run.history)
+
+
+@pytest.mark.parametrize("steps", [(3,), (8,), (5, 13), (16,)], ids=str)
+def test_a_resumed_run_ends_as_an_uninterrupted_one(
+    steps: tuple[int, ...], run: Run, packed: Packed, tiny: TrainConfig, tmp_path: Path
+) -> None:
+    """8 batches an epoch: stopped inside an epoch, at its end, twice, and in the second."""
+    for step in steps:
+        stopped = fit(tiny, packed, folder=tmp_path, resume=step != steps[0], progress=StopAt(step))
+        assert not stopped.finished
+    resumed = fit(tiny, packed, folder=tmp_path, resume=True)
+    assert resumed.finished and resumed.best_epoch == run.best_epoch
+    assert without_seconds(resumed) == without_seconds(run)
+    for name, value in weights(run).items():
+        assert torch.equal(value, weights(resumed)[name]), name
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
+    run: Run, packed: Packed, tiny: TrainConfig, tmp_path: Path
+) -> None:
+    again = fit(tiny, packed, folder=tmp_path / "again")
+    other = fit(replace(tiny, seed=1, epochs=1), packed, folder=tmp_path / "other")
+    assert all(torch.equal(value, weights(again)[name]) for name, value in weights(run).items())
+    assert not torch.equal(weights(run)["head.1.weight"], weights(other)["head.1.weight"])
+
+
+def test_ctrl_c_before_the_first_epoch_ends_keeps_a_run_to_resume(
+    packed: Packed, tiny: TrainConfig, tmp_path: Path
+) -> None:
+    stopped = fit(tiny, packed, folder=tmp_path, progress=StopAt(2))
+    assert not stopped.finished and stopped.history == []
+    assert not stopped.network_path.exists()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_taken_folder_is_refused(run: Run, packed: Packed, tiny: TrainConfig) -> None:
+    with pytest.raises(RunError, match="holds a run already; go on with --resume"):
+        fit(tiny, packed, folder=run.folder)
+    assert fit(tiny, packed, folder=run.folder, resume=True) == open_run(run.folder)
+
+
+def test_resuming_with_other_choices_is_refused(run: Run, packed: Packed, tiny: TrainConfig) -> None:
+    with pytest.raises(RunError, match="started with epochs = 4, not 5"):
+        fit(replace(tiny, epochs=5), packed, folder=run.folder, resume=True)
+
+
+def test_parts_must_not_be_empty(packed: Packed, tiny: TrainConfig, tmp_path: Path) -> None:
+    no_validation = replace(packed, parts=np.full(len(packed), "train"))
+    with pytest.raises(PackError, match="no posters in part 'validation'"):
+        fit(tiny, no_validation, folder=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no run in"):
+        open_run(tmp_path)
+    (tmp_path / "run.json").write_text('{"config": {}')
+    with pytest.raises(RunError, match="is damaged"):
+        open_run(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> str:
+    torch.manual_seed(0)
+    config = MobileNetV2Config(depth_multiplier=0.1, min_depth=4, depth_divisible_by=4, image_size=48)
+    folder = tmp_path_factory.mktemp("backbone")
+    model = MobileNetV2Model(config).train()
+    for _ in range(20):
+        model(torch.rand(8, 3, 48, 32))
+    model.save_pretrained(folder)
+    return f"hf:{folder}"
+
+
+def test_head_runs_the_backbone_once_and_leaves_it_as_it_was(
+    backbone: str, packed: Packed, tiny: TrainConfig, tmp_path: Path
+) -> None:
+    config = TrainConfig(model=backbone, tune="head", epochs=5, threads=1)
+    tasks: list[str] = []
+    run = fit(config, packed, folder=tmp_path, progress=lambda task, *_: tasks.append(task))
+    features = np.load(tmp_path / "features.npy")
+    assert features.shape == (len(packed), 1280) or features.shape[0] == len(packed)
+    assert tasks.count("features") == -(-len(packed) // 64)
+    kept = weights(run)
+    from onesheet.models import build_network
+
+    fresh = build_network(backbone, genres=3, size=packed.size).state_dict()
+    for name, value in fresh.items():
+        if not name.startswith("head."):
+            assert torch.equal(value, kept[name]), name
+    assert kept["head.1.weight"].abs().sum() > 0
+
+
+def test_full_tuning_starts_from_the_trained_head(backbone: str, packed: Packed, tmp_path: Path) -> None:
+    config = TrainConfig(model=backbone, epochs=1, head_epochs=2, threads=1, batch_size=64, arithmetic="fp32")
+    run = fit(config, packed, folder=tmp_path)
+    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {
+        "head-best.ckpt",
+        "head-last.ckpt",
+        "full-best.ckpt",
+        "full-last.ckpt",
+    }
+    assert len(run.history) == 1
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {"loss": "asymmetric", "positive_weights": True},
+        {"loss": "focal", "optimizer": "sgd", "schedule": "step"},
+        {"loss": "distribution-balanced", "optimizer": "adam", "schedule": "plateau"},
+        {"cutmix": 0.5, "mixup": 0.5, "schedule": "constant-then-decay", "ema": 0.0},
+        {"select": "loss", "patience": 1, "augment": False, "arithmetic": "bf16", "schedule": "constant"},
+        {"model": "alexnet", "widths": None},
+    ],
+    ids=str,
+)
+def test_every_choice_trains(choices: dict[str, object], packed: Packed, tiny: TrainConfig, tmp_path: Path) -> None:
+    if choices.get("model") == "alexnet":
+        with pytest.raises(ConfigError, match="alexnet needs posters of at least"):
+            fit(replace(tiny, **choices), packed, folder=tmp_path)  # type: ignore[arg-type]
+        return
+    run = fit(replace(tiny, epochs=2, **choices), packed, folder=tmp_path)  # type: ignore[arg-type]
+    assert run.finished and all(np.isfinite(row["train_loss"]) for row in run.history)
+
+
+def test_early_stopping_stops(packed: Packed, tiny: TrainConfig, tmp_path: Path) -> None:
+    config = replace(tiny, epochs=30, patience=1, learning_rate=1e-8, ema=0.0, select="loss")
+    run = fit(config, packed, folder=tmp_path)
+    assert len(run.history) < 30
