@@ -10,13 +10,14 @@ import hashlib
 import io
 import json
 import os
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onesheet.data.catalogue import Film
 from onesheet.errors import PackError
 from onesheet.images import Resize, Size
 
@@ -27,6 +28,14 @@ PROTOCOL = 1
 
 Failure = tuple[int, str, str]
 """Index of a film whose poster could not be decoded, its flag, and the message."""
+
+
+_COLUMNS = tuple(field.name for field in fields(Film))
+
+
+def film_record(film: Film) -> dict[str, Any]:
+    """A film as plain values; `dataclasses.asdict` would copy deeply, ten times slower."""
+    return {name: getattr(film, name) for name in _COLUMNS}
 
 
 class PackOrder:
@@ -41,7 +50,7 @@ class PackOrder:
         self.poster_bytes = size[0] * size[1] * 3
         digest = hashlib.sha256(json.dumps([PROTOCOL, self.genres, list(size), resize]).encode())
         for film, part in zip(self.films, self.parts, strict=True):
-            digest.update(json.dumps([*asdict(film).values(), str(part)]).encode())
+            digest.update(json.dumps(film_record(film) | {"part": str(part)}).encode())
         self.fingerprint = digest.hexdigest()
 
     def header(self, rows: int) -> bytes:

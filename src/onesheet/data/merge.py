@@ -82,20 +82,21 @@ def merge(sources: Sequence[Sequence[Film]]) -> tuple[list[Film], list[Finding]]
             kept = replace(kept, film_id=film.film_id)
         films[target] = _united(kept, film)
         how = "the same IMDb id" if position in by_id else "the same poster file"
-        detail = f"{how} in {kept.source} and {film.source}"
-        differs = _difference(kept, film)
-        findings.append(
-            Finding(
-                flag="merged-film",
-                score=1.0 if differs else 0.2,
-                film_id=kept.film_id,
-                poster=film.poster,
-                detail=f"{detail}; {differs}" if differs else detail,
-                action="made one film: first poster kept, genres united",
-            )
-        )
+        findings.append(_merged(kept, film, how))
     left = [position for position in range(len(films)) if position not in into]
     return _with_unique_ids([films[position] for position in left], [origin[position] for position in left]), findings
+
+
+def _merged(kept: Film, film: Film, how: str) -> Finding:
+    differs = _difference(kept, film)
+    return Finding(
+        flag="merged-film",
+        score=1.0 if differs else 0.2,
+        film_id=kept.film_id,
+        poster=film.poster,
+        detail=f"{how} in {kept.source} and {film.source}" + (f"; {differs}" if differs else ""),
+        action="made one film: first poster kept, genres united",
+    )
 
 
 def _united(first: Film, other: Film) -> Film:

@@ -16,7 +16,7 @@ import hashlib
 import json
 import zlib
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from onesheet.data.catalogue import Film
 from onesheet.data.findings import Finding, Findings
-from onesheet.data.journal import PROTOCOL, Failure, Journal, PackOrder
+from onesheet.data.journal import PROTOCOL, Failure, Journal, PackOrder, film_record
 from onesheet.errors import CatalogueError, ConfigError, PackError, UnreadablePoster
 from onesheet.files import cannot_write, write_text
 from onesheet.genres import GenreSet
@@ -244,7 +244,7 @@ def _finish(folder: Path, order: PackOrder, journal: Journal) -> None:
     journal.close_posters()
     records = []
     for index, checksum in zip(journal.kept, journal.checksums, strict=True):
-        record = asdict(order.films[index]) | {"part": str(order.parts[index]), "crc32": checksum}
+        record = film_record(order.films[index]) | {"part": str(order.parts[index]), "crc32": checksum}
         records.append(json.dumps(record) + "\n")  # ASCII, so that any file name survives
     films = "".join(records)
     write_text(folder / "films.jsonl", films)

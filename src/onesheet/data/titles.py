@@ -65,7 +65,7 @@ def _less_damaged(word: str) -> str | None:
                     continue
                 seen.add(result)
                 following.append(result)
-                if step is not _latin_as_mac and _plausible(result):
+                if step is not _latin_as_mac and _plausible(result, word):
                     return result
         ways = following
     return None
@@ -77,8 +77,8 @@ def _lost(word: str) -> bool:
     return "\ufffd" in word or bool(_LOST.search(deeper)) or any("\x80" <= letter < "\xa0" for letter in word + deeper)
 
 
-def _plausible(word: str) -> bool:
-    """Ordinary letters of one script, and no capital in mid-word where the damage was."""
+def _plausible(word: str, damaged: str) -> bool:
+    """Ordinary letters of one script, no capital in mid-word; two accented letters are not a Greek one."""
     scripts = set()
     for before, letter in zip(" " + word, word, strict=False):
         if letter.isascii() or _LATIN.match(letter):
@@ -91,7 +91,7 @@ def _plausible(word: str) -> bool:
             if script not in _SCRIPTS:
                 return False
             scripts.add("CJK" if script in _JAPANESE else script)
-    return len(scripts) <= 1
+    return len(scripts) <= 1 and (scripts <= {"LATIN"} or not damaged.isalpha())
 
 
 def _bytes_of(word: str) -> bytes | None:

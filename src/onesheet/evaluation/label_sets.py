@@ -119,13 +119,12 @@ def _lift(sets: Labels, films: NDArray[np.int64], train_labels: Labels) -> Float
 def _best(probabilities: Scores, sets: Labels, offsets: Floats) -> NDArray[np.intp]:
     """The best set of each film under each column of offsets (S×L): N×L."""
     best = np.empty((len(probabilities), offsets.shape[1]), dtype=np.intp)
-    members = np.append(sets.T, np.zeros((1, len(sets))), axis=0)  # last row: the offsets
+    members = sets.T.astype(np.float64)
     chunk = max(1, _CHUNK_SCORES // len(sets))
     for start in range(0, len(probabilities), chunk):
         films = slice(start, start + chunk)
         clipped = np.clip(probabilities[films].astype(np.float64), _SMALLEST, 1 - _SMALLEST)
-        odds = np.append(np.log(clipped / (1 - clipped)), np.ones((len(clipped), 1)), axis=1)
+        scores = np.log(clipped / (1 - clipped)) @ members
         for column in range(offsets.shape[1]):
-            members[-1] = offsets[:, column]
-            best[films, column] = (odds @ members).argmax(axis=1)
+            best[films, column] = (scores + offsets[:, column]).argmax(axis=1)
     return best

@@ -22,8 +22,8 @@ SMALLEST_INPUT = 67  # the side that leaves one cell after the last pooling
 class LocalResponseNorm(nn.Module):
     """Section 3.3: b_i = a_i / (k + α Σ a_j²)^β, j the n channels around i; k = 2, n = 5, α = 1e-4, β = 0.75.
 
-    torch's own layer divides α by n, and takes 2 to 4 times as long; here the sum over neighbours is a 1×1 convolution with a
-    banded matrix.
+    torch's own layer divides α by n, and takes 2 to 4 times as long; here the sum over neighbours is a 1×1
+    convolution with a banded matrix.
     """
 
     band: Tensor

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from onesheet.errors import ConfigError, require
+from onesheet.models.image_processor import normalisation
 from onesheet.models.mobilenet import fast_mobilenet
-from onesheet.models.network import IMAGENET_MEAN, IMAGENET_STD, PosterNetwork, Size
+from onesheet.models.network import PosterNetwork, Size
 
 
 class PretrainedBackbone(nn.Module):
@@ -94,7 +94,10 @@ def pretrained(
             f"hf:{source} does not take posters of {size[0]}×{size[1]} ({_first_line(error)}); "
             f"use {_own_size(model)} or another backbone"
         ) from error
-    mean, std = _normalisation(source)
+    try:
+        mean, std = normalisation(source)
+    except (OSError, ValueError) as error:
+        raise ConfigError(_explain(source, error, local=Path(source).expanduser().is_dir())) from error
     network = PosterNetwork(
         backbone,
         size=size,
@@ -253,36 +256,6 @@ def _normalise_as_pooled(features: Tensor, norm: nn.LayerNorm) -> Tensor:
     scale = (features.mean((2, 3)).var(1, correction=0) + norm.eps).rsqrt()
     centred = (features - features.mean(1, keepdim=True)) * scale[:, None, None, None]
     return centred * norm.weight[:, None, None] + norm.bias[:, None, None]
-
-
-def _normalisation(source: str) -> tuple[list[float], list[float]]:
-    """Mean and deviation the backbone was trained with, from its image processor; else ImageNet's."""
-    try:
-        settings = _processor(source)
-    except (OSError, ValueError) as error:
-        raise ConfigError(_explain(source, error, local=Path(source).expanduser().is_dir())) from error
-    if settings.get("do_normalize") is False:
-        return [0.0] * 3, [1.0] * 3
-    mean = settings.get("image_mean") or list(IMAGENET_MEAN)
-    std = settings.get("image_std") or list(IMAGENET_STD)
-    if settings.get("include_top"):  # EfficientNet's processor divides a second time
-        std = [value * value for value in std]
-    return list(mean), list(std)
-
-
-def _processor(source: str) -> dict[str, Any]:
-    from transformers.utils import cached_file
-
-    folder = Path(source).expanduser()
-    for name, key in (("preprocessor_config.json", None), ("processor_config.json", "image_processor")):
-        if folder.is_dir():
-            path: str | None = str(folder / name) if (folder / name).is_file() else None
-        else:
-            path = cached_file(source, name, _raise_exceptions_for_missing_entries=False)
-        if path:
-            settings: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-            return settings.get(key, {}) if key else settings
-    return {}
 
 
 @contextmanager

@@ -48,7 +48,7 @@ class TrainConfig:
     epochs: int | None = option(None, "passes over the training part")
     head_epochs: int = option(30, "tune=full on a pretrained backbone: epochs of the head alone, first")
     batch_size: int = option(32, "posters a step")
-    optimizer: str = option("adamw", "optimiser", OPTIMIZERS)
+    optimizer: str | None = option(None, "optimiser", OPTIMIZERS)
     learning_rate: float | None = option(None, "peak learning rate")
     weight_decay: float | None = option(None, "weight decay")
     schedule: str = option("cosine", "learning rate over time", SCHEDULES)
@@ -58,7 +58,7 @@ class TrainConfig:
     augment: bool = option(True, "random crop, flip and colour (tune=head trains on unchanged posters)")
     cutmix: float = option(0.0, "share of the batches mixed by CutMix, in [0, 1]")
     mixup: float = option(0.0, "share of the batches mixed by mixup, in [0, 1]")
-    ema: float = option(0.998, "decay of the averaged weights; 0 = none")
+    ema: float | None = option(None, "decay of the averaged weights; 0 = none")
     select: str = option("map", "what chooses the best epoch, on validation: mean average precision or loss", SELECTS)
     patience: int | None = option(None, "stop after so many epochs without a better one")
     arithmetic: str = option("auto", "bf16 where the machine has it, or as said", ARITHMETICS)
@@ -72,7 +72,7 @@ class TrainConfig:
                 raise ConfigError(f"the {flag(name)} option must be between {low:g} and {high:g}; got {value}")
         for item in fields(self):
             choices, value = item.metadata["choices"], getattr(self, item.name)
-            if choices and value not in choices:
+            if choices and value is not None and value not in choices:
                 raise ConfigError(f"the {flag(item.name)} option must be one of {', '.join(choices)}; got {value!r}")
             if isinstance(value, list):
                 object.__setattr__(self, item.name, tuple(value))
@@ -85,13 +85,21 @@ class TrainConfig:
         """With every None that has a value suiting the model filled in."""
         suits: dict[str, Any]
         if self.tune == "head":
-            suits = {"epochs": 60, "learning_rate": 3e-3, "weight_decay": 0.1, "dropout": 0.2}
+            suits = {
+                "epochs": 30,
+                "learning_rate": 0.06,
+                "weight_decay": 0.015,
+                "dropout": 0.5,
+                "optimizer": "sgd",
+                "ema": 0.0,
+            }
         elif self.model.startswith("hf:"):
             suits = {"epochs": 8, "learning_rate": 5e-4, "weight_decay": 0.05, "dropout": 0.2}
         elif self.model == "alexnet":
             suits = {"epochs": 40, "learning_rate": 1e-4, "weight_decay": 5e-4, "dropout": 0.5}
         else:
             suits = {"epochs": 40, "learning_rate": 2e-3, "weight_decay": 0.01, "dropout": 0.2}
+        suits = {"optimizer": "adamw", "ema": 0.998} | suits
         return replace(self, **{name: value for name, value in suits.items() if getattr(self, name) is None})
 
     def to_dict(self) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from onesheet.models import TenCrop, build_network
 from onesheet.predict import Predictor, score_part
 from onesheet.progress import Progress, silent
 from onesheet.training.figures import epoch_figures
-from onesheet.training.machine import use_threads
+from onesheet.training.machine import prepare
 from onesheet.training.onnx_graph import ExportGraph, finish_graph, to_precision, write_graph
 from onesheet.training.run import Run
 
@@ -71,7 +71,7 @@ def export(
     for name, value in (("precision_target", precision_target), ("recall_target", recall_target)):
         if not 0 < value < 1:
             raise ConfigError(f"the {name!r} option must be between 0 and 1; got {value}")
-    use_threads(run.config.threads)
+    prepare(run.config.threads)
     packed = run.packed()
     graph = ExportGraph(kept_network(run, packed))
     rows = packed.rows("validation")

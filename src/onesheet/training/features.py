@@ -18,6 +18,36 @@ from onesheet.progress import Progress, silent
 from onesheet.training.machine import arithmetic, autocast, device
 
 CHUNK = 64
+ADAPTATION_POSTERS = 2048
+
+
+def adapt_normalisation(network: PosterNetwork, packed: Packed, *, seed: int, wish: str) -> None:
+    """Re-estimate the backbone's batch-norm statistics on training posters (AdaBN, Li et al. 2016).
+
+    Posters are not the photographs a backbone was trained on: with their own statistics its features tell genres apart
+    better (a linear head on MobileNetV2: mAP .266 -> .276 on Chu & Guo's posters), and full tuning starts from where
+    training mode would take it. Networks without batch norm stay as they are.
+    """
+    layers = [layer for layer in network.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+    if not layers:
+        return
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # the plain mean over all batches
+    where = device()
+    network = network.to(where, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    rows = np.random.default_rng(seed).permutation(packed.rows("train"))[:ADAPTATION_POSTERS]
+    with torch.no_grad(), autocast(wish):
+        for chunk in np.array_split(rows, -(-len(rows) // CHUNK)):
+            network.embed(_to_batch(packed.posters[np.sort(chunk)], where))
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+
+
+def _to_batch(posters: NDArray[np.uint8], where: torch.device) -> Tensor:
+    """uint8 N×H×W×3 -> float N×3×H×W in [0, 1] on the device."""
+    return torch.from_numpy(np.array(posters)).to(where).permute(0, 3, 1, 2).float().div_(255)
 
 
 def backbone_features(
@@ -39,8 +69,7 @@ def backbone_features(
     network = network.to(where, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     with torch.inference_mode(), autocast(wish):
         for start in range(done, len(features), CHUNK):
-            posters = torch.from_numpy(packed.posters[start : start + CHUNK].copy())
-            embedding, _ = network.embed(posters.to(where).permute(0, 3, 1, 2).float().div_(255))
+            embedding, _ = network.embed(_to_batch(packed.posters[start : start + CHUNK], where))
             features[start : start + CHUNK] = embedding.float().cpu().numpy()
             finished = min(start + CHUNK, len(features))
             if finished == len(features) or (start // CHUNK) % 32 == 31:
@@ -65,20 +94,22 @@ class FeatureHead(nn.Module):
 
     Args:
         features: float32 N×D of the training part, for mean and standard deviation.
-        genres: G.
+        frequencies: share of training films with each genre, float G in (0, 1): the bias starts at its log-odds.
         dropout: in [0, 1).
     """
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, features: NDArray[np.float32], *, genres: int, dropout: float) -> None:
+    def __init__(self, features: NDArray[np.float32], frequencies: Tensor, *, dropout: float) -> None:
         super().__init__()
         self.register_buffer("mean", torch.from_numpy(features.mean(0, dtype=np.float64)).float())
         self.register_buffer("deviation", torch.from_numpy(features.std(0, dtype=np.float64)).float().clamp(min=1e-4))
         self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(features.shape[1], genres)
+        self.linear = nn.Linear(features.shape[1], len(frequencies))
         nn.init.zeros_(self.linear.weight)
+        with torch.no_grad():
+            self.linear.bias.copy_(torch.logit(frequencies))
 
     def forward(self, features: Tensor) -> Output:
         """Features N×D -> logits N×G (as `Output`)."""

@@ -18,10 +18,10 @@ from onesheet.progress import Progress, silent
 from onesheet.training.augment import build_augmentation
 from onesheet.training.callbacks import Interrupted
 from onesheet.training.config import TrainConfig
-from onesheet.training.features import FeatureHead, backbone_features
+from onesheet.training.features import FeatureHead, adapt_normalisation, backbone_features
 from onesheet.training.loader import BatchLoader
 from onesheet.training.loop import Stage, train_stage
-from onesheet.training.machine import use_threads
+from onesheet.training.machine import prepare
 from onesheet.training.module import TrainingModule
 from onesheet.training.run import STATE, Run, open_run
 
@@ -60,7 +60,7 @@ def fit(
     run = _open_folder(config, packed, folder, resume=resume)
     if run.finished:
         return run
-    use_threads(config.threads)
+    prepare(config.threads)
     torch.manual_seed(config.seed)
     network = build_network(
         config.model,
@@ -118,8 +118,9 @@ def _fit_head(run: Run, network: PosterNetwork, packed: Packed, progress: Progre
             seed=config.seed,
             arithmetic=config.arithmetic,
         )
+    adapt_normalisation(network, packed, seed=config.seed, wish=config.arithmetic)
     features = backbone_features(network, packed, run.folder, wish=config.arithmetic, progress=progress)
-    head = FeatureHead(features[packed.rows("train")], genres=len(packed.genres), dropout=config.dropout or 0.0)
+    head = FeatureHead(features[packed.rows("train")], _frequencies(packed), dropout=config.dropout or 0.0)
     loaders = _loaders(features, packed, batch_size=max(config.batch_size, HEAD_BATCH), seed=config.seed)
     in_fp32 = replace(config, arithmetic="fp32")  # features are small: nothing to gain
     module = TrainingModule(head, in_fp32, _frequencies(packed), loader=loaders[0])

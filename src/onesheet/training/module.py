@@ -93,12 +93,12 @@ class TrainingModule(pl.LightningModule):
         return self.loss(logits, mixed)
 
     def optimizer_step(self, *arguments: Any, **options: Any) -> None:
-        """Step, then move the averaged weights; early on they follow faster, so that the first steps count for little."""
+        """Step, then move the averaged weights; early on they follow faster, so that the first steps count little."""
         super().optimizer_step(*arguments, **options)
         self._steps += 1
         if self.average is None:
             return
-        decay = min(self.config.ema, (1 + self._steps) / (10 + self._steps))
+        decay = min(self.config.ema or 0.0, (1 + self._steps) / (10 + self._steps))
         with torch.no_grad():
             for averaged, current in zip(
                 self.average.state_dict().values(), self.network.state_dict().values(), strict=True
