@@ -48,6 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _fail("interrupted; what was finished is kept, and --resume goes on from there")
         return 130
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] == "onesheet":
+            raise
+        return _fail(f"this command needs {error.name}; run: pip install 'onesheet[train]'")
     except OSError as error:
         return _fail(f"{error.strerror or error}: {error.filename!r}" if error.filename else str(error))
 

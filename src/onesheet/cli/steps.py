@@ -6,7 +6,7 @@ import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from onesheet.cli import options
 from onesheet.cli.console import Console, print_table
@@ -16,6 +16,7 @@ from onesheet.errors import ConfigError
 if TYPE_CHECKING:
     from onesheet.data import Catalogue, Packed, Split
     from onesheet.evaluation import Evaluation
+    from onesheet.images import Resize
     from onesheet.training.config import Recipe
 
 
@@ -110,7 +111,7 @@ def _clean_catalogue(arguments: argparse.Namespace, recipe: Recipe, console: Con
 def _parts(arguments: argparse.Namespace, recipe: Recipe, console: Console) -> Split:
     from onesheet.training.pipeline import split_by
 
-    return split_by(recipe, _clean_catalogue(arguments, recipe, console), tell=console.tell)
+    return split_by(recipe, _clean_catalogue(arguments, recipe, console), files=recipe.split, tell=console.tell)
 
 
 def _split(arguments: argparse.Namespace) -> int:
@@ -145,7 +146,7 @@ def _pack(arguments: argparse.Namespace) -> int:
             parts,
             arguments.out,
             size=recipe.size or (224, 160),
-            resize=recipe.resize,
+            resize=cast("Resize", recipe.resize),
             threads=recipe.threads,
             progress=console.progress,
         )
@@ -241,15 +242,15 @@ def _pack_for(arguments: argparse.Namespace, recipe: Recipe, console: Console) -
     import numpy as np
 
     from onesheet.data import Catalogue, Split, audit, pack
+    from onesheet.genres import GenreSet
     from onesheet.predict import load
-    from onesheet.training.pipeline import check_genres, open_catalogue
+    from onesheet.training.evaluating import check_genres
+    from onesheet.training.pipeline import open_catalogue
 
     card = load(arguments.model_file).card
     if recipe.min_films != type(recipe).min_films:
         raise ConfigError("--min-films does not apply to evaluate: the model's genres are given")
     catalogue = open_catalogue(replace(recipe, catalogue=(arguments.source,), min_films=1), tell=console.tell)
-    from onesheet.genres import GenreSet
-
     genres = GenreSet(card.genres)
     check_genres(genres, catalogue.genres, Path(arguments.source), model_may_have_more=True)
     catalogue = Catalogue(catalogue.films, genres, catalogue.findings)

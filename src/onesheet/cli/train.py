@@ -46,7 +46,10 @@ def _train(arguments: argparse.Namespace) -> int:
     from onesheet.cli.steps import print_evaluation
     from onesheet.training import train
 
-    recipe, out = recipe_from(arguments), Path(arguments.out)
+    out = Path(arguments.out)
+    if arguments.resume and not arguments.config and (out / "config.toml").exists():
+        arguments.config = str(out / "config.toml")
+    recipe = recipe_from(arguments)
     with Console() as console:
         evaluation = train(recipe, out, resume=arguments.resume, progress=console.progress, tell=console.tell)
     print_evaluation(evaluation, out, as_json=arguments.json)

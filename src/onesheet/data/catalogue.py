@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,7 @@ class Catalogue:
 
     films: tuple[Film, ...]
     genres: GenreSet
-    findings: Findings = Findings()
+    findings: Findings = field(default_factory=Findings)
 
     def __len__(self) -> int:
         return len(self.films)

@@ -137,7 +137,7 @@ def fit_operating_points(
 
 
 def smooth(probabilities: Scores, labels: Labels, *, films: float = SMOOTHING_FILMS) -> Floats:
-    """Smoothed truth w·label + (1 - w)·probability, w = n / (n + films) n films of the genre: float N×G."""
+    """Smoothed truth w·label + (1 - w)·probability; w = n / (n + films) for n films of the genre: float N×G."""
     count = labels.sum(axis=0)
     weight = count / np.maximum(count + films, 1)
     return np.asarray(weight * labels + (1 - weight) * probabilities)

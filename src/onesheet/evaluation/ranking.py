@@ -63,7 +63,7 @@ class Counts(NamedTuple):
         positives = self.true[-1] if len(self.true) else 0.0
         if not positives:
             return float("nan")
-        return float(max(self.true[self.precision() >= precision], default=0.0) / positives)
+        return float(self.true[self.precision() >= precision].max(initial=0.0) / positives)
 
 
 class Ranking:

@@ -77,8 +77,8 @@ class Evaluation:
         ranking: figures that need no threshold: macro_average_precision, micro_average_precision, macro_roc_auc,
             micro_roc_auc, recall_at_precision_60 (pooled), ranking_loss, top1_hit, top3_hit, calibration_error.
         at: operating point ("balanced", "precise", "generous", "exact", "0.5") -> figures: {micro,macro,sample}_
-            {precision,recall,f1}, exact_match, label_accuracy, hamming_loss, genres_per_film, no_genre_share (films that
-            were given none).
+            {precision,recall,f1}, exact_match, label_accuracy, hamming_loss, genres_per_film, no_genre_share (films
+            that were given none).
         baselines: trivial answer ("nothing", "commonest genre", "prior", "commonest label set") -> the same figures as
             `at` and those of `ranking` that it defines.
         per_genre: one entry a genre, in column order.

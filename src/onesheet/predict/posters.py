@@ -6,10 +6,8 @@ import glob
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from onesheet.data.posters import IMAGE_SUFFIXES
 from onesheet.errors import CatalogueError
-
-# What a poster's file may end in; folders are searched for these. The decoder itself goes by content.
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".avif", ".tbn"})
 
 
 def find_posters(sources: Iterable[str | Path]) -> list[str]:
@@ -26,10 +24,12 @@ def find_posters(sources: Iterable[str | Path]) -> list[str]:
 
 def _expand(source: str) -> Iterator[str]:
     path = Path(source)
-    if path.is_dir() and path.suffix.lower() not in SUFFIXES:
-        found = sorted(str(p) for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+    if path.is_dir() and path.suffix.lower() not in IMAGE_SUFFIXES:
+        found = sorted(str(p) for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
         if not found:
-            raise CatalogueError(f"no poster found in folder {source!r}; looked for {', '.join(sorted(SUFFIXES))}")
+            raise CatalogueError(
+                f"no poster found in folder {source!r}; looked for {', '.join(sorted(IMAGE_SUFFIXES))}"
+            )
         yield from found
     elif not path.exists() and glob.has_magic(source):
         found = sorted(glob.glob(source, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from onesheet.training.config import TrainConfig, read_config
+    from onesheet.training.evaluating import evaluate_file
     from onesheet.training.exporting import export
     from onesheet.training.fitting import fit
-    from onesheet.training.pipeline import evaluate_file, train
+    from onesheet.training.pipeline import train
     from onesheet.training.run import Run, open_run
 
 __all__ = ["Run", "TrainConfig", "evaluate_file", "export", "fit", "open_run", "read_config", "train"]
@@ -20,7 +21,7 @@ _HOMES = {
     "fit": "fitting",
     "export": "exporting",
     "train": "pipeline",
-    "evaluate_file": "pipeline",
+    "evaluate_file": "evaluating",
 }
 
 

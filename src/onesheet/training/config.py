@@ -86,7 +86,7 @@ class TrainConfig:
         suits: dict[str, Any]
         if self.tune == "head":
             suits = {
-                "epochs": 30,
+                "epochs": 60,
                 "learning_rate": 0.06,
                 "weight_decay": 0.015,
                 "dropout": 0.5,
@@ -99,7 +99,7 @@ class TrainConfig:
             suits = {"epochs": 40, "learning_rate": 1e-4, "weight_decay": 5e-4, "dropout": 0.5}
         else:
             suits = {"epochs": 40, "learning_rate": 2e-3, "weight_decay": 0.01, "dropout": 0.2}
-        suits = {"optimizer": "adamw", "ema": 0.998} | suits
+        suits = {"optimizer": "adamw", "ema": 0.998, **suits}
         return replace(self, **{name: value for name, value in suits.items() if getattr(self, name) is None})
 
     def to_dict(self) -> dict[str, Any]:

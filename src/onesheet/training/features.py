@@ -104,7 +104,8 @@ class FeatureHead(nn.Module):
     def __init__(self, features: NDArray[np.float32], frequencies: Tensor, *, dropout: float) -> None:
         super().__init__()
         self.register_buffer("mean", torch.from_numpy(features.mean(0, dtype=np.float64)).float())
-        self.register_buffer("deviation", torch.from_numpy(features.std(0, dtype=np.float64)).float().clamp(min=1e-4))
+        deviation = torch.from_numpy(features.std(0, dtype=np.float64)).float()
+        self.register_buffer("deviation", deviation.where(deviation > 1e-4, 1.0))  # a constant feature says nothing
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(features.shape[1], len(frequencies))
         nn.init.zeros_(self.linear.weight)

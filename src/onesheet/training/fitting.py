@@ -127,7 +127,7 @@ def _fit_head(run: Run, network: PosterNetwork, packed: Packed, progress: Progre
     stage = Stage("head", module, loaders)
 
     def keep(best: nn.Module) -> None:
-        best.fold(network.head[-1])  # type: ignore[operator, arg-type]
+        best.fold(network.head[-1])  # type: ignore[operator]
 
     return _finish(run, stage, network, keep, progress, kept=run.config.tune == "head")
 
@@ -188,7 +188,7 @@ def _frequencies(packed: Packed) -> Tensor:
     return torch.from_numpy((labels.sum(0) + 0.5) / (len(labels) + 1)).float()
 
 
-def _loaders(inputs: np.ndarray, packed: Packed, *, batch_size: int, seed: int) -> tuple[BatchLoader, BatchLoader]:  # type: ignore[type-arg]
+def _loaders(inputs: np.ndarray, packed: Packed, *, batch_size: int, seed: int) -> tuple[BatchLoader, BatchLoader]:
     train, validation = packed.rows("train"), packed.rows("validation")
     return (
         BatchLoader(inputs, packed.labels, train, batch_size=batch_size, seed=seed),

@@ -50,14 +50,13 @@ def _focal(logits: Tensor, labels: Tensor, weights: Tensor, _: Tensor, *, focus:
 def _distribution_balanced(logits: Tensor, labels: Tensor, weights: Tensor, frequencies: Tensor) -> Tensor:
     """Distribution-balanced loss (Wu et al. 2020): re-balanced weights and negative-tolerant regularisation.
 
-    Its constants: α = 0.1, β = 10, μ = 0.2; λ = 5, κ = 0.05.
+    Its constants: α = 0.1, β = 10, μ = 0.2; λ = 5, κ = 0.05. In a mixed batch, labels count by their share.
     """
     f = frequencies.to(logits.device)
     expected = 1 / f
     drawn = (labels * expected).sum(1, keepdim=True).clamp(min=1e-6)
     rebalance = 0.1 + torch.sigmoid(10 * (expected / drawn - 0.2))
-    bias = -0.05 * torch.log(1 / f - 1)
-    shifted = logits - bias
+    shifted = logits - 0.05 * torch.log(1 / f - 1)
     positive = weights * labels * F.logsigmoid(shifted)
     negative = (1 - labels) * F.logsigmoid(-5 * shifted) / 5
     return -(rebalance * (positive + negative)).mean()

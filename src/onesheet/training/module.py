@@ -130,7 +130,7 @@ class TrainingModule(pl.LightningModule):
                     for name in ("loss", *EPOCH_FIGURES)
                     for part, figures in (("train", train), ("validation", self._validation))
                 },
-                "learning_rate": optimizer.param_groups[0]["lr"],  # type: ignore[union-attr]
+                "learning_rate": optimizer.param_groups[0]["lr"],
                 "seconds": self._earlier_seconds + time.perf_counter() - self._started,
             }
         )

@@ -89,7 +89,7 @@ def to_precision(path: Path, precision: str, posters: NDArray[np.uint8], rows: N
             )
 
 
-class _Posters(CalibrationDataReader):  # type: ignore[misc]
+class _Posters(CalibrationDataReader):
     """Feeds posters one by one to the quantiser."""
 
     def __init__(self, posters: NDArray[np.uint8], rows: NDArray[np.int64]) -> None:

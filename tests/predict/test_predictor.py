@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from onesheet.data import Catalogue, Packed
+from onesheet.errors import CatalogueError, ConfigError, UnreadablePoster
+from onesheet.images import read_poster
+from onesheet.predict import Failure, Prediction, Predictor, find_posters, load, score_part
+
+
+@pytest.fixture(scope="module")
+def predictor(model_path: Path) -> Predictor:
+    return load(model_path)
+
+
+def test_a_poster_from_a_path_and_from_bytes(predictor: Predictor, catalogue: Catalogue) -> None:
+    path = catalogue.films[0].poster
+    prediction = predictor.predict(path)
+    assert list(prediction.probabilities) == list(predictor.genres.names)
+    assert predictor.predict(Path(path).read_bytes()).probabilities == prediction.probabilities
+    scores = predictor.score(read_poster(path, size=(48, 32))[None])
+    np.testing.assert_allclose(list(prediction.probabilities.values()), scores.probabilities[0], atol=1e-6)
+    thresholds = predictor.card.operating_points["balanced"]["thresholds"]
+    given = {
+        genre
+        for genre, value, threshold in zip(predictor.genres.names, scores.probabilities[0], thresholds, strict=True)
+        if value >= threshold
+    }
+    assert set(prediction.genres) == given
+    assert list(prediction.genres.values()) == sorted(prediction.genres.values(), reverse=True)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_many_are_as_one_by_one_in_order(threads: int, model_path: Path, catalogue: Catalogue) -> None:
+    predictor = load(model_path, threads=threads)
+    posters = [film.poster for film in catalogue.films[:45]]
+    answers = list(predictor.predict_many(posters))
+    assert [answer.path for answer in answers] == posters
+    for answer in answers[::11]:
+        assert isinstance(answer, Prediction)
+        alone = predictor.predict(answer.path)
+        assert alone.genres.keys() == answer.genres.keys()
+        np.testing.assert_allclose(list(alone.probabilities.values()), list(answer.probabilities.values()), atol=1e-5)
+
+
+def test_a_broken_poster_stops_nobody(predictor: Predictor, catalogue: Catalogue, tmp_path: Path) -> None:
+    text = tmp_path / "text.jpg"
+    text.write_text("no poster")
+    empty = tmp_path / "line\nbreak ' \" é.png"
+    empty.write_bytes(b"")
+    good = [film.poster for film in catalogue.films[:20]]
+    posters = [str(text), *good[:10], str(tmp_path / "missing.jpg"), str(tmp_path), *good[10:], str(empty)]
+    answers = list(predictor.predict_many(posters))
+    assert [answer.path for answer in answers] == posters
+    assert [i for i, answer in enumerate(answers) if isinstance(answer, Failure)] == [0, 11, 12, 23]
+    with pytest.raises(UnreadablePoster):
+        predictor.predict(text)
+
+
+def test_only_broken_posters(predictor: Predictor, tmp_path: Path) -> None:
+    assert all(isinstance(a, Failure) for a in predictor.predict_many([tmp_path / f"{i}.jpg" for i in range(20)]))
+
+
+def test_operating_points_and_top(predictor: Predictor, catalogue: Catalogue) -> None:
+    poster = catalogue.films[0].poster
+    for point in ("balanced", "precise", "generous", "exact"):
+        assert predictor.predict(poster, at=point).at == point
+    assert predictor.predict(poster, at="exact").genres  # a label set is never empty
+    top = predictor.predict(poster, top=2)
+    assert len(top.genres) == 2 and next(iter(top.genres)) == max(top.probabilities, key=top.probabilities.__getitem__)
+    with pytest.raises(ConfigError, match="unknown operating point 'best'; use balanced, "):
+        predictor.predict(poster, at="best")
+    with pytest.raises(ConfigError, match="unknown operating point"):
+        next(predictor.predict_many([poster], at="best"))
+
+
+def test_a_packed_part_scores_as_its_files(predictor: Predictor, packed: Packed) -> None:
+    probabilities, _ = score_part(predictor, packed, "test")
+    paths = [packed.films[row].poster for row in packed.rows("test")]
+    from_files = [list(answer.probabilities.values()) for answer in predictor.predict_many(paths)]  # type: ignore[union-attr]
+    np.testing.assert_allclose(probabilities, from_files, atol=1e-5)
+
+
+def test_threads_must_be_positive(model_path: Path) -> None:
+    with pytest.raises(ConfigError, match="threads must be at least 1; got 0"):
+        load(model_path, threads=0)
+
+
+def test_files_folders_and_patterns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("b.jpg", "a.PNG", "deep/er/c.webp", "notes.txt", "odd [1].jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "folder.jpg").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert find_posters(["."]) == ["a.PNG", "b.jpg", "deep/er/c.webp", "odd [1].jpg"]
+    assert find_posters(["*.jpg"]) == ["b.jpg", "folder.jpg", "odd [1].jpg"]
+    assert find_posters(["odd [1].jpg", "missing.jpg", "notes.txt", "folder.jpg"]) == [
+        "odd [1].jpg",
+        "missing.jpg",
+        "notes.txt",
+        "folder.jpg",
+    ]
+    assert find_posters(["**/*.webp"]) == ["deep/er/c.webp"]
+    with pytest.raises(CatalogueError, match="no file matches"):
+        find_posters(["*.tiff"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CatalogueError, match="no poster found in folder 'empty'"):
+        find_posters(["empty"])

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from onesheet.bundle import CARD_KEY, read_bundle
+from onesheet.data import Packed
+from onesheet.errors import ConfigError, ExportError, RunError
+from onesheet.evaluation import fit_calibration, fit_operating_points
+from onesheet.predict import load, score_part
+from onesheet.training import Run, TrainConfig, export, exporting, fit
+from onesheet.training.exporting import kept_network
+
+
+def posters_of(packed: Packed, part: str) -> np.ndarray:  # type: ignore[type-arg]
+    return np.array(packed.posters[packed.rows(part)])
+
+
+def test_the_file_gives_the_networks_answers(run: Run, model_path: Path, packed: Packed) -> None:
+    posters = posters_of(packed, "test")
+    scores = read_bundle(model_path).score(posters)
+    with torch.inference_mode():
+        output = kept_network(run, packed)(torch.from_numpy(posters).permute(0, 3, 1, 2).float() / 255)
+    assert output.logits.std() > 0.1  # a constant network would agree with anything
+    np.testing.assert_allclose(scores.logits, output.logits.numpy(), atol=1e-4)
+    np.testing.assert_allclose(scores.embedding, output.embedding.numpy(), atol=1e-4)
+    assert scores.evidence is not None and output.evidence is not None
+    np.testing.assert_allclose(scores.evidence, output.evidence.numpy(), atol=1e-4)
+
+
+def test_probabilities_are_the_cards_calibration_of_the_logits(model_path: Path, packed: Packed) -> None:
+    bundle = read_bundle(model_path)
+    scores = bundle.score(posters_of(packed, "test"))
+    scale, bias = (np.array(bundle.card.calibration[key]) for key in ("scale", "bias"))
+    np.testing.assert_allclose(scores.probabilities, 1 / (1 + np.exp(-(scale * scores.logits + bias))), atol=1e-5)
+
+
+def test_calibration_and_points_come_from_the_files_own_validation_scores(model_path: Path, packed: Packed) -> None:
+    predictor = load(model_path)
+    _, logits = score_part(predictor, packed, "validation")
+    labels = packed.labels[packed.rows("validation")]
+    calibration = fit_calibration(logits, labels)
+    np.testing.assert_allclose(predictor.card.calibration["scale"], calibration.scale, rtol=1e-4)
+    points = fit_operating_points(
+        calibration.probabilities(logits), labels, train_labels=packed.labels[packed.rows("train")]
+    )
+    for name, point in points.items():
+        given = predictor.points[name].decide(predictor.score(posters_of(packed, "validation")).probabilities)
+        np.testing.assert_array_equal(given, point.decide(calibration.probabilities(logits)))
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_smaller_precisions_answer_nearly_the_same(
+    precision: str, run: Run, model_path: Path, packed: Packed, tmp_path: Path
+) -> None:
+    path = tmp_path / "small.onnx"
+    bundle = export(run, path, precision=precision)
+    assert bundle.card.precision == precision
+    posters = posters_of(packed, "test")
+    np.testing.assert_allclose(
+        bundle.score(posters).probabilities, read_bundle(model_path).score(posters).probabilities, atol=0.15
+    )
+    assert (bundle.score(posters).probabilities != read_bundle(model_path).score(posters).probabilities).any()
+
+
+def test_the_card_says_what_it_was_made_from(model_path: Path, run: Run, packed: Packed) -> None:
+    card = read_bundle(model_path).card
+    assert card.genres == packed.genres.names and card.size == packed.size and card.resize == "stretch"
+    assert card.training["model"] == "poster-cnn" and card.training["best_epoch"] == run.best_epoch
+    assert card.data["fingerprint"] == packed.fingerprint
+    train = packed.labels[packed.rows("train")]
+    assert card.data["genre_films"] == dict(zip(card.genres, train.sum(0).tolist(), strict=True))
+    np.testing.assert_array_equal(np.sort(card.train_labels, axis=0), np.sort(train, axis=0))
+    assert 0.5 < card.validation["roc_auc"] <= 1
+
+
+def test_the_file_names_no_place_of_this_machine(model_path: Path) -> None:
+    content = model_path.read_bytes()
+    for trace in (b"site-packages", b"/src/onesheet", str(Path.home()).encode() + b"/", str(Path.cwd()).encode()):
+        assert trace not in content
+    model = onnx.load(model_path)
+    assert [entry.key for entry in model.metadata_props] == [CARD_KEY]
+    json.loads(model.metadata_props[0].value)
+
+
+def test_a_file_that_differs_is_refused_and_nothing_is_written(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = exporting.write_graph
+
+    def wrong(graph: exporting.ExportGraph, path: Path, **options: object) -> None:
+        with torch.no_grad():
+            graph.network.head[-1].bias += 0.01  # type: ignore[index, union-attr]
+            write(graph, path, **options)  # type: ignore[arg-type]
+            graph.network.head[-1].bias -= 0.01  # type: ignore[index, union-attr]
+
+    monkeypatch.setattr(exporting, "write_graph", wrong)
+    with pytest.raises(ExportError, match="the fp32 file differs from the network by up to"):
+        export(run, tmp_path / "wrong.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_without_weights_or_with_another_store_is_refused(run: Run, packed: Packed, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no epoch of the run"):
+        export(replace(run, folder=tmp_path), tmp_path / "genres.onnx")
+    with pytest.raises(RunError, match=r"is not what .* was trained on"):
+        export(replace(run, fingerprint="0"), tmp_path / "genres.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("options", [{"precision": "fp8"}, {"precision_target": 1.0}, {"recall_target": 0.0}], ids=str)
+def test_options_out_of_range_are_refused(options: dict[str, object], run: Run, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="option must be"):
+        export(run, tmp_path / "genres.onnx", **options)  # type: ignore[arg-type]
+
+
+def test_alexnet_goes_out_with_ten_crops(packed: Packed, parts, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    from onesheet.data import pack
+
+    larger = pack(parts, tmp_path / "packed", size=(80, 80))
+    config = TrainConfig(model="alexnet", epochs=1, batch_size=64, ema=0.0, threads=1, arithmetic="fp32")
+    run = fit(config, larger, folder=tmp_path / "run")
+    bundle = export(run, tmp_path / "genres.onnx")
+    posters = posters_of(larger, "test")[:4]
+    network = kept_network(run, larger)
+    with torch.inference_mode():
+        crops = torch.from_numpy(posters).permute(0, 3, 1, 2).float() / 255
+        expected = torch.sigmoid(network(crops).logits)
+    calibrated = bundle.score(posters)
+    np.testing.assert_allclose(1 / (1 + np.exp(-calibrated.logits)), expected, atol=1e-4)
+    assert calibrated.evidence is None

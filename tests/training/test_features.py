@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from onesheet.data import Packed
+from onesheet.models import build_network
+from onesheet.training.features import FeatureHead, adapt_normalisation, backbone_features
+
+
+def network() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return build_network("poster-cnn", genres=3, size=(48, 32), widths=(8, 16))
+
+
+def test_features_are_the_embeddings(packed: Packed, tmp_path: Path) -> None:
+    net = network()
+    adapt_normalisation(net, packed, seed=0, wish="fp32")
+    features = backbone_features(net, packed, tmp_path, wish="fp32")
+    batch = torch.from_numpy(np.array(packed.posters[70:90])).permute(0, 3, 1, 2).float() / 255
+    with torch.inference_mode():
+        expected, _ = net.eval().embed(batch)
+    np.testing.assert_allclose(features[70:90], expected.numpy(), atol=1e-5)
+
+
+def test_kept_features_are_used_again_and_others_are_not(packed: Packed, tmp_path: Path) -> None:
+    told: list[int] = []
+
+    def progress(task: str, done: int, total: int, note: str = "") -> None:
+        told.append(done)
+
+    first = backbone_features(network(), packed, tmp_path, wish="fp32", progress=progress).copy()
+    worked = len(told)
+    again = backbone_features(network(), packed, tmp_path, wish="fp32", progress=progress)
+    assert worked > 1 and len(told) == worked
+    np.testing.assert_array_equal(first, again)
+    other = network()
+    adapt_normalisation(other, packed, seed=0, wish="fp32")
+    assert not np.array_equal(backbone_features(other, packed, tmp_path, wish="fp32"), first)
+
+
+def test_an_interrupted_computation_goes_on(packed: Packed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onesheet.training.features.CHUNK", 4)  # 32 chunks are 128 posters: saved once before the end
+    whole = backbone_features(network(), packed, tmp_path / "whole", wish="fp32")
+
+    def stop(task: str, done: int, total: int, note: str = "") -> None:
+        if done > 150:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        backbone_features(network(), packed, tmp_path / "part", wish="fp32", progress=stop)
+    starts: list[int] = []
+    resumed = backbone_features(
+        network(), packed, tmp_path / "part", wish="fp32", progress=lambda task, done, total: starts.append(done)
+    )
+    assert starts[0] == 132
+    np.testing.assert_array_equal(whole, resumed)
+
+
+def test_a_folded_head_gives_the_same_logits() -> None:
+    rng = np.random.default_rng(0)
+    features = rng.normal(3, 2, (50, 6)).astype(np.float32)
+    features[:, 2] = 1.5  # a feature that never changes
+    head = FeatureHead(features, torch.tensor([0.2, 0.4]), dropout=0.5).eval()
+    torch.nn.init.normal_(head.linear.weight)
+    folded = torch.nn.Linear(6, 2)
+    head.fold(folded)
+    batch = torch.from_numpy(features)
+    torch.testing.assert_close(folded(batch), head(batch).logits, atol=2e-4, rtol=1e-4)
+
+
+def test_adapting_gives_the_statistics_of_the_training_posters(packed: Packed) -> None:
+    net = network()
+    before = {name: value.clone() for name, value in net.named_parameters()}
+    adapt_normalisation(net, packed, seed=0, wish="fp32")
+    layer = next(module for module in net.modules() if isinstance(module, torch.nn.BatchNorm2d))
+    seen: list[torch.Tensor] = []
+    layer.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    rows = packed.rows("train")
+    with torch.inference_mode():
+        net.eval().embed(torch.from_numpy(np.array(packed.posters[rows])).permute(0, 3, 1, 2).float() / 255)
+    torch.testing.assert_close(layer.running_mean, seen[0].mean((0, 2, 3)), atol=1e-4, rtol=1e-3)
+    assert layer.momentum is not None
+    assert all(torch.equal(value, before[name]) for name, value in net.named_parameters())

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from onesheet.training.loader import BatchLoader
+
+
+def loader(rows: int, batch_size: int, seed: int | None = 0) -> BatchLoader:
+    inputs = np.arange(2 * rows, dtype=np.uint8 if rows < 120 else np.int32)[:, None]
+    return BatchLoader(
+        inputs, np.eye(2 * rows, 3, dtype=bool), np.arange(0, 2 * rows, 2), batch_size=batch_size, seed=seed
+    )
+
+
+@settings(deadline=None, max_examples=40)
+@given(rows=st.integers(1, 60), batch_size=st.integers(1, 20), stop=st.integers(0, 200))
+def test_every_row_once_an_epoch_and_resumable_at_every_batch(rows: int, batch_size: int, stop: int) -> None:
+    whole = loader(rows, batch_size)
+    epochs = [list(whole), list(whole)]
+    for epoch in epochs:
+        assert len(epoch) == len(whole)
+        assert sorted(torch.cat([batch.inputs for batch in epoch]).flatten().tolist()) == list(range(0, 2 * rows, 2))
+        sizes = [len(batch.inputs) for batch in epoch]
+        assert max(sizes) - min(sizes) <= 1 and max(sizes) <= batch_size
+    stop %= len(whole)
+    first = loader(rows, batch_size)
+    taken = [batch for batch, _ in zip(first, range(stop), strict=False)]
+    second = loader(rows, batch_size)
+    second.load_state_dict({"epoch": 0, "batch": stop})
+    seen = taken + list(second) + list(second)
+    for one, other in zip(seen, epochs[0] + epochs[1], strict=True):
+        assert torch.equal(one.inputs, other.inputs) and one.seed == other.seed
+
+
+def test_epochs_differ_and_no_seed_keeps_the_order() -> None:
+    shuffled, ordered = loader(50, 10), loader(50, 10, seed=None)
+    first, second = ([batch.inputs.flatten().tolist() for batch in shuffled] for _ in range(2))
+    assert first != second
+    assert torch.cat([batch.inputs for batch in ordered]).flatten().tolist() == list(range(0, 100, 2))
+
+
+def test_the_state_at_the_end_of_an_epoch_is_the_start_of_the_next() -> None:
+    batches = loader(20, 10)
+    iterator = iter(batches)
+    next(iterator), next(iterator)
+    assert batches.state_dict() == {"epoch": 1, "batch": 0}
