@@ -76,7 +76,7 @@ def _out(parser: argparse.ArgumentParser, help_text: str) -> None:
 def _audit(arguments: argparse.Namespace) -> int:
     from onesheet.data import audit, write_audit
     from onesheet.data.findings import FLAGS
-    from onesheet.training.pipeline import open_catalogue
+    from onesheet.training.preparing import open_catalogue
 
     recipe = recipe_from(arguments)
     with Console() as console:
@@ -98,7 +98,7 @@ def _audit(arguments: argparse.Namespace) -> int:
 def _clean_catalogue(arguments: argparse.Namespace, recipe: Recipe, console: Console) -> Catalogue:
     """The catalogue without what an audit (made before, or now) says to leave out."""
     from onesheet.data import Findings, audit
-    from onesheet.training.pipeline import open_catalogue
+    from onesheet.training.preparing import open_catalogue
 
     catalogue = open_catalogue(recipe, tell=console.tell)
     if arguments.findings:
@@ -109,7 +109,7 @@ def _clean_catalogue(arguments: argparse.Namespace, recipe: Recipe, console: Con
 
 
 def _parts(arguments: argparse.Namespace, recipe: Recipe, console: Console) -> Split:
-    from onesheet.training.pipeline import split_by
+    from onesheet.training.preparing import split_by
 
     return split_by(recipe, _clean_catalogue(arguments, recipe, console), files=recipe.split, tell=console.tell)
 
@@ -245,7 +245,7 @@ def _pack_for(arguments: argparse.Namespace, recipe: Recipe, console: Console) -
     from onesheet.genres import GenreSet
     from onesheet.predict import load
     from onesheet.training.evaluating import check_genres
-    from onesheet.training.pipeline import open_catalogue
+    from onesheet.training.preparing import open_catalogue
 
     card = load(arguments.model_file).card
     if recipe.min_films != type(recipe).min_films:

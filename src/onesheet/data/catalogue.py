@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from onesheet.data.findings import Finding, Findings
+from onesheet.data.findings import FLAGS, Finding, Findings
+from onesheet.errors import CatalogueError
 from onesheet.genres import GenreSet
 
 
@@ -77,8 +78,13 @@ class Catalogue:
 
         Returns:
             A new catalogue; `findings` joins the reading's findings and these. Files are never touched.
+
+        Raises:
+            CatalogueError: `keep` names no known flag.
         """
         keep = frozenset(keep)
+        if unknown := sorted(keep - FLAGS.keys()):
+            raise CatalogueError(f"unknown flag {unknown[0]!r} to keep; use {', '.join(FLAGS)}")
         dropped = {f.film_id for f in findings if f.drops and f.film_id and f.flag not in keep}
         groups = {f.film_id: f.group for f in findings if f.group}
         films = tuple(

@@ -2,43 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import cast
 
-from onesheet.data import (
-    PARTS,
-    Catalogue,
-    Findings,
-    Packed,
-    Split,
-    audit,
-    open_packed,
-    pack,
-    read_catalogue,
-    read_split,
-    split,
-    write_audit,
-    write_catalogue,
-)
+from onesheet.data import Findings, open_packed
 from onesheet.errors import ConfigError, RunError
 from onesheet.evaluation import Evaluation
-from onesheet.files import write_text
-from onesheet.images import Resize
 from onesheet.models import default_size
 from onesheet.progress import Progress, silent
-from onesheet.training.config import Recipe, read_config, to_toml
+from onesheet.training.config import Recipe, read_config
 from onesheet.training.evaluating import evaluate_file
 from onesheet.training.exporting import export
 from onesheet.training.fitting import fit
-
-Tell = Callable[[str], None]
-CONFIG = "config.toml"
-
-
-def mute(line: str) -> None:
-    """Tell nobody."""
+from onesheet.training.preparing import CONFIG, Tell, mute, prepare
 
 
 def train(
@@ -72,7 +48,7 @@ def train(
         packed = open_packed(out / "packed")
         findings = Findings.read_csv(out / "findings.csv")
     else:
-        packed, findings = _prepare(recipe, out, resume=resume, progress=progress, tell=tell)
+        packed, findings = prepare(recipe, out, resume=resume, progress=progress, tell=tell)
     tell(f"packed {len(packed.films):,} posters at {packed.size[0]}×{packed.size[1]}")
     run = fit(recipe.training, packed, folder=out, resume=resume, progress=progress)
     if not run.finished:
@@ -107,70 +83,3 @@ def _check_folder(recipe: Recipe, out: Path, *, resume: bool) -> None:
                 f"the run in {str(out)!r} was started with {key} = {old.get(key)!r}, not {new.get(key)!r}; "
                 "resume it with that or choose another --out"
             )
-
-
-def _prepare(recipe: Recipe, out: Path, *, resume: bool, progress: Progress, tell: Tell) -> tuple[Packed, Findings]:
-    """From the catalogue to packed posters, each step's file left in `out`."""
-    catalogue = open_catalogue(recipe, tell=tell)
-    write_text(out / CONFIG, to_toml(recipe.to_dict()))
-    if resume and (out / "findings.csv").exists():
-        findings = Findings.read_csv(out / "findings.csv")
-        catalogue = Catalogue(catalogue.films, catalogue.genres).without(findings, keep=recipe.keep)
-    else:
-        findings = audit(catalogue, threads=recipe.threads, progress=progress)
-        cleaned = catalogue.without(findings, keep=recipe.keep)
-        write_audit(cleaned.findings, catalogue, out)
-        catalogue = cleaned
-        tell(f"audited{_noted(findings)}; see {out / 'audit.html'}")
-    tell(f"{len(catalogue):,} films stay")
-    made = (out / "split.csv",) if resume and (out / "split.csv").exists() else ()
-    parts = split_by(recipe, catalogue, files=recipe.split or made, tell=tell)
-    write_catalogue(parts.catalogue, out / "catalogue.parquet")
-    parts.write_csv(out / "split.csv")
-    packed = pack(
-        parts,
-        out / "packed",
-        size=recipe.size or default_size(recipe.model),
-        resize=cast(Resize, recipe.resize),
-        threads=recipe.threads,
-        progress=progress,
-    )
-    findings = parts.catalogue.findings + parts.findings + packed.findings
-    findings.write_csv(out / "findings.csv")
-    return packed, findings
-
-
-def open_catalogue(recipe: Recipe, *, tell: Tell = mute) -> Catalogue:
-    """Read the recipe's catalogues.
-
-    Raises:
-        CatalogueError: they cannot be read, or fewer than two genres are left.
-    """
-    catalogue = read_catalogue(
-        *recipe.catalogue,
-        posters=list(recipe.posters) or None,
-        poster_column=recipe.poster_column,
-        id_column=recipe.id_column,
-        genre_column=recipe.genre_column,
-        genre_map=recipe.genre_map,
-        min_films=recipe.min_films,
-    )
-    tell(f"read {len(catalogue):,} films in {len(catalogue.genres)} genres{_noted(catalogue.findings)}")
-    return catalogue
-
-
-def split_by(recipe: Recipe, catalogue: Catalogue, *, files: Sequence[str | Path] = (), tell: Tell = mute) -> Split:
-    """Split by the split files, or anew."""
-    if files:
-        parts = read_split(catalogue, *files)
-    else:
-        parts = split(catalogue, seed=recipe.seed, validation=recipe.validation, test=recipe.test)
-    sizes = ", ".join(f"{len(parts.rows(part)):,} {part}" for part in PARTS)
-    tell(f"split into {sizes}{_noted(parts.findings)}")
-    return parts
-
-
-def _noted(findings: Findings) -> str:
-    """Findings in a clause: "; left out or noted: 12 no-poster, 3 repeated-id"."""
-    counts = ", ".join(f"{count:,} {flag}" for flag, count in findings.counts.items())
-    return f"; noted: {counts}" if counts else ""

@@ -1,0 +1,110 @@
+"""From a recipe's catalogue to packed posters; free of torch, so that the core's commands can use it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import cast
+
+from onesheet.data import (
+    PARTS,
+    Catalogue,
+    Findings,
+    Packed,
+    Split,
+    audit,
+    pack,
+    read_catalogue,
+    read_split,
+    split,
+    write_audit,
+    write_catalogue,
+)
+from onesheet.files import write_text
+from onesheet.images import Resize
+from onesheet.progress import Progress, silent
+from onesheet.training.config import Recipe, to_toml
+
+Tell = Callable[[str], None]
+CONFIG = "config.toml"
+
+
+def mute(line: str) -> None:
+    """Tell nobody."""
+
+
+def prepare(
+    recipe: Recipe, out: Path, *, resume: bool, progress: Progress = silent, tell: Tell = mute
+) -> tuple[Packed, Findings]:
+    """Read, audit, split and pack by `recipe`, each step's file left in `out`.
+
+    Args:
+        recipe: every choice; its size is known.
+        out: the run's folder.
+        resume: take the findings and the split that `out` has by now.
+        progress: told of the work.
+        tell: told in plain words what each step did.
+    """
+    catalogue = open_catalogue(recipe, tell=tell)
+    write_text(out / CONFIG, to_toml(recipe.to_dict()))
+    if resume and (out / "findings.csv").exists():
+        findings = Findings.read_csv(out / "findings.csv")
+        catalogue = Catalogue(catalogue.films, catalogue.genres).without(findings, keep=recipe.keep)
+    else:
+        findings = audit(catalogue, threads=recipe.threads, progress=progress)
+        cleaned = catalogue.without(findings, keep=recipe.keep)
+        write_audit(cleaned.findings, catalogue, out)
+        catalogue = cleaned
+        tell(f"audited{_noted(findings)}; see {out / 'audit.html'}")
+    tell(f"{len(catalogue):,} films stay")
+    made = (out / "split.csv",) if resume and (out / "split.csv").exists() else ()
+    parts = split_by(recipe, catalogue, files=recipe.split or made, tell=tell)
+    write_catalogue(parts.catalogue, out / "catalogue.parquet")
+    parts.write_csv(out / "split.csv")
+    packed = pack(
+        parts,
+        out / "packed",
+        size=recipe.size or (224, 160),
+        resize=cast(Resize, recipe.resize),
+        threads=recipe.threads,
+        progress=progress,
+    )
+    findings = parts.catalogue.findings + parts.findings + packed.findings
+    findings.write_csv(out / "findings.csv")
+    return packed, findings
+
+
+def open_catalogue(recipe: Recipe, *, tell: Tell = mute) -> Catalogue:
+    """Read the recipe's catalogues.
+
+    Raises:
+        CatalogueError: they cannot be read, or fewer than two genres are left.
+    """
+    catalogue = read_catalogue(
+        *recipe.catalogue,
+        posters=list(recipe.posters) or None,
+        poster_column=recipe.poster_column,
+        id_column=recipe.id_column,
+        genre_column=recipe.genre_column,
+        genre_map=recipe.genre_map,
+        min_films=recipe.min_films,
+    )
+    tell(f"read {len(catalogue):,} films in {len(catalogue.genres)} genres{_noted(catalogue.findings)}")
+    return catalogue
+
+
+def split_by(recipe: Recipe, catalogue: Catalogue, *, files: Sequence[str | Path] = (), tell: Tell = mute) -> Split:
+    """Split by the split files, or anew."""
+    if files:
+        parts = read_split(catalogue, *files)
+    else:
+        parts = split(catalogue, seed=recipe.seed, validation=recipe.validation, test=recipe.test)
+    sizes = ", ".join(f"{len(parts.rows(part)):,} {part}" for part in PARTS)
+    tell(f"split into {sizes}{_noted(parts.findings)}")
+    return parts
+
+
+def _noted(findings: Findings) -> str:
+    """Findings in a clause: "; left out or noted: 12 no-poster, 3 repeated-id"."""
+    counts = ", ".join(f"{count:,} {flag}" for flag, count in findings.counts.items())
+    return f"; noted: {counts}" if counts else ""

@@ -1,0 +1,285 @@
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as parquet
+import pytest
+
+from onesheet.cli import build_parser, main
+from onesheet.data import Catalogue, write_catalogue
+
+TINY = [
+    *("--model", "poster-cnn", "--widths", "8,16", "--size", "48x32", "--epochs", "2"),
+    *("--learning-rate", "0.01", "--threads", "1", "--draws", "20"),
+]
+RUN_FILES = {
+    "genres.onnx",
+    "config.toml",
+    "catalogue.parquet",
+    "findings.csv",
+    "split.csv",
+    "history.csv",
+    "evaluation.json",
+    "report.html",
+}
+
+
+@pytest.fixture(scope="session")
+def table(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("table") / "films.csv"
+    write_catalogue(catalogue, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def trained(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("trained") / "run"
+    assert main(["train", str(table), "--out", str(out), *TINY]) == 0
+    return out
+
+
+def failing(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
+    """The one line a wrong command says."""
+    capsys.readouterr()
+    assert main([str(argument) for argument in arguments]) == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("onesheet: error: ")]
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_train_leaves_every_file(trained: Path) -> None:
+    assert {path.name for path in trained.iterdir()} >= RUN_FILES
+    assert not list(trained.rglob("*.part"))
+    evaluation = json.loads((trained / "evaluation.json").read_text())
+    assert evaluation["ranking"]["macro_roc_auc"]["value"] > 0.7
+    assert len(parquet.read_table(trained / "catalogue.parquet")) == 200
+
+
+def test_a_run_is_not_overwritten_and_resumes_from_its_folder_alone(
+    trained: Path, table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "holds a run already; go on with --resume" in failing(capsys, "train", table, "--out", trained, *TINY)
+    before = (trained / "evaluation.json").read_bytes()
+    assert main(["train", "--out", str(trained), "--resume"]) == 0
+    assert (trained / "evaluation.json").read_bytes() == before
+    assert "started with epochs = 2, not 3" in failing(capsys, "train", "--out", trained, "--resume", "--epochs", "3")
+
+
+def test_a_config_file_gives_the_same_run_and_options_win(trained: Path, tmp_path: Path) -> None:
+    config = str(trained / "config.toml")
+    assert main(["train", "--config", config, "--out", str(tmp_path / "again")]) == 0
+    again = (tmp_path / "again" / "evaluation.json").read_bytes()
+    assert again == (trained / "evaluation.json").read_bytes()
+    assert (tmp_path / "again" / "split.csv").read_bytes() == (trained / "split.csv").read_bytes()
+
+
+def test_the_steps_alone_give_what_train_gives(
+    trained: Path, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    audit, split, packed, run = (str(tmp_path / name) for name in ("audit", "split.csv", "packed", "run"))
+    model, out = str(tmp_path / "genres.onnx"), str(tmp_path / "out")
+    assert main(["audit", str(table), "--out", audit, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["films"] == 200
+    findings = ["--findings", f"{audit}/findings.csv"]
+    assert main(["split", str(table), "--out", split, *findings, "--json"]) == 0
+    assert sum(json.loads(capsys.readouterr().out)["films"].values()) == 200
+    assert main(["pack", str(table), "--split", split, *findings, "--out", packed, "--size", "48x32", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["posters"] == 200
+    fit_options = [option for option in TINY if option not in ("--size", "48x32", "--draws", "20")]
+    assert main(["fit", packed, "--out", run, *fit_options, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["finished"]
+    assert main(["export", run, "--out", model, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["bytes"] == Path(model).stat().st_size
+    assert main(["evaluate", model, packed, "--out", out, "--draws", "20", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads((trained / "evaluation.json").read_text())
+
+
+def test_evaluating_a_catalogue_measures_all_its_films(
+    trained: Path, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = str(trained / "genres.onnx")
+    assert main(["evaluate", model, str(table), "--out", str(tmp_path), "--draws", "20", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["films"] == 200
+
+
+def test_predict_in_every_form(
+    trained: Path, catalogue: Catalogue, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = ["--model", str(trained / "genres.onnx")]
+    folder = str(Path(catalogue.films[0].poster).parent)
+    broken = tmp_path / "broken 'é\n.jpg"
+    broken.write_bytes(b"GIF89a")
+    capsys.readouterr()
+
+    assert main(["predict", folder, *model]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 201
+
+    assert main(["predict", folder, str(broken), *model, "--json"]) == 1
+    captured = capsys.readouterr()
+    objects = [json.loads(line) for line in captured.out.splitlines()]
+    assert len(objects) == 201 and objects[-1].keys() == {"path", "error"}
+    assert objects[0].keys() == {"path", "genres", "probabilities"}
+    assert objects[0]["genres"][0].keys() == {"genre", "probability"}
+    assert set(objects[0]["probabilities"]) == {"Comedy", "Drama", "Horror"}
+    assert "broken" in captured.err
+
+    assert main(["predict", folder, str(broken), *model, "--csv", "--at", "exact"]) == 1
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines(keepends=True)))
+    assert len(rows) == 201 and rows[-1]["path"] == str(broken) and rows[-1]["error"] and not rows[-1]["genres"]
+    assert all(row["genres"] for row in rows[:-1])
+
+    target = tmp_path / "genres.parquet"
+    assert main(["predict", folder, str(broken), *model, "--parquet", str(target), "--top", "2"]) == 1
+    table = parquet.read_table(target).to_pylist()
+    assert len(table) == 201 and table[0]["genres"].count("|") == 1 and table[-1]["error"]
+    for left, right in zip(rows[:-1], table[:-1], strict=True):
+        assert float(left["Drama"]) == pytest.approx(right["Drama"], abs=1e-6)
+
+
+class TestWrongInput:
+    def test_paths_and_tables(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        out = tmp_path / "out"
+        assert "no such" in failing(capsys, "train", tmp_path / "missing.csv", "--out", out, *TINY)
+        (tmp_path / "empty").mkdir()
+        assert "empty" in failing(capsys, "train", tmp_path / "empty", "--out", out, *TINY)
+        (tmp_path / "films.csv").write_text("poster,title\na.jpg,A\n")
+        line = failing(capsys, "train", tmp_path / "films.csv", "--out", out, *TINY)
+        assert "poster, title" in line and "--genre-column" in line
+        (tmp_path / "films.csv").write_text("poster,genres\na.jpg,Drama\n")
+        assert "--posters" in failing(capsys, "train", tmp_path / "films.csv", "--out", out, *TINY)
+        assert "no catalogue given" in failing(capsys, "train", "--out", out, *TINY)
+        assert not out.exists()
+
+    def test_one_genre_only(self, catalogue: Catalogue, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        rows = "".join(f"{film.poster},Drama\n" for film in catalogue.films)
+        (tmp_path / "films.csv").write_text("poster,genres\n" + rows)
+        assert "Drama" in failing(capsys, "train", tmp_path / "films.csv", "--out", tmp_path / "out", *TINY)
+        assert not (tmp_path / "out").exists()
+
+    def test_genres_of_model_and_catalogue_that_do_not_match(
+        self, trained: Path, catalogue: Catalogue, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        rows = "".join(f"{film.poster},{'Noir' if i % 2 else 'Drama'}\n" for i, film in enumerate(catalogue.films))
+        (tmp_path / "films.csv").write_text("poster,genres\n" + rows)
+        out = tmp_path / "out"
+        line = failing(capsys, "evaluate", trained / "genres.onnx", tmp_path / "films.csv", "--out", out)
+        assert "only the catalogue has Noir; only the model has Comedy, Horror" in line and "--genre-map" in line
+        assert not out.exists()
+
+    def test_model_files(self, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        poster = tmp_path / "poster.jpg"
+        poster.touch()
+        for name, content in (
+            ("none", None),
+            ("text", b"hello"),
+            ("half", (trained / "genres.onnx").read_bytes()[:5000]),
+        ):
+            path = tmp_path / f"{name}.onnx"
+            if content is not None:
+                path.write_bytes(content)
+            assert f"{name}.onnx" in failing(capsys, "predict", poster, "--model", path)
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            ["--epochs", "0"],
+            ["--epochs", "many"],
+            ["--size", "48"],
+            ["--size", "48x9999"],
+            ["--loss", "hinge"],
+            ["--learning-rate", "-1"],
+            ["--min-films", "0"],
+            ["--test", "1.5"],
+            ["--validation", "0.6", "--test", "0.6"],
+            ["--keep", "everything"],
+            ["--model", "resnet50"],
+            ["--widths", "a,b"],
+            ["--threads", "0"],
+            ["--nonsense", "1"],
+            ["--split", "missing.csv"],
+            ["--genre-map", "missing.csv"],
+            ["--config", "missing.toml"],
+        ],
+        ids=" ".join,
+    )
+    def test_options(self, options: list[str], table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        out = tmp_path / "out"
+        try:
+            status = main(["train", str(table), "--out", str(out), *TINY, *options])
+        except SystemExit as stop:  # argparse's own refusal
+            status = int(stop.code or 0)
+        assert status == 2
+        assert "error: " in capsys.readouterr().err
+        assert not (out / "genres.onnx").exists()
+
+    def test_a_folder_that_cannot_be_written(
+        self, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "file").touch()
+        assert "cannot write" in failing(capsys, "audit", table, "--out", tmp_path / "file" / "out")
+
+    def test_a_config_with_a_wrong_type(self, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (tmp_path / "c.toml").write_text('epochs = "three"\n')
+        line = failing(capsys, "train", table, "--out", tmp_path / "out", "--config", tmp_path / "c.toml")
+        assert "epochs in" in line and "must be a whole number; got 'three'" in line
+
+
+COMMANDS = sorted(
+    next(action for action in build_parser()._actions if action.dest == "command").choices  # type: ignore[arg-type]
+)
+
+
+@pytest.mark.parametrize(
+    "command", [[], *([name] for name in COMMANDS)], ids=lambda words: " ".join(words) or "onesheet"
+)
+def test_help_is_free_of_heavy_packages(command: list[str]) -> None:
+    code = (
+        "import sys\nimport onesheet\nfrom onesheet.cli import main\n"
+        f"try:\n    main({[*command, '--help']!r})\nexcept SystemExit as stop:\n    assert not stop.code\n"
+        "heavy = {'torch', 'lightning', 'transformers', 'onnx', 'onnxruntime', 'pyarrow', 'matplotlib', 'numpy'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+WITHOUT_EXTRAS = """
+import sys
+from importlib.abc import MetaPathFinder
+class Absent(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split('.')[0] in {'torch', 'lightning', 'transformers', 'onnx', 'onnxscript', 'pyarrow', 'matplotlib',
+                                  'jinja2', 'safetensors', 'sklearn', 'scipy', 'pandas'}:
+            raise ModuleNotFoundError(f'No module named {name!r}', name=name)
+sys.meta_path.insert(0, Absent())
+from onesheet.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def without_extras(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as `pip install onesheet` alone would."""
+    return subprocess.run(
+        [sys.executable, "-c", WITHOUT_EXTRAS, *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def test_the_core_alone_predicts_and_names_the_extra_for_the_rest(
+    trained: Path, table: Path, catalogue: Catalogue, tmp_path: Path
+) -> None:
+    model, poster = str(trained / "genres.onnx"), catalogue.films[0].poster
+    predicted = without_extras("predict", poster, "--model", model, "--json")
+    assert predicted.returncode == 0 and json.loads(predicted.stdout)["path"] == poster, predicted.stderr
+    for arguments in (
+        ["train", str(table), "--out", str(tmp_path / "run")],
+        ["export", str(trained), "--out", str(tmp_path / "m.onnx")],
+        ["predict", poster, "--model", model, "--parquet", str(tmp_path / "p.parquet")],
+    ):
+        refused = without_extras(*arguments)
+        assert refused.returncode == 2
+        assert "run: pip install 'onesheet[" in refused.stderr and "Traceback" not in refused.stderr
+    audited = without_extras("audit", str(table), "--out", str(tmp_path / "audit"))
+    assert audited.returncode == 0, audited.stderr
