@@ -16,6 +16,7 @@ setup: .venv/installed
 	touch $@
 
 demo: setup
+	rm -rf demo
 	OMP_WAIT_POLICY=passive $(BIN)/onesheet demo --out demo
 
 test: setup
