@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from onesheet.errors import OnesheetError
+from onesheet.files import whole_file, write_text
+
+
+def test_a_file_appears_whole_with_ordinary_permissions(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "er" / "é 'quoted'\n.txt"
+    write_text(path, "whole\n")
+    assert path.read_bytes() == b"whole\n"
+    mask = os.umask(0)
+    os.umask(mask)
+    assert path.stat().st_mode & 0o777 == 0o666 & ~mask
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    write_text(path, "old")
+    with pytest.raises(ValueError, match="stop"), whole_file(path) as part:
+        part.write_text("half")
+        raise ValueError("stop")
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_one_line_with_the_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OnesheetError, match=r"disk full while writing .*; free some space"):
+        write_text(tmp_path / "file.txt", "text")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_the_system_cuts_off_is_not_left_half_written(tmp_path: Path) -> None:
+    """A real fault: the system refuses to let the file grow past 4 KiB."""
+    code = (
+        "import resource, signal, sys\n"
+        "from onesheet.files import write_text\n"
+        "from onesheet.errors import OnesheetError\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "try:\n    write_text(sys.argv[1], 'x' * 100_000)\n"
+        "except OnesheetError as error:\n    print(error)\n"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "big.txt")], capture_output=True, text=True, check=True
+    ).stdout
+    assert "cannot write" in said and list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OnesheetError, match=r"cannot write .*; choose another place with --out"):
+        write_text(tmp_path / "file" / "inside.txt", "text")

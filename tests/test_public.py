@@ -1,0 +1,70 @@
+"""The public names, and what importing them costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import onesheet
+import onesheet.data
+import onesheet.evaluation
+import onesheet.models
+import onesheet.predict
+import onesheet.training
+from onesheet.errors import CatalogueError, MissingExtra, require
+from onesheet.genres import GenreSet
+
+PUBLIC = {
+    onesheet: {"Prediction", "Predictor", "__version__", "load"},
+    onesheet.training: {
+        "Run",
+        "TrainConfig",
+        "evaluate_file",
+        "export",
+        "fit",
+        "open_run",
+        "read_config",
+        "train",
+    },
+    onesheet.predict: {"Failure", "Prediction", "Predictor", "find_posters", "load", "score_part"},
+    onesheet.models: {"Output", "PosterNetwork", "TenCrop", "build_network", "default_size"},
+}
+
+
+@pytest.mark.parametrize("module", PUBLIC, ids=lambda module: module.__name__)
+def test_public_names(module: object) -> None:
+    assert set(module.__all__) == PUBLIC[module]  # type: ignore[attr-defined, index]
+    for name in module.__all__:  # type: ignore[attr-defined]
+        value = getattr(module, name)
+        assert callable(value) or isinstance(value, str)
+    with pytest.raises(AttributeError):
+        module.nonsense  # type: ignore[attr-defined]  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["onesheet", "onesheet.cli", "onesheet.data", "onesheet.evaluation", "onesheet.predict", "onesheet.training"],
+)
+def test_importing_brings_no_training_packages(module: str) -> None:
+    code = (
+        f"import sys, {module}\n"
+        "heavy = {'torch', 'lightning', 'transformers', 'onnx', 'pyarrow', 'matplotlib', 'jinja2', 'scipy'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_missing_package_names_its_extra() -> None:
+    with pytest.raises(MissingExtra, match=r"reading minds needs telepathy; run: pip install 'onesheet\[train\]'"):
+        require("telepathy", purpose="reading minds", extra="train")
+
+
+def test_genre_sets() -> None:
+    genres = GenreSet(["Comedy", "Drama"])
+    assert genres.decode(genres.encode([[], ["Drama", "Comedy"]])) == [(), ("Comedy", "Drama")]
+    with pytest.raises(CatalogueError, match="unknown genre 'Noir'; use one of Comedy, Drama"):
+        genres.encode([["Noir"]])
+    with pytest.raises(CatalogueError, match="must differ"):
+        GenreSet(["Drama", "Drama"])
