@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 import warnings
@@ -55,6 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return _fail(f"this command needs {error.name}; run: pip install 'onesheet[train]'")
     except OSError as error:
+        if error.errno == errno.ENOSPC:
+            return _fail("disk full; free some space and run it again (with --resume where there is one)")
         return _fail(f"{error.strerror or error}: {error.filename!r}" if error.filename else str(error))
 
 
