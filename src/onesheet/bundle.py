@@ -165,6 +165,8 @@ def read_bundle(path: str | Path) -> Bundle:
         raise BundleError(f"{str(path)!r}: the graph does not take posters of the card's size; export it again")
     if not {"probabilities", "logits", "embedding"} <= outputs:
         raise BundleError(f"{str(path)!r}: the graph lacks outputs; got {', '.join(sorted(outputs))}; export it again")
+    if session.get_outputs()[0].shape[-1] != len(card.genres):
+        raise BundleError(f"{str(path)!r}: the graph's genres are not the card's; export it again")
     return Bundle(path, card, session)
 
 
@@ -190,7 +192,7 @@ def _read_card(text: str, path: Path) -> Card:
     try:
         card = Card(**{**raw, "genres": tuple(raw["genres"]), "size": tuple(raw["size"])})
         _check_card(card, wrong)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, MemoryError, OverflowError) as error:
         raise wrong(str(error)) from error
     return card
 
@@ -213,6 +215,7 @@ def _check_card(card: Card, wrong: Any) -> None:
             if operating_point(point).decide(example).shape != example.shape:
                 raise wrong(f"operating point {name!r}")
         GenreSet(card.genres)
+        card.train_labels  # noqa: B018 - label sets name columns that are there
     except (OnesheetError, IndexError) as error:
         raise wrong(str(error)) from error
 

@@ -11,6 +11,7 @@
     ├── ExportError          the exported file does not give the network's answers
     ├── EvaluationError      labels, probabilities, weights or an operating point do not fit together
     ├── RunError             a run folder is taken, incomplete or does not fit
+    │   └── Interrupted      Ctrl-C; everything is saved, and the same command with --resume goes on
     └── MissingExtra         an optional package is not installed
 """
 
@@ -62,6 +63,10 @@ class EvaluationError(OnesheetError):
 
 class RunError(OnesheetError):
     """A run folder is taken, incomplete or does not fit."""
+
+
+class Interrupted(RunError):
+    """Ctrl-C: training stopped between two steps, with everything saved."""
 
 
 class MissingExtra(OnesheetError):

@@ -140,9 +140,8 @@ def test_full_tuning_starts_from_the_trained_head(backbone: str, packed: Packed,
     config = TrainConfig(model=backbone, epochs=1, head_epochs=2, threads=1, batch_size=64, arithmetic="fp32")
     run = fit(config, packed, folder=tmp_path)
     assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {
-        "head-best.ckpt",
+        "head-best.safetensors",
         "head-last.ckpt",
-        "full-best.ckpt",
         "full-last.ckpt",
     }
     assert len(run.history) == 1

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from onesheet.cli import predict, steps, train
-from onesheet.errors import OnesheetError
+from onesheet.errors import Interrupted, OnesheetError
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -43,6 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     try:
         return int(arguments.run(arguments))
+    except Interrupted as error:
+        _fail(str(error))
+        return 130
     except OnesheetError as error:
         return _fail(str(error))
     except BrokenPipeError:  # the reader went away: not an error

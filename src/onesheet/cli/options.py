@@ -52,9 +52,10 @@ def recipe_from(arguments: argparse.Namespace) -> Recipe:
 
 def _add(parser: argparse.ArgumentParser, item: Field[Any]) -> None:
     help_text = item.metadata["help"]
-    if item.default not in (None, (), False, True):
-        help_text += f" (default: {item.default})"
     kind = str(item.type)
+    if item.default is not None and item.default != ():
+        shown = ("on" if item.default else "off") if kind == "bool" else item.default
+        help_text += f" (default: {shown})"
     if kind == "bool":
         parser.add_argument(
             flag(item.name), action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=help_text

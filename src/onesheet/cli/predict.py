@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.json:
         for answer in answers():
-            print(json.dumps(answer.to_dict(), ensure_ascii=False), flush=True)
+            print(json.dumps(answer.to_dict()), flush=True)
     elif arguments.csv:
         _print_csv(answers(), names)
     elif arguments.parquet:
@@ -90,7 +90,7 @@ def _row(answer: Prediction | Failure, names: tuple[str, ...]) -> dict[str, Any]
 
 
 def _print_csv(answers: Answers, names: tuple[str, ...]) -> None:
-    writer = csv.DictWriter(sys.stdout, ["path", "genres", *names, "error"], lineterminator="\n")
+    writer = csv.DictWriter(sys.stdout, ["path", "genres", *names, "error"], lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writeheader()
     for answer in answers:
         writer.writerow(_row(answer, names))
@@ -122,12 +122,17 @@ def _print_table(answers: Answers, posters: list[str]) -> None:
     """A line a poster as it comes, so that a large folder shows its first answers at once."""
     from onesheet.predict import Failure
 
-    width = min(60, max(map(len, posters)))
+    width = min(60, max(len(_shown(poster)) for poster in posters))
     print(f"{'poster':<{width}}  genres")
     for answer in answers:
         if not isinstance(answer, Failure):
             genres = ", ".join(f"{name} {value:.0%}" for name, value in answer.genres.items())
-            print(f"{answer.path:<{width}}  {genres or '(none is sure enough)'}")
+            print(f"{_shown(answer.path):<{width}}  {genres or '(none is sure enough)'}")
+
+
+def _shown(name: str) -> str:
+    """A name that keeps to its line and leaves the terminal alone."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
 
 
 def _positive(text: str) -> int:

@@ -14,10 +14,12 @@ from onesheet.cli.options import add_catalogue, add_options, recipe_from
 from onesheet.errors import ConfigError
 
 if TYPE_CHECKING:
-    from onesheet.data import Catalogue, Packed, Split
+    from onesheet.data import Catalogue, Findings, Packed, Split
     from onesheet.evaluation import Evaluation
     from onesheet.images import Resize
     from onesheet.training.config import Recipe
+
+CATALOGUE_PART = "catalogue"  # the part's name where a whole catalogue is measured
 
 
 def add_commands(commands: Any) -> None:
@@ -79,6 +81,8 @@ def _audit(arguments: argparse.Namespace) -> int:
     from onesheet.training.preparing import open_catalogue
 
     recipe = recipe_from(arguments)
+    if "min_films" not in arguments:
+        recipe = replace(recipe, min_films=1)  # an audit is not there to leave out genres
     with Console() as console:
         catalogue = open_catalogue(recipe, tell=console.tell)
         findings = catalogue.findings + audit(catalogue, threads=recipe.threads, progress=console.progress)
@@ -97,15 +101,16 @@ def _audit(arguments: argparse.Namespace) -> int:
 
 def _clean_catalogue(arguments: argparse.Namespace, recipe: Recipe, console: Console) -> Catalogue:
     """The catalogue without what an audit (made before, or now) says to leave out."""
-    from onesheet.data import Findings, audit
-    from onesheet.training.preparing import open_catalogue
+    from onesheet.data import Findings
+    from onesheet.data.findings import AUDIT_FLAGS
+    from onesheet.training.preparing import clean, open_catalogue
 
+    inputs = [*recipe.catalogue, *recipe.split, *([arguments.findings] if arguments.findings else [])]
+    if any(Path(arguments.out).resolve() == Path(path).resolve() for path in inputs):
+        raise ConfigError(f"--out {arguments.out!r} is read by this command and would be overwritten; choose another")
     catalogue = open_catalogue(recipe, tell=console.tell)
-    if arguments.findings:
-        findings = Findings.read_csv(arguments.findings)
-    else:
-        findings = audit(catalogue, threads=recipe.threads, progress=console.progress)
-    return catalogue.without(findings, keep=recipe.keep)
+    findings = Findings.read_csv(arguments.findings).of(*AUDIT_FLAGS) if arguments.findings else None
+    return clean(catalogue, recipe, findings=findings, progress=console.progress, tell=console.tell)
 
 
 def _parts(arguments: argparse.Namespace, recipe: Recipe, console: Console) -> Split:
@@ -222,13 +227,17 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     recipe = recipe_from(arguments)
     packed_folder = (Path(arguments.source) / "manifest.json").is_file()
     with Console() as console:
-        packed = open_packed(arguments.source) if packed_folder else _pack_for(arguments, recipe, console)
+        if packed_folder:
+            packed = open_packed(arguments.source)
+            findings = packed.findings
+        else:
+            packed, findings = _pack_for(arguments, recipe, console)
         evaluation = evaluate_file(
             arguments.model_file,
             packed,
             out=arguments.out,
-            part=arguments.part,
-            findings=packed.findings,
+            part=arguments.part if packed_folder else CATALOGUE_PART,
+            findings=findings,
             draws=recipe.draws,
             threads=recipe.threads,
             progress=console.progress,
@@ -237,33 +246,32 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _pack_for(arguments: argparse.Namespace, recipe: Recipe, console: Console) -> Packed:
-    """A whole catalogue packed as the model wants it, all in the part asked for."""
+def _pack_for(arguments: argparse.Namespace, recipe: Recipe, console: Console) -> tuple[Packed, Findings]:
+    """A whole catalogue packed as the model wants it, as one part, and what was found on the way."""
     import numpy as np
 
-    from onesheet.data import Catalogue, Split, audit, pack
-    from onesheet.genres import GenreSet
+    from onesheet.data import Catalogue, Split, pack
     from onesheet.predict import load
     from onesheet.training.evaluating import check_genres
-    from onesheet.training.preparing import open_catalogue
+    from onesheet.training.preparing import clean, open_catalogue
 
-    card = load(arguments.model_file).card
-    if recipe.min_films != type(recipe).min_films:
-        raise ConfigError("--min-films does not apply to evaluate: the model's genres are given")
+    predictor = load(arguments.model_file)
+    card, genres = predictor.card, predictor.genres
     catalogue = open_catalogue(replace(recipe, catalogue=(arguments.source,), min_films=1), tell=console.tell)
-    genres = GenreSet(card.genres)
+    catalogue = catalogue.drop_rare(recipe.min_films, spare=genres.names)
     check_genres(genres, catalogue.genres, Path(arguments.source), model_may_have_more=True)
     catalogue = Catalogue(catalogue.films, genres, catalogue.findings)
-    catalogue = catalogue.without(audit(catalogue, threads=recipe.threads, progress=console.progress))
-    parts = Split(catalogue, np.full(len(catalogue), arguments.part))
-    return pack(
-        parts,
+    catalogue = clean(catalogue, replace(recipe, min_films=1), progress=console.progress, tell=console.tell)
+    catalogue = Catalogue(catalogue.films, genres, catalogue.findings)
+    packed = pack(
+        Split(catalogue, np.full(len(catalogue), CATALOGUE_PART)),
         Path(arguments.out) / "packed",
         size=card.size,
         resize=card.resize,
         threads=recipe.threads,
         progress=console.progress,
     )
+    return packed, catalogue.findings + packed.findings
 
 
 def print_evaluation(evaluation: Evaluation, out: Path, *, as_json: bool) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from onesheet.cli.console import Console
 from onesheet.cli.options import add_catalogue, add_options, recipe_from
+from onesheet.errors import RunError
 from onesheet.training.config import Recipe
 
 # A network and a size that learn the drawn posters in two minutes on two cores.
@@ -67,9 +68,11 @@ def _demo(arguments: argparse.Namespace) -> int:
     from onesheet.training import train
 
     out = Path(arguments.out)
+    if out.exists() and any(out.iterdir()):
+        raise RunError(f"{str(out)!r} is not empty; delete it or choose another --out")
     with Console() as console:
         console.tell(f"drawing a catalogue of {DEMO_FILMS:,} posters, with the faults real ones have, into {out}")
-        table = draw_catalogue(out / "catalogue", films=DEMO_FILMS)
+        table = draw_catalogue(out / "catalogue", films=DEMO_FILMS, progress=console.progress)
         evaluation = train(
             replace(DEMO, catalogue=(str(table),)), out / "run", progress=console.progress, tell=console.tell
         )

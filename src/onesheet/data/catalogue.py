@@ -85,7 +85,10 @@ class Catalogue:
         keep = frozenset(keep)
         if unknown := sorted(keep - FLAGS.keys()):
             raise CatalogueError(f"unknown flag {unknown[0]!r} to keep; use {', '.join(FLAGS)}")
-        dropped = {f.film_id for f in findings if f.drops and f.film_id and f.flag not in keep}
+        findings = Findings(
+            replace(f, drops=False, action="kept, as asked") if f.drops and f.flag in keep else f for f in findings
+        )
+        dropped = {f.film_id for f in findings if f.drops and f.film_id}
         groups = {f.film_id: f.group for f in findings if f.group}
         films = tuple(
             replace(film, group=groups.get(film.film_id, film.group))
@@ -94,13 +97,14 @@ class Catalogue:
         )
         return Catalogue(films, self.genres, self.findings + findings)
 
-    def drop_rare(self, min_films: int) -> Catalogue:
+    def drop_rare(self, min_films: int, *, spare: Iterable[str] = ()) -> Catalogue:
         """Leave out genres that fewer than `min_films` films have, and films that keep no genre by it.
 
+        `spare` names genres that stay however rare they are.
         Each genre left out is a finding "rare-genre", each film a finding "no-genre".
         """
         counts = Counter(genre for film in self.films for genre in film.genres)
-        kept = {genre for genre, count in counts.items() if count >= min_films}
+        kept = {genre for genre, count in counts.items() if count >= min_films} | set(spare)
         findings = [
             Finding(
                 flag="rare-genre",

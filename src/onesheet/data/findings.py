@@ -42,6 +42,10 @@ FLAGS: dict[str, str] = {
 }
 
 
+AUDIT_FLAGS = tuple(FLAGS)[tuple(FLAGS).index("missing") : tuple(FLAGS).index("imbalance") + 1]
+"""The flags that looking at the posters gives, as opposed to reading tables and splitting."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing found.
@@ -104,7 +108,7 @@ class Findings:
     def write_csv(self, path: str | Path) -> None:
         """Write `findings.csv`: one row a finding, columns as `Finding`'s attributes, UTF-8."""
         with whole_file(path) as part, part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
+            writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)  # names may hold a bare \r
             writer.writerow(field.name for field in fields(Finding))
             for finding in self.items:
                 writer.writerow(f"{v:.4f}" if isinstance(v, float) else v for v in astuple(finding))

@@ -83,10 +83,10 @@ def read_catalogue(
     merged, merge_findings = merge(films)
     names = {genre for film in merged for genre in film.genres}
     catalogue = Catalogue(tuple(merged), GenreSet(sorted(names)), Findings([*findings, *merge_findings]))
-    _check_genres(catalogue, paths, "")
+    _check_genres(catalogue, paths, "", cure="see --genre-column")
     if min_films > 1:
         catalogue = catalogue.drop_rare(min_films)
-        _check_genres(catalogue, paths, f" with {min_films} films or more; lower --min-films or")
+        _check_genres(catalogue, paths, f" that {min_films} films or more have", cure="lower --min-films")
     return catalogue
 
 
@@ -240,11 +240,11 @@ def _no_poster(parts: Sequence[_Part]) -> str:
     return f"no poster found for any of {rows} rows; looked in {shown}; say where they lie with --posters"
 
 
-def _check_genres(catalogue: Catalogue, paths: Sequence[str | Path], rule: str) -> None:
+def _check_genres(catalogue: Catalogue, paths: Sequence[str | Path], rule: str, *, cure: str) -> None:
     names = ", ".join(repr(str(path)) for path in paths)
     if not len(catalogue):
         counts = ", ".join(f"{count} {flag}" for flag, count in catalogue.findings.counts.items())
-        raise CatalogueError(f"no film in {names} has a poster and a genre{rule} ({counts}); see --genre-column")
+        raise CatalogueError(f"no film in {names} has a poster and a genre{rule} ({counts}); {cure}")
     if len(catalogue.genres) < 2:
         only = catalogue.genres.names[0]
         raise CatalogueError(f"one genre only in {names}: {only!r}{rule}; give films of at least two genres")

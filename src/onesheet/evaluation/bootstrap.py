@@ -67,8 +67,10 @@ def bootstrap(
 ) -> dict[Key, Intervals]:
     """Measure once with weights of one, then on `draws` samples of the films drawn with replacement.
 
-    The interval lies between the 2.5 and 97.5 percentiles of the draws in which the figure is defined; it is
-    NaN where there is none, so also for `draws=0`: not measured is not the same as certain.
+    The interval lies between the 2.5 and 97.5 percentiles of the draws in which the figure is defined, both moved by
+    the bootstrap's own estimate of its bias, the draws' median less the value (Efron and Tibshirani 1993, chapter 10):
+    average precision and calibration error come out too high on films drawn twice. So the value lies inside. It is NaN
+    where there is no such draw, so also for `draws=0`: not measured is not the same as certain.
 
     Args:
         measure: from weights B×N to figures, float B or B×G each.
@@ -102,12 +104,15 @@ def bootstrap(
 
 
 def _bounds(found: list[Floats], value: Floats) -> tuple[Floats, Floats]:
-    """2.5 and 97.5 percentiles over the leading axis, ignoring NaN; NaN where nothing is left."""
+    """2.5 and 97.5 percentiles over the leading axis less the bootstrap's bias; NaN draws do not count."""
     bounds = np.full((2, value.size), np.nan)
     if found:
         drawn = np.concatenate(found).reshape(-1, value.size)
         defined = ~np.isnan(drawn).all(axis=0)
         if defined.any():
-            bounds[:, defined] = np.nanpercentile(drawn[:, defined], [2.5, 97.5], axis=0)
+            low, middle, high = np.nanpercentile(drawn[:, defined], [2.5, 50, 97.5], axis=0)
+            bias = middle - value.reshape(-1)[defined]
+            ceiling = np.maximum(np.nanmax(drawn[:, defined], axis=0), 1.0)
+            bounds[:, defined] = np.maximum(low - bias, 0.0), np.minimum(high - bias, ceiling)
     low, high = bounds.reshape(2, *value.shape)
     return low, high

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from onesheet.data.posters import IMAGE_SUFFIXES
+from onesheet.data.posters import IMAGE_SUFFIXES, is_image
 from onesheet.errors import CatalogueError
 
 
@@ -24,17 +25,28 @@ def find_posters(sources: Iterable[str | Path]) -> list[str]:
 
 def _expand(source: str) -> Iterator[str]:
     path = Path(source)
-    if path.is_dir() and path.suffix.lower() not in IMAGE_SUFFIXES:
-        found = sorted(str(p) for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+    if path.is_dir() and not is_image(path.name):
+        found = sorted(_below(source))
         if not found:
             raise CatalogueError(
                 f"no poster found in folder {source!r}; looked for {', '.join(sorted(IMAGE_SUFFIXES))}"
             )
         yield from found
     elif not path.exists() and glob.has_magic(source):
-        found = sorted(glob.glob(source, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
-        if not found:
+        matches = sorted(glob.glob(source, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+        if not matches:
             raise CatalogueError(f"no file matches {source!r}; check the pattern or quote the file's name")
-        yield from found
+        for match in matches:
+            yield from [match] if not Path(match).is_dir() or is_image(match) else sorted(_below(match))
     else:
         yield source
+
+
+def _below(folder: str) -> Iterator[str]:
+    """Image files at any depth, broken links too: predicting those gives a Failure."""
+
+    def refuse(error: OSError) -> None:
+        raise CatalogueError(f"cannot read folder {error.filename!r}: {error.strerror}; check its permissions")
+
+    for where, _, names in os.walk(folder, onerror=refuse):
+        yield from (os.path.normpath(os.path.join(where, name)) for name in names if is_image(name))  # noqa: PTH118

@@ -13,13 +13,10 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
+from onesheet.errors import Interrupted
 from onesheet.progress import Progress
 
 SAVE_SECONDS = 120  # at most so much work is lost to a crash
-
-
-class Interrupted(Exception):
-    """Ctrl-C: training stopped between two steps, with everything saved."""
 
 
 class Journal(Callback):
@@ -53,13 +50,13 @@ class Journal(Callback):
         if self._asked_to_stop or time.monotonic() - self._saved > SAVE_SECONDS:
             self._save(trainer)
         if self._asked_to_stop:
-            raise Interrupted
+            raise Interrupted("interrupted; go on with --resume")
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """The epoch is over, validation included."""
         self._save(trainer)
         if self._asked_to_stop:
-            raise Interrupted
+            raise Interrupted("interrupted; go on with --resume")
 
     def _save(self, trainer: pl.Trainer) -> None:
         part = self._path.with_suffix(".part")

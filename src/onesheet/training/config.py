@@ -47,7 +47,7 @@ class TrainConfig:
     dropout: float | None = option(None, "dropout before the last layer, in [0, 1)")
     epochs: int | None = option(None, "passes over the training part")
     head_epochs: int = option(30, "tune=full on a pretrained backbone: epochs of the head alone, first")
-    batch_size: int = option(32, "posters a step")
+    batch_size: int | None = option(None, "posters a step")
     optimizer: str | None = option(None, "optimiser", OPTIMIZERS)
     learning_rate: float | None = option(None, "peak learning rate")
     weight_decay: float | None = option(None, "weight decay")
@@ -81,6 +81,13 @@ class TrainConfig:
                 f"tune='head' needs a pretrained backbone (hf:…); got model {self.model!r}; use tune='full'"
             )
 
+        if self.tune == "head" and (self.cutmix or self.mixup):
+            raise ConfigError("tune='head' trains on features, which cannot be mixed; leave out --cutmix and --mixup")
+        if self.cutmix + self.mixup > 1:
+            raise ConfigError(f"--cutmix and --mixup must not exceed 1 together; got {self.cutmix} and {self.mixup}")
+        if self.widths is not None and self.model != "poster-cnn":
+            raise ConfigError(f"--widths belongs to poster-cnn; got model {self.model!r}: leave it out")
+
     def resolved(self) -> Self:
         """With every None that has a value suiting the model filled in."""
         suits: dict[str, Any]
@@ -91,6 +98,7 @@ class TrainConfig:
                 "weight_decay": 0.015,
                 "dropout": 0.5,
                 "optimizer": "sgd",
+                "batch_size": 256,
                 "ema": 0.0,
             }
         elif self.model.startswith("hf:"):
@@ -99,7 +107,7 @@ class TrainConfig:
             suits = {"epochs": 40, "learning_rate": 1e-4, "weight_decay": 5e-4, "dropout": 0.5}
         else:
             suits = {"epochs": 40, "learning_rate": 2e-3, "weight_decay": 0.01, "dropout": 0.2}
-        suits = {"optimizer": "adamw", "ema": 0.998, **suits}
+        suits = {"optimizer": "adamw", "ema": 0.998, "batch_size": 32, **suits}
         return replace(self, **{name: value for name, value in suits.items() if getattr(self, name) is None})
 
     def to_dict(self) -> dict[str, Any]:
@@ -134,6 +142,15 @@ class Recipe(TrainConfig):
     precision_target: float = option(0.7, "micro precision wanted at the operating point precise")
     recall_target: float = option(0.8, "recall of each genre wanted at the operating point generous")
     draws: int = option(1000, "bootstrap draws behind every interval")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.validation + self.test >= 1:
+            raise ConfigError(
+                f"--validation and --test must leave films to train on; got {self.validation:g} and {self.test:g}"
+            )
+        if self.size is not None and not all(16 <= side <= 2048 for side in self.size):
+            raise ConfigError(f"each side of --size must be between 16 and 2048 pixels; got {self.size}")
 
     @property
     def training(self) -> TrainConfig:
@@ -212,5 +229,8 @@ def _toml(value: Any) -> str:
         return repr(value)
     if isinstance(value, list | tuple):
         return f"[{', '.join(_toml(item) for item in value)}]"
-    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in escaped) + '"'
+    text = str(value)
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ConfigError(f"{text!r} has bytes that are no UTF-8 and cannot stand in a configuration; rename it")
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in escaped) + '"'

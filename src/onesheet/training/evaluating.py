@@ -73,7 +73,7 @@ def evaluate_file(
         out / "report.html",
         evaluation=evaluation,
         history=run.history if run else [],
-        balance={name: packed.labels[packed.rows(name)].sum(0).tolist() for name in PARTS if len(packed.rows(name))},
+        balance={name: packed.labels[packed.rows(name)].sum(0).tolist() for name in _parts(packed)},
         examples=_examples(packed, rows, labels, given, probabilities),
         findings={flag: (count, FLAGS[flag]) for flag, count in (findings or Findings()).counts.items()},
         facts=_facts(Path(model_path), predictor, packed, run),
@@ -129,12 +129,17 @@ def _examples(
     ]
 
 
+def _parts(packed: Packed) -> list[str]:
+    """The parts that have posters: train, validation and test first."""
+    return [part for part in dict.fromkeys([*PARTS, *packed.parts.tolist()]) if len(packed.rows(part))]
+
+
 def _facts(model_path: Path, predictor: Predictor, packed: Packed, run: Run | None) -> dict[str, str]:
     card = predictor.card
     facts = {
         "Model file": f"{model_path.name}, {model_path.stat().st_size / 1e6:.1f} MB, {card.precision}",
         "Model": str(card.training.get("model", "unknown")),
-        "Posters": ", ".join(f"{len(packed.rows(part)):,} {part}" for part in PARTS),
+        "Posters": ", ".join(f"{len(packed.rows(part)):,} {part}" for part in _parts(packed)),
         "Poster size": f"{card.size[0]}×{card.size[1]} pixels, {card.resize}",
     }
     if run:

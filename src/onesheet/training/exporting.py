@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import nn
 
@@ -83,7 +84,7 @@ def export(
         card = _card(run, packed, precision)
         finish_graph(raw, draft, scale=np.ones(genres), bias=np.zeros(genres), metadata={CARD_KEY: card.to_json()})
         predictor = Predictor(read_bundle(draft), threads=run.config.threads)
-        _check_parity(graph, predictor, packed, precision)
+        _check_parity(graph, read_bundle(draft), packed, np.ones(genres), np.zeros(genres))
         logits, labels = (
             score_part(predictor, packed, "validation", progress=progress)[1],
             packed.labels[rows],
@@ -111,7 +112,7 @@ def export(
                 bias=calibration.bias,
                 metadata={CARD_KEY: card.to_json()},
             )
-            read_bundle(part)
+            _check_parity(graph, read_bundle(part), packed, calibration.scale, calibration.bias)
     return read_bundle(path)
 
 
@@ -136,22 +137,38 @@ def kept_network(run: Run, packed: Packed) -> nn.Module:
     return TenCrop(network) if network.test_crops == 10 else network
 
 
-def _check_parity(graph: ExportGraph, predictor: Predictor, packed: Packed, precision: str) -> None:
-    """The file gives the network's probabilities on real posters.
+def _check_parity(
+    graph: ExportGraph, bundle: Bundle, packed: Packed, scale: NDArray[np.float64], bias: NDArray[np.float64]
+) -> None:
+    """The file gives the network's answers, every output of it, on real posters.
 
     Raises:
         ExportError: it does not.
     """
     posters = np.ascontiguousarray(packed.posters[packed.rows("validation")[:PARITY_POSTERS]])
     with torch.inference_mode():
-        expected = torch.sigmoid(graph(torch.from_numpy(posters))[0]).numpy()
-    difference = np.abs(predictor.score(posters).probabilities - expected)
-    if not (difference.max() <= TOLERANCE[precision] and difference.mean() <= MEAN_TOLERANCE[precision]):
-        raise ExportError(
-            f"the {precision} file differs from the network by up to {difference.max():.2g} in probability "
-            f"(mean {difference.mean():.2g}; allowed {TOLERANCE[precision]:g}, mean {MEAN_TOLERANCE[precision]:g}); "
-            "nothing was written: export with --precision fp32"
-        )
+        outputs = [value.numpy() for value in graph(torch.from_numpy(posters))]
+    scores, precision = bundle.score(posters), bundle.card.precision
+    probabilities = 1 / (1 + np.exp(-(outputs[0] * scale + bias)))
+    compared = {"probabilities": (scores.probabilities, probabilities)}
+    if precision == "fp32":  # the smaller precisions keep what users see, not every number on the way
+        for name, expected in zip(("logits", "embedding", "evidence"), outputs, strict=False):
+            scale_of = max(1.0, float(np.abs(expected).max()))
+            compared[name] = (getattr(scores, name) / scale_of, expected / scale_of)
+    for name, (got, expected) in compared.items():
+        difference = np.abs(got - expected)
+        if not (difference.max() <= TOLERANCE[precision] and difference.mean() <= MEAN_TOLERANCE[precision]):
+            raise ExportError(
+                f"the {precision} file's {name} differ from the network's by up to {difference.max():.2g} (mean "
+                f"{difference.mean():.2g}; allowed {TOLERANCE[precision]:g}, mean {MEAN_TOLERANCE[precision]:g}); "
+                "nothing was written: export with --precision fp32"
+            )
+
+
+def _public_name(model: str) -> str:
+    """A model's name without the place of a local folder."""
+    folder = Path(model.removeprefix("hf:"))
+    return f"hf:{folder.resolve().name}" if model.startswith("hf:") and folder.is_dir() else model
 
 
 def _card(run: Run, packed: Packed, precision: str) -> Card:
@@ -166,7 +183,9 @@ def _card(run: Run, packed: Packed, precision: str) -> Card:
         precision=precision,
         calibration={"scale": [1.0] * len(genres), "bias": [0.0] * len(genres)},
         operating_points=dict.fromkeys(POINTS, half),
-        training=run.config.to_dict() | {"best_epoch": run.best_epoch, "seconds": round(run.seconds)},
+        training=run.config.to_dict()
+        | {"model": _public_name(run.config.model)}
+        | {"best_epoch": run.best_epoch, "seconds": round(run.seconds)},
         data={
             "fingerprint": packed.fingerprint,
             "films": {part: len(packed.rows(part)) for part in PARTS},

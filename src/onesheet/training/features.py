@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from onesheet.data.pack import Packed
-from onesheet.files import write_text
+from onesheet.files import cannot_write, write_text
 from onesheet.models import Output, PosterNetwork
 from onesheet.progress import Progress, silent
 from onesheet.training.machine import arithmetic, autocast, device
@@ -45,6 +46,16 @@ def adapt_normalisation(network: PosterNetwork, packed: Packed, *, seed: int, wi
         layer.momentum = momentum
 
 
+def _reserve(path: Path) -> None:
+    """Take the disk space of a mapped file now: a full disk is then an error and not a crash later."""
+    try:
+        with path.open("rb+") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    except OSError as error:
+        path.unlink()
+        raise cannot_write(path, error) from error
+
+
 def _to_batch(posters: NDArray[np.uint8], where: torch.device) -> Tensor:
     """uint8 N×H×W×3 -> float N×3×H×W in [0, 1] on the device."""
     return torch.from_numpy(np.array(posters)).to(where).permute(0, 3, 1, 2).float().div_(255)
@@ -65,6 +76,7 @@ def backbone_features(
     done = state.get("done", 0) if state.get("key") == key and array_path.exists() else 0
     folder.mkdir(parents=True, exist_ok=True)
     features = np.lib.format.open_memmap(array_path, mode="r+" if done else "w+", dtype=np.float32, shape=shape)
+    _reserve(array_path)
     where = device()
     network = network.to(where, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     with torch.inference_mode(), autocast(wish):
@@ -120,5 +132,6 @@ class FeatureHead(nn.Module):
     def fold(self, head: nn.Linear) -> None:
         """Write the head into `head`, standardisation included."""
         with torch.no_grad():
-            head.weight.copy_(self.linear.weight / self.deviation)
-            head.bias.copy_(self.linear.bias - head.weight @ self.mean)
+            weight = self.linear.weight / self.deviation
+            head.weight.copy_(weight)
+            head.bias.copy_(self.linear.bias - weight @ self.mean)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import copy
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from onesheet.data.pack import Packed
-from onesheet.errors import PackError, RunError
+from onesheet.errors import Interrupted, OnesheetError, PackError, RunError
 from onesheet.files import whole_file
 from onesheet.models import PosterNetwork, build_network
 from onesheet.progress import Progress, silent
 from onesheet.training.augment import build_augmentation
-from onesheet.training.callbacks import Interrupted
 from onesheet.training.config import TrainConfig
 from onesheet.training.features import FeatureHead, adapt_normalisation, backbone_features
 from onesheet.training.loader import BatchLoader
@@ -24,8 +27,6 @@ from onesheet.training.loop import Stage, train_stage
 from onesheet.training.machine import prepare
 from onesheet.training.module import TrainingModule
 from onesheet.training.run import STATE, Run, open_run
-
-HEAD_BATCH = 256  # features are small: larger batches, fewer steps
 
 
 def fit(
@@ -57,9 +58,9 @@ def fit(
         PackError: the store has no posters to learn from or to validate on.
     """
     config, folder = config.resolved(), Path(folder)
-    run = _open_folder(config, packed, folder, resume=resume)
-    if run.finished:
-        return run
+    earlier = _earlier_run(config, packed, folder, resume=resume)
+    if earlier and earlier.finished:
+        return earlier
     prepare(config.threads)
     torch.manual_seed(config.seed)
     network = build_network(
@@ -69,28 +70,42 @@ def fit(
         dropout=config.dropout,
         widths=config.widths,
     )
+    run = earlier or Run(folder, config, packed.folder, packed.fingerprint)
+    if not earlier:
+        packed.verify(progress=progress)
+        folder.mkdir(parents=True, exist_ok=True)
+        run.write()
+    clock = _Clock(run.seconds)
     try:
         if config.model.startswith("hf:") and (config.tune == "head" or config.head_epochs):
-            run = _fit_head(run, network, packed, progress)
+            _fit_head(run, network, packed, clock, progress)
         if config.tune == "full":
-            run = _fit_full(run, network, packed, progress)
+            _fit_full(run, network, packed, clock, progress)
     except Interrupted:
-        return replace(open_run(folder), finished=False)
-    run = replace(run, finished=True)
+        return open_run(folder)
+    run = replace(open_run(folder), finished=True, seconds=clock.seconds)
     run.write()
     return run
 
 
-def _open_folder(config: TrainConfig, packed: Packed, folder: Path, *, resume: bool) -> Run:
-    """Start a run, or take up the one in the folder if it is the same."""
+class _Clock:
+    """Seconds spent on a run, earlier calls included."""
+
+    def __init__(self, earlier_seconds: float) -> None:
+        self._earlier_seconds, self._started = earlier_seconds, time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        return self._earlier_seconds + time.perf_counter() - self._started
+
+
+def _earlier_run(config: TrainConfig, packed: Packed, folder: Path, *, resume: bool) -> Run | None:
+    """The run in the folder, if there is one to go on with."""
     for part in ("train", "validation"):
         if not len(packed.rows(part)):
             raise PackError(f"{str(packed.folder)!r} has no posters in part {part!r}; split and pack again")
-    run = Run(folder, config, packed.folder, packed.fingerprint)
     if not (folder / STATE).exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        run.write()
-        return run
+        return None
     if not resume:
         raise RunError(f"{str(folder)!r} holds a run already; go on with --resume or choose another --out")
     earlier = open_run(folder)
@@ -106,7 +121,7 @@ def _open_folder(config: TrainConfig, packed: Packed, folder: Path, *, resume: b
     return earlier
 
 
-def _fit_head(run: Run, network: PosterNetwork, packed: Packed, progress: Progress) -> Run:
+def _fit_head(run: Run, network: PosterNetwork, packed: Packed, clock: _Clock, progress: Progress) -> None:
     """Train the head on the frozen backbone's features and put it into the network."""
     config = run.config
     if config.tune == "full":
@@ -120,23 +135,26 @@ def _fit_head(run: Run, network: PosterNetwork, packed: Packed, progress: Progre
         )
     adapt_normalisation(network, packed, seed=config.seed, wish=config.arithmetic)
     features = backbone_features(network, packed, run.folder, wish=config.arithmetic, progress=progress)
+    network = network.cpu()
     head = FeatureHead(features[packed.rows("train")], _frequencies(packed), dropout=config.dropout or 0.0)
-    loaders = _loaders(features, packed, batch_size=max(config.batch_size, HEAD_BATCH), seed=config.seed)
+    loaders = _loaders(features, packed, batch_size=config.batch_size or 1, seed=config.seed)
     in_fp32 = replace(config, arithmetic="fp32")  # features are small: nothing to gain
-    module = TrainingModule(head, in_fp32, _frequencies(packed), loader=loaders[0])
-    stage = Stage("head", module, loaders)
+    stage = Stage("head", TrainingModule(head, in_fp32, _frequencies(packed), loader=loaders[0]), loaders)
 
-    def keep(best: nn.Module) -> None:
-        best.fold(network.head[-1])  # type: ignore[operator]
+    def weights(best: nn.Module) -> dict[str, Tensor]:
+        with torch.no_grad():
+            folded = copy.deepcopy(best).cpu()
+        folded.fold(network.head[-1])  # type: ignore[operator]
+        return network.state_dict()
 
-    return _finish(run, stage, network, keep, progress, kept=run.config.tune == "head")
+    _train(run, stage, network, weights, clock, progress, last=run.config.tune == "head")
 
 
-def _fit_full(run: Run, network: PosterNetwork, packed: Packed, progress: Progress) -> Run:
+def _fit_full(run: Run, network: PosterNetwork, packed: Packed, clock: _Clock, progress: Progress) -> None:
     """Train everything."""
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     augment = build_augmentation(network, packed.posters, packed.rows("train"), seed=run.config.seed)
-    loaders = _loaders(packed.posters, packed, batch_size=run.config.batch_size, seed=run.config.seed)
+    loaders = _loaders(packed.posters, packed, batch_size=run.config.batch_size or 1, seed=run.config.seed)
     module = TrainingModule(
         network,
         run.config,
@@ -144,42 +162,49 @@ def _fit_full(run: Run, network: PosterNetwork, packed: Packed, progress: Progre
         loader=loaders[0],
         augment=augment if run.config.augment else None,
     )
-    stage = Stage("full", module, loaders)
-
-    def keep(best: nn.Module) -> None:
-        network.load_state_dict(best.state_dict())
-
-    return _finish(run, stage, network, keep, progress, kept=True)
+    _train(run, Stage("full", module, loaders), network, lambda best: best.state_dict(), clock, progress, last=True)
 
 
-def _finish(run: Run, stage: Stage, network: PosterNetwork, keep, progress: Progress, *, kept: bool) -> Run:  # type: ignore[no-untyped-def]
-    """Train a stage; put its best epoch into `network`, and into the run's folder if it is the last stage."""
+def _train(
+    run: Run,
+    stage: Stage,
+    network: PosterNetwork,
+    weights: Callable[[nn.Module], dict[str, Tensor]],
+    clock: _Clock,
+    progress: Progress,
+    *,
+    last: bool,
+) -> None:
+    """Train a stage and leave its best epoch's weights in `network`; those of the last stage are the run's.
 
-    def on_epoch(history: list[dict[str, float]]) -> None:
-        if kept:
-            current = replace(run, best_epoch=stage.best_epoch, seconds=history[-1]["seconds"])
-            current.write_history(history)
+    The weights of the best epoch so far are always on disk, whatever stops the run.
+    """
+    checkpoints = run.folder / "checkpoints"
+    path = run.network_path if last else checkpoints / f"{stage.name}-best.safetensors"
+
+    def on_epoch(stage: Stage) -> None:
+        if stage.history[-1]["epoch"] == stage.best_epoch:
+            save_weights(path, weights(stage.module.best_network))
+        if last:
+            current = replace(run, best_epoch=stage.best_epoch, seconds=clock.seconds)
+            current.write_history(stage.history)
             current.write()
 
-    def save() -> Run:
-        if not stage.has_best:
-            return run
-        keep(stage.best_network())
-        if not kept:
-            return run
-        with whole_file(run.network_path) as part:
-            save_file({name: value.contiguous() for name, value in network.state_dict().items()}, part)
-        done = replace(run, best_epoch=stage.best_epoch, seconds=stage.module.history[-1]["seconds"])
-        done.write_history(stage.module.history)
-        done.write()
-        return done
+    train_stage(stage, checkpoints, on_epoch=on_epoch, progress=progress)
+    network.load_state_dict(load_file(path))
 
-    try:
-        train_stage(stage, run.folder / "checkpoints", on_epoch=on_epoch, progress=progress)
-    except Interrupted:
-        save()
-        raise
-    return save()
+
+def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
+    """Write weights as safetensors, whole or not at all.
+
+    Raises:
+        OnesheetError: the file cannot be written.
+    """
+    with whole_file(path) as part:
+        try:
+            save_file({name: value.cpu().contiguous() for name, value in weights.items()}, part)
+        except SafetensorError as error:  # its way to say that the system refused
+            raise OnesheetError(f"cannot write {str(path)!r}: {error}; free some space, then --resume") from error
 
 
 def _frequencies(packed: Packed) -> Tensor:

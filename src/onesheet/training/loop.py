@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
-from torch import nn
+from lightning.pytorch.callbacks import Callback
 
 from onesheet.progress import Progress
 from onesheet.training.callbacks import Journal, ProgressBar
@@ -21,104 +19,95 @@ from onesheet.training.loader import BatchLoader
 from onesheet.training.machine import arithmetic
 from onesheet.training.module import TrainingModule
 
-OnEpoch = Callable[[list[dict[str, float]]], None]
+OnEpoch = Callable[["Stage"], None]
 
 
 @dataclass
 class Stage:
-    """A module with its batches, and the checkpoints it leaves.
+    """A module with its batches.
 
     Attributes:
-        name: "head" or "full"; prefix of its checkpoints.
+        name: "head" or "full"; prefix of its checkpoint.
         module: what trains.
         loaders: training and validation batches.
-        best_path: checkpoint of the best epoch.
     """
 
     name: str
     module: TrainingModule
     loaders: tuple[BatchLoader, BatchLoader]
-    best_path: Path | None = None
 
     @property
-    def has_best(self) -> bool:
-        """Whether an epoch has been kept."""
-        return self.best_path is not None and self.best_path.exists() and bool(self.module.history)
+    def history(self) -> list[dict[str, float]]:
+        """One row an epoch."""
+        return self.module.history
 
     @property
     def best_epoch(self) -> int:
-        """The epoch kept, counted from 1; the first of equals."""
+        """The best epoch so far, counted from 1; the first of equals."""
         key, sign = ("validation_map", 1) if self.module.config.select == "map" else ("validation_loss", -1)
-        return int(max(self.module.history, key=lambda row: sign * row[key])["epoch"])
+        return int(max(self.history, key=lambda row: sign * row[key])["epoch"])
 
-    def best_network(self) -> nn.Module:
-        """The (averaged) network as it was after the best epoch."""
-        if self.best_path is None:
-            raise ValueError("the stage has not been trained")
-        checkpoint = torch.load(self.best_path, map_location="cpu", weights_only=True)
-        self.module.load_state_dict(checkpoint["state_dict"])
-        return self.module.best_network
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether as many epochs have passed without a better one as the configuration allows."""
+        patience = self.module.config.patience
+        return bool(patience and self.history and self.history[-1]["epoch"] - self.best_epoch >= patience)
 
 
 class EpochEnd(Callback):
-    """Completes the history after every epoch and hands it on; stands before the journal, which saves it."""
+    """Completes the history after every epoch, hands it on, and ends training when patience is over.
 
-    def __init__(self, on_epoch: OnEpoch) -> None:
-        self._on_epoch = on_epoch
+    Stands before the journal, which saves the history.
+    """
+
+    def __init__(self, stage: Stage, on_epoch: OnEpoch) -> None:
+        self._stage, self._on_epoch = stage, on_epoch
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """A resumed run may have been over."""
+        trainer.should_stop = self._stage.out_of_patience
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Training and validation of the epoch are over."""
         pl_module.end_epoch()
-        self._on_epoch(pl_module.history)
+        self._on_epoch(self._stage)
+        trainer.should_stop = self._stage.out_of_patience
 
 
 def train_stage(stage: Stage, folder: Path, *, on_epoch: OnEpoch, progress: Progress) -> None:
     """Train a stage to its end, or on from its `last` checkpoint in `folder`.
 
+    Args:
+        stage: what trains.
+        folder: of the checkpoint.
+        on_epoch: told after every epoch, before the checkpoint says that it is over.
+        progress: told of every step.
+
     Raises:
-        Interrupted: Ctrl-C; the checkpoints say where to go on.
+        Interrupted: Ctrl-C; the checkpoint says where to go on.
     """
     config = stage.module.config
     last_path = folder / f"{stage.name}-last.ckpt"
-    stage.best_path = folder / f"{stage.name}-best.ckpt"
+    folder.mkdir(parents=True, exist_ok=True)
     journal = Journal(last_path)
-    monitor, mode = f"validation_{config.select}", "max" if config.select == "map" else "min"
-    callbacks: list[Callback] = [
-        ModelCheckpoint(
-            folder,
-            stage.best_path.stem,
-            monitor=monitor,
-            mode=mode,
-            enable_version_counter=False,
-            save_weights_only=True,
-        ),
-        EpochEnd(on_epoch),
-        journal,
-        ProgressBar(progress, f"fit {stage.name}"),
-    ]
-    if config.patience:
-        callbacks.insert(1, EarlyStopping(monitor, mode=mode, patience=config.patience))
     with quiet(), journal.listening():
         trainer = pl.Trainer(
             accelerator="auto",
             devices=1,
             precision="bf16-mixed" if arithmetic(config.arithmetic) == "bf16" else "32-true",
             max_epochs=config.epochs,
-            callbacks=callbacks,
+            callbacks=[EpochEnd(stage, on_epoch), journal, ProgressBar(progress, f"fit {stage.name}")],
             default_root_dir=folder,
             gradient_clip_val=1.0,
             num_sanity_val_steps=0,
             logger=False,
+            enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
             use_distributed_sampler=False,
         )
-        trainer.fit(
-            stage.module,
-            *stage.loaders,
-            ckpt_path=last_path if last_path.exists() else None,
-            weights_only=True,
-        )
+        checkpoint = last_path if last_path.exists() else None
+        trainer.fit(stage.module, *stage.loaders, ckpt_path=checkpoint, weights_only=True)
 
 
 @contextmanager

@@ -6,15 +6,20 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from onesheet.data import Findings, open_packed
-from onesheet.errors import ConfigError, RunError
+from onesheet.errors import ConfigError, Interrupted, RunError
 from onesheet.evaluation import Evaluation
-from onesheet.models import default_size
+from onesheet.models import build_network, default_size
 from onesheet.progress import Progress, silent
 from onesheet.training.config import Recipe, read_config
 from onesheet.training.evaluating import evaluate_file
 from onesheet.training.exporting import export
 from onesheet.training.fitting import fit
 from onesheet.training.preparing import CONFIG, Tell, mute, prepare
+
+RUN_FILES = (
+    *("catalogue.parquet", "evaluation.json", "findings.csv", "genres.onnx", "history.csv"),
+    *("report.html", "split.csv"),
+)
 
 
 def train(
@@ -41,21 +46,27 @@ def train(
     """
     out, recipe = Path(out), recipe.resolved()
     recipe = replace(recipe, size=recipe.size or default_size(recipe.model))
+    assert recipe.size
     if not recipe.catalogue:
         raise ConfigError("no catalogue given; name a table or a folder of posters")
     _check_folder(recipe, out, resume=resume)
+    build_network(recipe.model, genres=2, size=recipe.size, widths=recipe.widths)  # refused now, not an hour later
     if resume and (out / "packed" / "manifest.json").exists():
         packed = open_packed(out / "packed")
         findings = Findings.read_csv(out / "findings.csv")
+        findings += Findings(finding for finding in packed.findings if finding not in set(findings))
     else:
         packed, findings = prepare(recipe, out, resume=resume, progress=progress, tell=tell)
     tell(f"packed {len(packed.films):,} posters at {packed.size[0]}×{packed.size[1]}")
     run = fit(recipe.training, packed, folder=out, resume=resume, progress=progress)
     if not run.finished:
-        raise RunError(f"interrupted; go on with: onesheet train --out {out} --resume")
+        raise Interrupted(
+            f"interrupted; go on with: onesheet train --out {out} --resume, or take the best epoch so far with: "
+            f"onesheet export {out} --out {out / 'genres.onnx'}"
+        )
     tell(f"trained {run.config.model} in {run.seconds:.0f} s; kept epoch {run.best_epoch} of {len(run.history)}")
     model_path = out / "genres.onnx"
-    export(
+    bundle = export(
         run,
         model_path,
         precision=recipe.precision,
@@ -65,13 +76,28 @@ def train(
     )
     megabytes = model_path.stat().st_size / 1e6
     tell(f"exported {model_path} ({megabytes:.1f} MB), calibrated and checked against the network")
-    return evaluate_file(model_path, packed, out=out, run=run, findings=findings, draws=recipe.draws, progress=progress)
+    for name, point in bundle.card.operating_points.items():
+        if point.get("note"):
+            tell(f"operating point {name!r}: {point['note']}")
+    return evaluate_file(
+        model_path,
+        packed,
+        out=out,
+        run=run,
+        findings=findings,
+        draws=recipe.draws,
+        threads=recipe.threads,
+        progress=progress,
+    )
 
 
 def _check_folder(recipe: Recipe, out: Path, *, resume: bool) -> None:
     """A run may start in `out`, or go on there with the same choices."""
     path = out / CONFIG
     if not path.exists():
+        theirs = sorted(name for name in RUN_FILES if (out / name).exists())
+        if theirs:
+            raise RunError(f"{str(out)!r} holds a {theirs[0]} that is no run's; choose another --out")
         return
     if not resume:
         raise RunError(f"{str(out)!r} holds a run already; go on with --resume or choose another --out")

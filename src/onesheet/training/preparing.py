@@ -20,6 +20,7 @@ from onesheet.data import (
     write_audit,
     write_catalogue,
 )
+from onesheet.data.findings import AUDIT_FLAGS
 from onesheet.files import write_text
 from onesheet.images import Resize
 from onesheet.progress import Progress, silent
@@ -46,21 +47,22 @@ def prepare(
         tell: told in plain words what each step did.
     """
     catalogue = open_catalogue(recipe, tell=tell)
+    if recipe.split:
+        read_split(catalogue, *recipe.split)  # a wrong split file is refused before anything is written
     write_text(out / CONFIG, to_toml(recipe.to_dict()))
-    if resume and (out / "findings.csv").exists():
-        findings = Findings.read_csv(out / "findings.csv")
-        catalogue = Catalogue(catalogue.films, catalogue.genres).without(findings, keep=recipe.keep)
-    else:
-        findings = audit(catalogue, threads=recipe.threads, progress=progress)
-        cleaned = catalogue.without(findings, keep=recipe.keep)
+    found = None
+    if resume and (out / "audit.html").exists():
+        found = Findings.read_csv(out / "findings.csv").of(*AUDIT_FLAGS)
+    cleaned = clean(catalogue, recipe, findings=found, progress=progress, tell=tell)
+    if found is None:
         write_audit(cleaned.findings, catalogue, out)
-        catalogue = cleaned
-        tell(f"audited{_noted(findings)}; see {out / 'audit.html'}")
-    tell(f"{len(catalogue):,} films stay")
+        tell(f"what was found: {out / 'audit.html'}")
     made = (out / "split.csv",) if resume and (out / "split.csv").exists() else ()
-    parts = split_by(recipe, catalogue, files=recipe.split or made, tell=tell)
+    parts = split_by(recipe, cleaned, files=recipe.split or made, tell=tell)
     write_catalogue(parts.catalogue, out / "catalogue.parquet")
     parts.write_csv(out / "split.csv")
+    findings = parts.catalogue.findings + parts.findings
+    findings.write_csv(out / "findings.csv")
     packed = pack(
         parts,
         out / "packed",
@@ -69,9 +71,26 @@ def prepare(
         threads=recipe.threads,
         progress=progress,
     )
-    findings = parts.catalogue.findings + parts.findings + packed.findings
+    findings += packed.findings
     findings.write_csv(out / "findings.csv")
     return packed, findings
+
+
+def clean(
+    catalogue: Catalogue,
+    recipe: Recipe,
+    *,
+    findings: Findings | None = None,
+    progress: Progress = silent,
+    tell: Tell = mute,
+) -> Catalogue:
+    """Leave out what an audit (made before, or now) says to leave out, and the genres that are too rare by then."""
+    if findings is None:
+        findings = audit(catalogue, threads=recipe.threads, progress=progress)
+        tell(f"audited{_noted(findings)}")
+    cleaned = catalogue.without(findings, keep=recipe.keep).drop_rare(recipe.min_films)
+    tell(f"{len(cleaned):,} films in {len(cleaned.genres)} genres stay")
+    return cleaned
 
 
 def open_catalogue(recipe: Recipe, *, tell: Tell = mute) -> Catalogue:
@@ -97,6 +116,9 @@ def split_by(recipe: Recipe, catalogue: Catalogue, *, files: Sequence[str | Path
     """Split by the split files, or anew."""
     if files:
         parts = read_split(catalogue, *files)
+        smaller = parts.catalogue.drop_rare(recipe.min_films)  # a file may name some of the films only
+        if smaller.genres != parts.catalogue.genres:
+            parts = read_split(smaller, *files)
     else:
         parts = split(catalogue, seed=recipe.seed, validation=recipe.validation, test=recipe.test)
     sizes = ", ".join(f"{len(parts.rows(part)):,} {part}" for part in PARTS)
