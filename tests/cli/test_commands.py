@@ -106,6 +106,19 @@ def test_evaluating_a_catalogue_measures_all_its_films(
     assert json.loads(capsys.readouterr().out)["films"] == 200
 
 
+def test_a_catalogues_rare_genres_do_not_stop_its_evaluation(
+    trained: Path, catalogue: Catalogue, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = "".join(
+        f"{film.poster},{'|'.join(film.genres)}{'|Noir' if i < 5 else ''}\n" for i, film in enumerate(catalogue.films)
+    )
+    (tmp_path / "films.csv").write_text("poster,genres\n" + rows)
+    model, out = str(trained / "genres.onnx"), str(tmp_path / "out")
+    assert main(["evaluate", model, str(tmp_path / "films.csv"), "--out", out, "--draws", "5", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["films"] == 200 and result["part"] == "catalogue"
+
+
 def test_predict_in_every_form(
     trained: Path, catalogue: Catalogue, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -214,13 +227,23 @@ class TestWrongInput:
             status = int(stop.code or 0)
         assert status == 2
         assert "error: " in capsys.readouterr().err
-        assert not (out / "genres.onnx").exists()
+        assert not out.exists()
 
     def test_a_folder_that_cannot_be_written(
         self, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         (tmp_path / "file").touch()
         assert "cannot write" in failing(capsys, "audit", table, "--out", tmp_path / "file" / "out")
+
+    def test_files_that_are_no_runs_are_not_overwritten(
+        self, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "split.csv").write_text("id,split\n")
+        assert "holds a split.csv that is no run's" in failing(capsys, "train", table, "--out", tmp_path, *TINY)
+        assert (tmp_path / "split.csv").read_text() == "id,split\n"
+        before = table.read_bytes()
+        assert "would be overwritten" in failing(capsys, "split", table, "--out", table)
+        assert table.read_bytes() == before
 
     def test_a_config_with_a_wrong_type(self, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (tmp_path / "c.toml").write_text('epochs = "three"\n')

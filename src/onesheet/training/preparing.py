@@ -47,8 +47,9 @@ def prepare(
         tell: told in plain words what each step did.
     """
     catalogue = open_catalogue(recipe, tell=tell)
-    if recipe.split:
-        read_split(catalogue, *recipe.split)  # a wrong split file is refused before anything is written
+    catalogue.without(Findings(), keep=recipe.keep)  # wrong flags and split files are refused before
+    if recipe.split:  # anything is written
+        read_split(catalogue, *recipe.split)
     write_text(out / CONFIG, to_toml(recipe.to_dict()))
     found = None
     if resume and (out / "audit.html").exists():
