@@ -30,13 +30,17 @@ class Console:
         if sys.stderr.isatty():
             from rich import progress
             from rich.console import Console as RichConsole
+            from rich.table import Column
 
             self._bars = progress.Progress(
-                progress.TextColumn("{task.description:14}"),
-                progress.BarColumn(20),
-                progress.MofNCompleteColumn(),
-                progress.TimeRemainingColumn(),
-                progress.TextColumn("{task.fields[note]}", markup=False),
+                progress.TextColumn("{task.description}", table_column=Column(no_wrap=True, min_width=12)),
+                progress.BarColumn(12),
+                progress.MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=11)),
+                progress.TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True, min_width=5)),
+                progress.TextColumn(
+                    "{task.fields[note]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)
+                ),
+                expand=True,
                 console=RichConsole(stderr=True),
                 transient=False,
             )

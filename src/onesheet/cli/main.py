@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        _fail("interrupted; what was finished is kept, and --resume goes on from there")
+        _fail("interrupted; what was finished is kept")
         return 130
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] == "onesheet":

@@ -128,10 +128,15 @@ def fit_operating_points(
     share_at_least(recall, name="recall")
     smoothed = smooth(values, truth)
     columns = range(truth.shape[1])
+    balanced = Thresholds(tuple(best_f1_threshold(values[:, g], smoothed[:, g]) for g in columns))
+    given = balanced.decide(values)
+    reached = float((truth & given).sum() / max(given.sum(), 1))
     return {
-        "balanced": Thresholds(tuple(best_f1_threshold(values[:, g], smoothed[:, g]) for g in columns)),
-        "precise": _precise(values, truth, precision),
-        "generous": Thresholds(tuple(recall_threshold(values[:, g], smoothed[:, g], recall) for g in columns)),
+        "balanced": balanced,
+        "precise": _precise(values, truth, max(precision, reached)),
+        "generous": Thresholds(
+            tuple(min(balanced.thresholds[g], recall_threshold(values[:, g], smoothed[:, g], recall)) for g in columns)
+        ),
         "exact": fit_label_sets(values, truth, seen),
     }
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from onesheet.data import PARTS, Findings, Packed
 from onesheet.data.findings import FLAGS
-from onesheet.errors import BundleError, CatalogueError
+from onesheet.errors import BundleError, CatalogueError, require
 from onesheet.evaluation import Evaluation, evaluate, write_evaluation
 from onesheet.evaluation.report import Example, write_report
 from onesheet.genres import GenreSet
@@ -49,6 +49,8 @@ def evaluate_file(
     Raises:
         BundleError: the model's genres or poster size are not the store's.
     """
+    for package in ("jinja2", "matplotlib"):  # before the work, not after it
+        require(package, purpose="the report", extra="train")
     predictor, out = load(model_path, threads=threads), Path(out)
     check_genres(predictor.genres, packed.genres, packed.folder)
     rows = packed.rows(part)
