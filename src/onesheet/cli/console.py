@@ -24,7 +24,6 @@ class Console:
         self._bars: RichProgress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._last_line = time.monotonic()
-        self._started: dict[str, float] = {}
 
     def __enter__(self) -> Console:
         if sys.stderr.isatty():
@@ -61,7 +60,6 @@ class Console:
             self._bars.update(self._tasks[task], completed=done, total=total, note=note)
             return
         now = time.monotonic()
-        self._started.setdefault(task, now)
         if now - self._last_line >= QUIET_SECONDS and done < total:
             self._last_line = now
             print(f"  {task}: {done:,} of {total:,}{'  ' + note if note else ''}", file=sys.stderr, flush=True)

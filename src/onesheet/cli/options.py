@@ -24,7 +24,6 @@ def add_options(parser: argparse.ArgumentParser, *names: str) -> None:
     for name in dict.fromkeys(names):
         _add(parser, known[name])
     parser.add_argument("--config", metavar="FILE.toml", help="file of options; those given here win")
-    parser.set_defaults(option_names=tuple(dict.fromkeys(names)))
 
 
 def add_catalogue(parser: argparse.ArgumentParser) -> None:

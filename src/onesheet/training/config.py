@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
-from onesheet.errors import ConfigError
+from onesheet.errors import ConfigError, RunError
 
 LOSSES = ("bce", "asymmetric", "focal", "distribution-balanced")
 OPTIMIZERS = ("adamw", "adam", "sgd")
@@ -215,6 +215,20 @@ def read_config(path: str | Path, known: Iterable[str]) -> dict[str, Any]:
         if key not in known:
             raise unknown_key(key, known, where=f"configuration {str(path)!r}")
     return values
+
+
+def refuse_other_choices(old: Mapping[str, Any], new: Mapping[str, Any], folder: Path) -> None:
+    """A run goes on with the choices it was started with; the number of threads may change.
+
+    Raises:
+        RunError: another choice differs.
+    """
+    for key in sorted((old.keys() | new.keys()) - {"threads"}):
+        if old.get(key) != new.get(key):
+            raise RunError(
+                f"the run in {str(folder)!r} was started with {key} = {old.get(key)!r}, not {new.get(key)!r}; "
+                "resume it with that or choose another --out"
+            )
 
 
 def to_toml(values: Mapping[str, Any]) -> str:

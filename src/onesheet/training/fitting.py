@@ -20,7 +20,7 @@ from onesheet.files import whole_file
 from onesheet.models import PosterNetwork, build_network
 from onesheet.progress import Progress, silent
 from onesheet.training.augment import build_augmentation
-from onesheet.training.config import TrainConfig
+from onesheet.training.config import TrainConfig, refuse_other_choices
 from onesheet.training.features import FeatureHead, adapt_normalisation, backbone_features
 from onesheet.training.loader import BatchLoader
 from onesheet.training.loop import Stage, train_stage
@@ -111,13 +111,7 @@ def _earlier_run(config: TrainConfig, packed: Packed, folder: Path, *, resume: b
     earlier = open_run(folder)
     if earlier.fingerprint != packed.fingerprint:
         raise RunError(f"the run in {str(folder)!r} learnt from other posters; choose another --out")
-    old, new = earlier.config.to_dict(), config.to_dict()
-    for key in sorted(old.keys() | new.keys()):
-        if key != "threads" and old.get(key) != new.get(key):
-            raise RunError(
-                f"the run in {str(folder)!r} was started with {key} = {old.get(key)!r}, not {new.get(key)!r}; "
-                "resume it with that or choose another --out"
-            )
+    refuse_other_choices(earlier.config.to_dict(), config.to_dict(), folder)
     return earlier
 
 

@@ -10,7 +10,7 @@ from onesheet.errors import ConfigError, Interrupted, RunError
 from onesheet.evaluation import Evaluation
 from onesheet.models import build_network, default_size
 from onesheet.progress import Progress, silent
-from onesheet.training.config import Recipe, read_config
+from onesheet.training.config import Recipe, read_config, refuse_other_choices
 from onesheet.training.evaluating import evaluate_file
 from onesheet.training.exporting import export
 from onesheet.training.fitting import fit
@@ -101,11 +101,4 @@ def _check_folder(recipe: Recipe, out: Path, *, resume: bool) -> None:
         return
     if not resume:
         raise RunError(f"{str(out)!r} holds a run already; go on with --resume or choose another --out")
-    old = read_config(path, [item.name for item in fields(Recipe)])
-    new = recipe.to_dict()
-    for key in sorted((old.keys() | new.keys()) - {"threads"}):
-        if old.get(key) != new.get(key):
-            raise RunError(
-                f"the run in {str(out)!r} was started with {key} = {old.get(key)!r}, not {new.get(key)!r}; "
-                "resume it with that or choose another --out"
-            )
+    refuse_other_choices(read_config(path, [item.name for item in fields(Recipe)]), recipe.to_dict(), out)
