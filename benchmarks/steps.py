@@ -1,6 +1,6 @@
 """Wall time and peak memory of each step, as a user runs them.
 
-python benchmarks/steps.py DATA BACKBONE OUT [--tune head|full]
+python benchmarks/steps.py DATA BACKBONE OUT [OPTION OF FIT…], as --tune head
 """
 
 import argparse
@@ -16,13 +16,12 @@ def main() -> None:
     parser.add_argument("data", help="folder with train.csv, Images/ and split.csv")
     parser.add_argument("backbone", help="folder of a pretrained backbone")
     parser.add_argument("out", type=Path)
-    parser.add_argument("--tune", default="head")
-    given = parser.parse_args()
+    given, options = parser.parse_known_args()
     out = given.out
     out.mkdir(parents=True, exist_ok=True)
     posters = [given.data, "--min-films", "40", "--split", f"{given.data}/split.csv"]
     findings = ["--findings", f"{out}/audit/findings.csv"]
-    fit = ["fit", f"{out}/packed", "--model", f"hf:{given.backbone}", "--tune", given.tune, "--out", f"{out}/run"]
+    fit = ["fit", f"{out}/packed", "--model", f"hf:{given.backbone}", *options, "--out", f"{out}/run"]
     steps = [
         ["audit", *posters[:3], "--out", f"{out}/audit"],
         ["split", *posters, *findings, "--out", f"{out}/split.csv"],

@@ -51,35 +51,39 @@ def test_head_alone_on_stored_embeddings_gives_the_same_logits():
     torch.testing.assert_close(features.mean((2, 3)), embedding)
 
 
-def test_a_frozen_backbone_stands_still_while_the_head_learns():
-    network = build_network("poster-cnn", genres=2, size=(32, 32), widths=(4, 8), dropout=0.0).train()
-    network.set_trainable(backbone=False)
-    before = {name: value.clone() for name, value in network.backbone.state_dict().items()}
-    optimiser = torch.optim.SGD(network.parameters(), lr=1.0)
-    network.train()
-    network(torch.rand(4, 3, 32, 32)).logits.sum().backward()
-    optimiser.step()
-    after = network.backbone.state_dict()
-    assert all(torch.equal(before[name], after[name]) for name in before)
-    assert all(parameter.grad is not None for parameter in network.head_parameters())
-
-    network.set_trainable(backbone=True)
-    assert network.backbone.training
-    network(torch.rand(4, 3, 32, 32)).logits.sum().backward()
-    assert all(parameter.grad is not None for parameter in network.backbone_parameters())
+def test_a_mirrored_poster_gets_the_same_answer_and_the_mirrored_evidence():
+    network = settle(build_network("poster-cnn", genres=4, size=(32, 24), widths=(4, 8)))
+    posters = torch.rand(2, 3, 32, 24)
+    with torch.no_grad():
+        output, mirrored = network(posters), network(posters.flip(-1))
+        network.mirror = False
+        one, other = network(posters), network(posters.flip(-1))
+    torch.testing.assert_close(output.logits, mirrored.logits)
+    torch.testing.assert_close(output.evidence, mirrored.evidence.flip(-1))
+    torch.testing.assert_close(output.logits, (one.logits + other.logits) / 2)
+    assert not torch.allclose(one.logits, other.logits)
+    torch.testing.assert_close(output.evidence.mean((2, 3)) + network.head[-1].bias, output.logits)
 
 
-def test_unfreezing_in_eval_mode_leaves_eval_mode():
-    network = build_network("poster-cnn", genres=2, size=(32, 32), widths=(4,)).eval()
-    network.set_trainable(backbone=True)
-    assert not network.backbone.training
+def test_a_network_without_crop_reads_smaller_posters_whole():
+    network = settle(build_network("poster-cnn", genres=2, size=(64, 48), widths=(4, 8)))
+    seen = []
+    network.backbone.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape))
+    network(torch.rand(1, 3, 32, 24))
+    assert {tuple(shape) for shape in seen} == {(1, 3, 32, 24)}
 
 
-def test_parameters_are_parted_without_rest():
-    network = build_network("poster-cnn", genres=2, size=(32, 32), widths=(4,))
-    parted = [*network.backbone_parameters(), *network.head_parameters()]
-    assert {id(p) for p in parted} == {id(p) for p in network.parameters()}
-    assert len(parted) == len(list(network.parameters()))
+def test_mirrors_are_left_out_on_request_in_training_and_beside_ten_crops():
+    assert build_network("poster-cnn", genres=2, size=(32, 32), widths=(4,)).mirror
+    assert not build_network("poster-cnn", genres=2, size=(32, 32), widths=(4,), mirror=False).mirror
+    assert not build_network("alexnet", genres=2, size=(80, 80)).mirror
+    network = build_network("poster-cnn", genres=2, size=(32, 32), widths=(4,), dropout=0.0).train()
+    calls = []
+    network.backbone.register_forward_hook(lambda *_: calls.append(1))
+    network(torch.rand(2, 3, 32, 32))
+    assert len(calls) == 1
+    network.eval()(torch.rand(2, 3, 32, 32))
+    assert len(calls) == 3
 
 
 def test_normalisation_is_inside():

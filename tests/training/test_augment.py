@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 
@@ -23,23 +25,30 @@ def posters(n: int = 8, height: int = 24, width: int = 16) -> torch.Tensor:
 
 
 def test_the_same_generator_state_gives_the_same_batch() -> None:
-    for augment in (random_resized_crop, random_colour):
+    for augment in (partial(random_resized_crop, size=(24, 16)), random_colour):
         assert torch.equal(augment(posters(), generator(1)), augment(posters(), generator(1)))
         assert not torch.equal(augment(posters(), generator(1)), augment(posters(), generator(2)))
 
 
 def test_the_whole_poster_comes_back_as_it_is_or_mirrored() -> None:
     batch = posters(16)
-    out = random_resized_crop(batch, generator(), area=(1.0, 1.0), stretch=1.0)
+    out = random_resized_crop(batch, generator(), size=(24, 16), area=(1.0, 1.0), stretch=1.0)
     same = [(a - b).abs().max() < 1e-5 for a, b in zip(out, batch, strict=True)]
     mirrored = [(a - b.flip(-1)).abs().max() < 1e-5 for a, b in zip(out, batch, strict=True)]
     assert all(s or m for s, m in zip(same, mirrored, strict=True))
     assert any(same) and any(mirrored)
 
 
+def test_crops_come_at_the_size_asked_for() -> None:
+    ramp = torch.linspace(0, 1, 48).view(1, 1, 48, 1).expand(4, 3, 48, 32)
+    small = random_resized_crop(ramp, generator(), size=(24, 16), area=(1.0, 1.0), stretch=1.0)
+    assert small.shape == (4, 3, 24, 16)
+    assert torch.allclose(small, ramp.unflatten(2, (24, 2)).mean(3)[..., ::2], atol=1e-6)
+
+
 def test_crops_stay_inside_the_poster() -> None:
     ramp = torch.linspace(0, 1, 48).view(1, 1, 48, 1).expand(64, 3, 48, 32)
-    rows = random_resized_crop(ramp, generator(), area=(0.6, 0.6), stretch=1.0)[:, 0, :, 16]
+    rows = random_resized_crop(ramp, generator(), size=(48, 32), area=(0.6, 0.6), stretch=1.0)[:, 0, :, 16]
     assert (rows.diff() > 0).all()  # no border repeated: every row lies inside
     assert rows[:, 0].std() > 0.02  # and the place varies
 
@@ -78,4 +87,4 @@ def test_a_network_that_takes_crops_gets_crops_of_its_size() -> None:
     alexnet = build_network("alexnet", genres=2, size=(80, 80))
     stored = np.random.default_rng(0).integers(0, 256, (6, 80, 80, 3), dtype=np.uint8)
     augment = build_augmentation(alexnet, stored, np.arange(6), seed=0)
-    assert augment(posters(3, 80, 80), generator()).shape == (3, 3, *alexnet.input_size)
+    assert augment(posters(3, 80, 80), generator(), (80, 80)).shape == (3, 3, *alexnet.input_size)

@@ -22,6 +22,8 @@ from onesheet.training.config import Recipe, TrainConfig, read_config, to_toml
         ({"loss": "hinge"}, "must be one of bce, asymmetric, focal, distribution-balanced; got 'hinge'"),
         ({"optimizer": "lion"}, "must be one of adamw, adam, sgd"),
         ({"model": "alexnet", "tune": "head"}, "needs a pretrained backbone"),
+        ({"model": "alexnet", "start_scale": 0.5}, "leave it out with --tune head, --model alexnet"),
+        ({"start_scale": 0.5, "augment": False}, "--start-scale needs random crops"),
     ],
 )
 def test_wrong_values_are_refused_with_the_cure(choice: dict[str, object], message: str) -> None:

@@ -43,7 +43,7 @@ def test_probabilities_are_the_cards_calibration_of_the_logits(model_path: Path,
 
 def test_calibration_and_points_come_from_the_files_own_validation_scores(model_path: Path, packed: Packed) -> None:
     predictor = load(model_path)
-    _, logits = score_part(predictor, packed, "validation")
+    logits = score_part(predictor, packed, "validation").logits
     labels = packed.labels[packed.rows("validation")]
     calibration = fit_calibration(logits, labels)
     np.testing.assert_allclose(predictor.card.calibration["scale"], calibration.scale, rtol=1e-4)

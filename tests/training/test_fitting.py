@@ -14,7 +14,8 @@ from transformers import MobileNetV2Config, MobileNetV2Model
 from onesheet.data import Packed
 from onesheet.errors import ConfigError, PackError, RunError
 from onesheet.models import build_network
-from onesheet.training import Run, TrainConfig, fit, open_run
+from onesheet.training import Run, TrainConfig, augment, fit, open_run
+from onesheet.training.augment import random_resized_crop
 
 
 def weights(run: Run) -> dict[str, torch.Tensor]:
@@ -138,13 +139,16 @@ def test_head_runs_the_backbone_once_and_leaves_it_as_it_was(
 
 def test_full_tuning_starts_from_the_trained_head(backbone: str, packed: Packed, tmp_path: Path) -> None:
     config = TrainConfig(model=backbone, epochs=1, head_epochs=2, threads=1, batch_size=64, arithmetic="fp32")
-    run = fit(config, packed, folder=tmp_path)
-    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {
-        "head-best.safetensors",
-        "head-last.ckpt",
-        "full-last.ckpt",
-    }
+    seen: set[str] = set()
+    run = fit(
+        config,
+        packed,
+        folder=tmp_path,
+        progress=lambda *_: seen.update(path.name for path in (tmp_path / "checkpoints").glob("*.*")),
+    )
+    assert {"head-best.safetensors", "head-last.ckpt"} <= seen
     assert len(run.history) == 1
+    assert not (tmp_path / "checkpoints").exists()  # finished: nothing to go on with
 
 
 @pytest.mark.parametrize(
@@ -166,6 +170,20 @@ def test_every_choice_trains(choices: dict[str, object], packed: Packed, tiny: T
         return
     run = fit(replace(tiny, epochs=2, **choices), packed, folder=tmp_path)  # type: ignore[arg-type]
     assert run.finished and all(np.isfinite(row["train_loss"]) for row in run.history)
+
+
+def test_crops_grow_to_the_full_size(packed: Packed, tiny: TrainConfig, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    sizes: list[tuple[int, ...]] = []
+
+    def noting(posters, generator, *, size):  # type: ignore[no-untyped-def]
+        sizes.append(size)
+        return random_resized_crop(posters, generator, size=size)
+
+    monkeypatch.setattr(augment, "random_resized_crop", noting)
+    height, width = packed.size
+    fit(replace(tiny, epochs=3, start_scale=0.5), packed, folder=tmp_path)
+    assert sizes[0] == (height // 2, width // 2) and sizes[-1] == (height, width)
+    assert list(dict.fromkeys(sizes))[1] == (round(height * 0.75), round(width * 0.75))
 
 
 def test_early_stopping_stops(packed: Packed, tiny: TrainConfig, tmp_path: Path) -> None:

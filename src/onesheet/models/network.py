@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 import torch
@@ -43,6 +43,7 @@ class PosterNetwork(nn.Module):
         test_crops: 1, or 10 for a network that is published with ten-crop testing (see `TenCrop`).
 
     Attributes:
+        mirror: outside of training, read each poster and its mirror image, and answer from the mean of the two.
         head: embedding N×D -> logits N×G; usable alone on stored embeddings (`tune="head"`).
         input_size: H, W of what the backbone reads: `size`, or its crop.
     """
@@ -82,44 +83,29 @@ class PosterNetwork(nn.Module):
         self.head = nn.Sequential(nn.Dropout(dropout), dense)
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1))
-        self._backbone_frozen = False
+        self.mirror = False
 
     def embed(self, posters: Tensor) -> tuple[Tensor, Tensor | None]:
         """The backbone alone: posters as in forward -> (embedding N×D, features N×D×h×w or None)."""
-        posters = centre_crop(posters, self.input_size)
-        embedding, features = self.backbone((posters - self.mean) / self.std)
+        if self.crop is not None:
+            posters = centre_crop(posters, self.input_size)
+        posters = (posters - self.mean) / self.std
+        embedding, features = self.backbone(posters)
+        if self.mirror and not self.training:
+            mirrored, mirrored_features = self.backbone(posters.flip(-1))
+            embedding = (embedding + mirrored) / 2
+            if features is not None:
+                features = (features + mirrored_features.flip(-1)) / 2
         return embedding, features
 
     def forward(self, posters: Tensor) -> Output:
-        """Posters, RGB, float N×3×H×W in [0, 1], of `size` or `input_size` -> Output."""
+        """Posters, RGB, float N×3×H×W in [0, 1], of `size` or `input_size` -> Output; without `crop` of any size."""
         embedding, features = self.embed(posters)
         evidence = None
         if features is not None and self.has_evidence and not self.training:
             dense = cast(nn.Linear, self.head[-1])
             evidence = nn.functional.conv2d(features, dense.weight[:, :, None, None])
         return Output(self.head(embedding), embedding, evidence)
-
-    def backbone_parameters(self) -> Iterator[nn.Parameter]:
-        """The parameters below the embedding."""
-        return self.backbone.parameters()
-
-    def head_parameters(self) -> Iterator[nn.Parameter]:
-        """The parameters of the head."""
-        return self.head.parameters()
-
-    def set_trainable(self, *, backbone: bool) -> None:
-        """Freeze or unfreeze the backbone; frozen, it stays in eval mode (batch norm, dropout)."""
-        self._backbone_frozen = not backbone
-        for parameter in self.backbone_parameters():
-            parameter.requires_grad_(backbone)
-        self.train(self.training)
-
-    def train(self, mode: bool = True) -> PosterNetwork:
-        """Like nn.Module.train, but a frozen backbone stays in eval mode."""
-        super().train(mode)
-        if self._backbone_frozen:
-            self.backbone.eval()
-        return self
 
 
 def cropped(size: Size, *, crop: float | None) -> Size:

@@ -59,6 +59,6 @@ def poster_cnn(
         size=size,
         embedding_size=widths[-1],
         genres=genres,
-        dropout=0.3 if dropout is None else dropout,
+        dropout=0.2 if dropout is None else dropout,
         has_evidence=True,
     )

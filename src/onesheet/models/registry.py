@@ -76,6 +76,7 @@ def build_network(
     dropout: float | None = None,
     widths: Sequence[int] | None = None,
     pretrained: bool = True,
+    mirror: bool = True,
 ) -> PosterNetwork:
     """Build the network `name` in training mode; random weights come from torch's global generator.
 
@@ -84,9 +85,11 @@ def build_network(
         genres: columns of the logits.
         size: H, W of the posters as stored.
         dropout: before the head (alexnet: in its dense layers too), in [0, 1); None: 0.5 for alexnet,
-            0.3 for poster-cnn, 0.2 for hf.
+            0.2 for the others.
         widths: channels of poster-cnn's blocks, which are as many as the widths.
         pretrained: False leaves an hf: backbone's weights random, to fill from a checkpoint.
+        mirror: outside of training, answer from the mean of a poster and its mirror image; alexnet's ten crops
+            have the mirror images already.
 
     Raises:
         ConfigError: an unknown name, an option that does not fit, or a backbone that cannot be had.
@@ -100,7 +103,9 @@ def build_network(
     if widths is not None and model is not MODELS["poster-cnn"]:
         raise ConfigError(f"widths belongs to poster-cnn; got model {name!r}: leave widths out")
     asked = Request(source=source, genres=genres, size=size, dropout=dropout, widths=widths, pretrained=pretrained)
-    return model.build(asked)
+    network = model.build(asked)
+    network.mirror = mirror and network.test_crops == 1
+    return network
 
 
 def default_size(name: str) -> Size:

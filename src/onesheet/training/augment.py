@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from onesheet.models import PosterNetwork
 from onesheet.models.alexnet import colour_principal_components, pca_colour
 
-Augmentation = Callable[[Tensor, torch.Generator], Tensor]
+Augmentation = Callable[[Tensor, torch.Generator, tuple[int, int]], Tensor]  # posters, randomness, H×W to return
 COLOUR_SAMPLE = 256  # posters whose pixels give the principal components of colour
 
 
@@ -30,12 +30,12 @@ def build_augmentation(
         seed: chooses the posters that the principal components of colour are taken from.
     """
     if network.crop is None:
-        return lambda batch, generator: random_colour(random_resized_crop(batch, generator), generator)
+        return lambda batch, generator, size: random_colour(random_resized_crop(batch, generator, size=size), generator)
     sample = np.random.default_rng(seed).permutation(rows)[:COLOUR_SAMPLE]
     components = colour_principal_components(posters[np.sort(sample)])
     eigenvalues, eigenvectors = (torch.from_numpy(values) for values in components)
 
-    def as_published(batch: Tensor, generator: torch.Generator) -> Tensor:
+    def as_published(batch: Tensor, generator: torch.Generator, _: tuple[int, int]) -> Tensor:
         patches = random_crop(batch, generator, size=network.input_size)
         alphas = torch.empty(len(batch), 3).normal_(0, 0.1, generator=generator)
         device = batch.device
@@ -53,14 +53,16 @@ def random_resized_crop(
     posters: Tensor,
     generator: torch.Generator,
     *,
+    size: tuple[int, int],
     area: tuple[float, float] = (0.6, 1.0),
     stretch: float = 1.15,
 ) -> Tensor:
-    """A random part of each poster, mirrored half the time, brought back to full size by one bilinear resampling.
+    """A random part of each poster, mirrored half the time, brought to `size` by one bilinear resampling.
 
     Args:
         posters: float N×3×H×W.
         generator: source of randomness, on the CPU.
+        size: H, W of the result.
         area: range of the part's share of the poster.
         stretch: largest change of the aspect ratio.
     """
@@ -73,7 +75,7 @@ def random_resized_crop(
     theta = torch.zeros(n, 2, 3)
     theta[:, 0, 0], theta[:, 0, 2] = width * mirror, offset[:, 0] * (1 - width)
     theta[:, 1, 1], theta[:, 1, 2] = height, offset[:, 1] * (1 - height)
-    grid = F.affine_grid(theta.to(posters.device), list(posters.shape), align_corners=False)
+    grid = F.affine_grid(theta.to(posters.device), [n, posters.shape[1], *size], align_corners=False)
     return F.grid_sample(posters, grid.to(posters.dtype), padding_mode="border", align_corners=False)
 
 

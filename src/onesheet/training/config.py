@@ -56,6 +56,10 @@ class TrainConfig:
     loss: str = option("bce", "loss function", LOSSES)
     positive_weights: bool = option(False, "weigh a genre's positives by how rare it is")
     augment: bool = option(True, "random crop, flip and colour (tune=head trains on unchanged posters)")
+    start_scale: float = option(
+        1.0, "side of the training crops in the first epoch, as a share of the poster's; it grows in a line to the last"
+    )
+    mirror: bool = option(True, "answer from the mean of a poster and its mirror image (alexnet: from ten crops)")
     cutmix: float = option(0.0, "share of the batches mixed by CutMix, in [0, 1]")
     mixup: float = option(0.0, "share of the batches mixed by mixup, in [0, 1]")
     ema: float | None = option(None, "decay of the averaged weights; 0 = none")
@@ -83,6 +87,11 @@ class TrainConfig:
 
         if self.tune == "head" and (self.cutmix or self.mixup):
             raise ConfigError("tune='head' trains on features, which cannot be mixed; leave out --cutmix and --mixup")
+        if self.start_scale != 1 and (self.tune == "head" or self.model == "alexnet" or not self.augment):
+            raise ConfigError(
+                "--start-scale needs random crops and a network for any size; leave it out with --tune head, "
+                "--model alexnet and --no-augment"
+            )
         if self.cutmix + self.mixup > 1:
             raise ConfigError(f"--cutmix and --mixup must not exceed 1 together; got {self.cutmix} and {self.mixup}")
         if self.widths is not None and self.model != "poster-cnn":
@@ -169,7 +178,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "test": (0.001, 0.98),
     "precision_target": (0.01, 0.99),
     "recall_target": (0.01, 0.99),
-    "draws": (0, 100_000),
+    "draws": (10, 100_000),
     "dropout": (0, 0.95),
     "epochs": (1, 10_000),
     "head_epochs": (0, 10_000),
@@ -177,6 +186,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "learning_rate": (1e-8, 10),
     "weight_decay": (0, 10),
     "warmup": (0, 0.9),
+    "start_scale": (0.25, 1),
     "cutmix": (0, 1),
     "mixup": (0, 1),
     "ema": (0, 0.999999),

@@ -56,7 +56,7 @@ def evaluate_file(
     rows = packed.rows(part)
     if not len(rows):
         raise CatalogueError(f"{str(packed.folder)!r} has no posters in part {part!r}; choose another --part")
-    probabilities, _ = score_part(predictor, packed, part, progress=progress)
+    probabilities = score_part(predictor, packed, part, progress=progress).probabilities
     labels = packed.labels[rows]
     points = predictor.points
     evaluation = evaluate(

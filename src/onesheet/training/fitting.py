@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from onesheet.data.pack import Packed
-from onesheet.errors import Interrupted, OnesheetError, PackError, RunError
+from onesheet.errors import ConfigError, Interrupted, OnesheetError, PackError, RunError
 from onesheet.files import whole_file
 from onesheet.models import PosterNetwork, build_network
 from onesheet.progress import Progress, silent
@@ -26,7 +27,7 @@ from onesheet.training.loader import BatchLoader
 from onesheet.training.loop import Stage, train_stage
 from onesheet.training.machine import prepare
 from onesheet.training.module import TrainingModule
-from onesheet.training.run import STATE, Run, open_run
+from onesheet.training.run import CHECKPOINTS, STATE, Run, open_run
 
 
 def fit(
@@ -69,7 +70,10 @@ def fit(
         size=packed.size,
         dropout=config.dropout,
         widths=config.widths,
+        mirror=config.mirror,
     )
+    if config.start_scale != 1 and not network.has_evidence:
+        raise ConfigError(f"{config.model} is a network for one size; leave out --start-scale")
     run = earlier or Run(folder, config, packed.folder, packed.fingerprint)
     if not earlier:
         packed.verify(progress=progress)
@@ -85,6 +89,7 @@ def fit(
         return open_run(folder)
     run = replace(open_run(folder), finished=True, seconds=clock.seconds)
     run.write()
+    shutil.rmtree(folder / CHECKPOINTS)
     return run
 
 
@@ -173,7 +178,7 @@ def _train(
 
     The weights of the best epoch so far are always on disk, whatever stops the run.
     """
-    checkpoints = run.folder / "checkpoints"
+    checkpoints = run.folder / CHECKPOINTS
     path = run.network_path if last else checkpoints / f"{stage.name}-best.safetensors"
 
     def on_epoch(stage: Stage) -> None:

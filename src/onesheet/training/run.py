@@ -17,6 +17,7 @@ from onesheet.training.config import TrainConfig
 
 STATE = "run.json"
 NETWORK = "network.safetensors"
+CHECKPOINTS = "checkpoints"
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Run:
     """One training run on disk.
 
     Attributes:
-        folder: holds `run.json`, `history.csv`, `network.safetensors` (the kept weights), `checkpoints/`.
+        folder: holds `run.json`, `history.csv`, `network.safetensors` (the kept weights) and, until it is
+            finished, `checkpoints/`.
         config: the resolved choices.
         packed_path: the packed store it learnt from.
         fingerprint: of that store.
