@@ -114,7 +114,7 @@ def test_a_catalogues_rare_genres_do_not_stop_its_evaluation(
     )
     (tmp_path / "films.csv").write_text("poster,genres\n" + rows)
     model, out = str(trained / "genres.onnx"), str(tmp_path / "out")
-    assert main(["evaluate", model, str(tmp_path / "films.csv"), "--out", out, "--draws", "5", "--json"]) == 0
+    assert main(["evaluate", model, str(tmp_path / "films.csv"), "--out", out, "--draws", "10", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["films"] == 200 and result["part"] == "catalogue"
 
@@ -228,6 +228,21 @@ class TestWrongInput:
         assert status == 2
         assert "error: " in capsys.readouterr().err
         assert not out.exists()
+
+    def test_a_misspelt_option_is_answered_in_one_line(self, capsys: pytest.CaptureFixture[str]) -> None:
+        for words, line in (
+            (["train", "x.csv", "--out", "y", "--epoch", "3"], "--epoch 3; did you mean --epochs?"),
+            (["predict", "x.jpg", "--modell=z"], "required: --model; see: onesheet predict --help"),
+            (["tran"], "choose from 'predict'"),
+        ):
+            with pytest.raises(SystemExit) as stop:
+                main(words)
+            error = capsys.readouterr().err
+            assert stop.value.code == 2 and line in error and error.count("\n") == 1
+
+    def test_no_poster_that_is_there(self, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        line = failing(capsys, "predict", tmp_path / "none.jpg", "--model", trained / "genres.onnx")
+        assert "no such file or folder" in line and "none.jpg" in line
 
     def test_a_folder_that_cannot_be_written(
         self, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

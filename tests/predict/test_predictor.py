@@ -78,7 +78,7 @@ def test_operating_points_and_top(predictor: Predictor, catalogue: Catalogue) ->
 
 
 def test_a_packed_part_scores_as_its_files(predictor: Predictor, packed: Packed) -> None:
-    probabilities, _ = score_part(predictor, packed, "test")
+    probabilities = score_part(predictor, packed, "test").probabilities
     paths = [packed.films[row].poster for row in packed.rows("test")]
     from_files = [list(answer.probabilities.values()) for answer in predictor.predict_many(paths)]  # type: ignore[union-attr]
     np.testing.assert_allclose(probabilities, from_files, atol=1e-5)

@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import errno
 import os
 import sys
 import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
+from typing import Any, NoReturn
 
-from onesheet.cli import predict, steps, train
+from onesheet.cli import evaluate, predict, steps, train
 from onesheet.errors import Interrupted, OnesheetError
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong with the arguments in one line, with the nearest right option."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse what is unknown here, where the command's own options are known."""
+        known, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return known, unknown
+
+    def error(self, message: str) -> NoReturn:
+        """Print the line and leave with status 2."""
+        unknown = message.removeprefix("unrecognized arguments: ").split("=")[0].split()[0]
+        near = difflib.get_close_matches(unknown, self._option_string_actions, n=1, cutoff=0.6)
+        cure = f"did you mean {near[0]}?" if near and unknown not in near else f"see: {self.prog} --help"
+        self.exit(_fail(f"{message}; {cure}"))
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of every command."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="onesheet",
         description="Predict a film's genres from its poster: train, calibrate, evaluate, ship one file.",
         allow_abbrev=False,
@@ -26,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     predict.add_command(commands)
     train.add_commands(commands)
     steps.add_commands(commands)
+    evaluate.add_command(commands)
     return parser
 
 

@@ -1,4 +1,4 @@
-"""The steps alone: audit, split, pack, fit, export, evaluate."""
+"""The steps alone: audit, split, pack, fit, export; `evaluate` has a file of its own."""
 
 from __future__ import annotations
 
@@ -14,55 +14,44 @@ from onesheet.cli.options import add_catalogue, add_options, recipe_from
 from onesheet.errors import ConfigError
 
 if TYPE_CHECKING:
-    from onesheet.data import Catalogue, Findings, Packed, Split
-    from onesheet.evaluation import Evaluation
+    from onesheet.data import Catalogue, Split
     from onesheet.images import Resize
     from onesheet.training.config import Recipe
-
-CATALOGUE_PART = "catalogue"  # the part's name where a whole catalogue is measured
 
 
 def add_commands(commands: Any) -> None:
     """Add the commands."""
-    audit = _command(commands, "audit", _audit, "what is wrong with a catalogue; changes nothing")
+    audit = step_command(commands, "audit", _audit, "what is wrong with a catalogue; changes nothing")
     add_catalogue(audit)
-    _out(audit, "folder for findings.csv and audit.html")
+    add_out(audit, "folder for findings.csv and audit.html")
     add_options(audit, *options.CATALOGUE, "threads")
 
-    split = _command(commands, "split", _split, "parts to train, validate and test on")
+    split = step_command(commands, "split", _split, "parts to train, validate and test on")
     add_catalogue(split)
-    _out(split, "the split file (CSV)")
+    add_out(split, "the split file (CSV)")
     split.add_argument("--findings", metavar="FILE", help="findings.csv of an audit; default: audit now")
     add_options(split, *options.CATALOGUE, *options.AUDIT, *options.SPLIT)
 
-    pack = _command(commands, "pack", _pack, "posters decoded and resized once, for training")
+    pack = step_command(commands, "pack", _pack, "posters decoded and resized once, for training")
     add_catalogue(pack)
-    _out(pack, "folder for the packed posters")
+    add_out(pack, "folder for the packed posters")
     pack.add_argument("--findings", metavar="FILE", help="findings.csv of an audit; default: audit now")
     add_options(pack, *options.CATALOGUE, *options.AUDIT, *options.SPLIT, *options.PACK)
 
-    fit = _command(commands, "fit", _fit, "train a network on packed posters")
+    fit = step_command(commands, "fit", _fit, "train a network on packed posters")
     fit.add_argument("packed", help="folder written by pack")
-    _out(fit, "the run's folder")
+    add_out(fit, "the run's folder")
     fit.add_argument("--resume", action="store_true", help="go on where the run stopped")
     add_options(fit, *options.FIT)
 
-    export = _command(commands, "export", _export, "one model file from a run, calibrated and checked")
+    export = step_command(commands, "export", _export, "one model file from a run, calibrated and checked")
     export.add_argument("run_folder", metavar="RUN", help="folder written by fit or train")
-    _out(export, "the model file (ONNX)")
+    add_out(export, "the model file (ONNX)")
     add_options(export, *options.EXPORT)
 
-    evaluate = _command(commands, "evaluate", _evaluate, "measure a model file; write a report")
-    evaluate.add_argument("model_file", metavar="MODEL", help="model file")
-    evaluate.add_argument("source", metavar="SOURCE", help="packed folder, or a catalogue (all its films are measured)")
-    _out(evaluate, "folder for evaluation.json and report.html")
-    evaluate.add_argument(
-        "--part", default="test", choices=("train", "validation", "test"), help="part of a packed folder"
-    )
-    add_options(evaluate, *options.CATALOGUE, *options.EVALUATE)
 
-
-def _command(commands: Any, name: str, run: Any, help_text: str) -> argparse.ArgumentParser:
+def step_command(commands: Any, name: str, run: Any, help_text: str) -> argparse.ArgumentParser:
+    """Add a command that prints a person's summary, or JSON."""
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".", allow_abbrev=False
     )
@@ -71,7 +60,8 @@ def _command(commands: Any, name: str, run: Any, help_text: str) -> argparse.Arg
     return parser
 
 
-def _out(parser: argparse.ArgumentParser, help_text: str) -> None:
+def add_out(parser: argparse.ArgumentParser, help_text: str) -> None:
+    """Add where the result goes."""
     parser.add_argument("--out", required=True, metavar="PATH", help=help_text)
 
 
@@ -218,94 +208,3 @@ def _export(arguments: argparse.Namespace) -> int:
             f"wrote {arguments.out}, {size / 1e6:.1f} MB, {len(bundle.genres)} genres; it gives the network's answers"
         )
     return 0
-
-
-def _evaluate(arguments: argparse.Namespace) -> int:
-    from onesheet.data import open_packed
-    from onesheet.training import evaluate_file
-
-    recipe = recipe_from(arguments)
-    packed_folder = (Path(arguments.source) / "manifest.json").is_file()
-    with Console() as console:
-        if packed_folder:
-            packed = open_packed(arguments.source)
-            findings = packed.findings
-        else:
-            packed, findings = _pack_for(arguments, recipe, console)
-        evaluation = evaluate_file(
-            arguments.model_file,
-            packed,
-            out=arguments.out,
-            part=arguments.part if packed_folder else CATALOGUE_PART,
-            findings=findings,
-            draws=recipe.draws,
-            threads=recipe.threads,
-            progress=console.progress,
-        )
-    print_evaluation(evaluation, Path(arguments.out), as_json=arguments.json)
-    return 0
-
-
-def _pack_for(arguments: argparse.Namespace, recipe: Recipe, console: Console) -> tuple[Packed, Findings]:
-    """A whole catalogue packed as the model wants it, as one part, and what was found on the way."""
-    import numpy as np
-
-    from onesheet.data import Catalogue, Split, pack
-    from onesheet.predict import load
-    from onesheet.training.evaluating import check_genres
-    from onesheet.training.preparing import clean, open_catalogue
-
-    predictor = load(arguments.model_file)
-    card, genres = predictor.card, predictor.genres
-    catalogue = open_catalogue(replace(recipe, catalogue=(arguments.source,), min_films=1), tell=console.tell)
-    catalogue = catalogue.drop_rare(recipe.min_films, spare=genres.names)
-    check_genres(genres, catalogue.genres, Path(arguments.source), model_may_have_more=True)
-    catalogue = Catalogue(catalogue.films, genres, catalogue.findings)
-    catalogue = clean(catalogue, replace(recipe, min_films=1), progress=console.progress, tell=console.tell)
-    catalogue = Catalogue(catalogue.films, genres, catalogue.findings)
-    packed = pack(
-        Split(catalogue, np.full(len(catalogue), CATALOGUE_PART)),
-        Path(arguments.out) / "packed",
-        size=card.size,
-        resize=card.resize,
-        threads=recipe.threads,
-        progress=console.progress,
-    )
-    return packed, catalogue.findings + packed.findings
-
-
-def print_evaluation(evaluation: Evaluation, out: Path, *, as_json: bool) -> None:
-    """The headline figures beside the trivial baselines."""
-    if as_json:
-        print((out / "evaluation.json").read_text(encoding="utf-8").strip())
-        return
-    ranking, balanced, exact = evaluation.ranking, evaluation.at["balanced"], evaluation.at["exact"]
-    trivial = evaluation.baselines
-    figures = [
-        (
-            "mean average precision, macro",
-            ranking["macro_average_precision"],
-            "prior",
-            "macro_average_precision",
-        ),
-        ("ROC-AUC, macro", ranking["macro_roc_auc"], "prior", "macro_roc_auc"),
-        ("F1, macro, at balanced", balanced["macro_f1"], "commonest genre", "macro_f1"),
-        ("F1, micro, at balanced", balanced["micro_f1"], "commonest genre", "micro_f1"),
-        ("all genres right, at exact", exact["exact_match"], "commonest label set", "exact_match"),
-        ("the likeliest genre is right", ranking["top1_hit"], "prior", "top1_hit"),
-        ("calibration error", ranking["calibration_error"], "prior", "calibration_error"),
-    ]
-    rows = []
-    for name, score, baseline, key in figures:
-        trivial_score = trivial[baseline].get(key)
-        rows.append(
-            [
-                name,
-                f"{score.value:.3f}",
-                f"{score.low:.3f} to {score.high:.3f}",
-                f"{trivial_score.value:.3f} ({baseline})" if trivial_score else "",
-            ]
-        )
-    title = f"{evaluation.films:,} films of part {evaluation.part!r}, {len(evaluation.genres)} genres"
-    print_table(title, ["figure", "value", "95 % interval", "trivial answer"], rows)
-    print(f"report: {out / 'report.html'}")

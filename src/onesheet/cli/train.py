@@ -44,7 +44,7 @@ def add_commands(commands: Any) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    from onesheet.cli.steps import print_evaluation
+    from onesheet.cli.evaluate import print_evaluation
     from onesheet.training import train
 
     out = Path(arguments.out)
@@ -62,8 +62,8 @@ def _train(arguments: argparse.Namespace) -> int:
 def _demo(arguments: argparse.Namespace) -> int:
     from dataclasses import replace
 
+    from onesheet.cli.evaluate import print_evaluation
     from onesheet.cli.main import main
-    from onesheet.cli.steps import print_evaluation
     from onesheet.data.drawn import draw_catalogue
     from onesheet.training import train
 

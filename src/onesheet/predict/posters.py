@@ -18,9 +18,12 @@ def find_posters(sources: Iterable[str | Path]) -> list[str]:
     so that nothing asked for is lost.
 
     Raises:
-        CatalogueError: a folder without posters, or a pattern that matches nothing.
+        CatalogueError: a folder without posters, a pattern that matches nothing, or nothing that was named is there.
     """
-    return [path for source in sources for path in _expand(str(source))]
+    found = [path for source in sources for path in _expand(str(source))]
+    if not any(map(os.path.lexists, found)):
+        raise CatalogueError(f"no such file or folder: {', '.join(map(repr, found[:3]))}; check the name")
+    return found
 
 
 def _expand(source: str) -> Iterator[str]:

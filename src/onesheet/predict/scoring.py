@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,10 +13,20 @@ from onesheet.predict.predictor import Predictor
 from onesheet.progress import Progress, silent
 
 
-def score_part(
-    predictor: Predictor, packed: Packed, part: str, *, progress: Progress = silent
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Probabilities and logits, each float32 N×G, of one part, rows as in `packed.rows(part)`.
+class PartScores(NamedTuple):
+    """What a model says of one part of a packed store, rows as in `packed.rows(part)`.
+
+    Attributes:
+        probabilities: float32 N×G, calibrated, in [0, 1].
+        logits: float32 N×G, before calibration.
+    """
+
+    probabilities: NDArray[np.float32]
+    logits: NDArray[np.float32]
+
+
+def score_part(predictor: Predictor, packed: Packed, part: str, *, progress: Progress = silent) -> PartScores:
+    """Score one part of a packed store.
 
     Raises:
         BundleError: the store was packed at another size or by another rule than the model takes.
@@ -35,4 +47,4 @@ def score_part(
         probabilities[done:end], logits[done:end] = scores.probabilities, scores.logits
         done = end
         progress(f"score {part}", done, len(rows))
-    return probabilities, logits
+    return PartScores(probabilities, logits)

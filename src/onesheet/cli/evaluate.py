@@ -1,0 +1,124 @@
+"""`onesheet evaluate`: how good a model file is on packed posters or on a catalogue."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from onesheet.cli import options
+from onesheet.cli.console import Console, print_table
+from onesheet.cli.options import add_options, recipe_from
+from onesheet.cli.steps import add_out, step_command
+
+if TYPE_CHECKING:
+    from onesheet.data import Findings, Packed
+    from onesheet.evaluation import Evaluation
+    from onesheet.training.config import Recipe
+
+CATALOGUE_PART = "catalogue"  # the part's name where a whole catalogue is measured
+
+
+def add_command(commands: Any) -> None:
+    """Add `evaluate`."""
+    evaluate = step_command(commands, "evaluate", run, "measure a model file; write a report")
+    evaluate.add_argument("model_file", metavar="MODEL", help="model file")
+    evaluate.add_argument("source", metavar="SOURCE", help="packed folder, or a catalogue (all its films are measured)")
+    add_out(evaluate, "folder for evaluation.json and report.html")
+    evaluate.add_argument(
+        "--part", default="test", choices=("train", "validation", "test"), help="part of a packed folder"
+    )
+    add_options(evaluate, *options.CATALOGUE, *options.EVALUATE)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure, write and print."""
+    from onesheet.data import open_packed
+    from onesheet.training import evaluate_file
+
+    recipe = recipe_from(arguments)
+    packed_folder = (Path(arguments.source) / "manifest.json").is_file()
+    with Console() as console:
+        if packed_folder:
+            packed = open_packed(arguments.source)
+            findings = packed.findings
+        else:
+            packed, findings = _pack_for(arguments, recipe, console)
+        evaluation = evaluate_file(
+            arguments.model_file,
+            packed,
+            out=arguments.out,
+            part=arguments.part if packed_folder else CATALOGUE_PART,
+            findings=findings,
+            draws=recipe.draws,
+            threads=recipe.threads,
+            progress=console.progress,
+        )
+    print_evaluation(evaluation, Path(arguments.out), as_json=arguments.json)
+    return 0
+
+
+def _pack_for(arguments: argparse.Namespace, recipe: Recipe, console: Console) -> tuple[Packed, Findings]:
+    """A whole catalogue packed as the model wants it, as one part, and what was found on the way."""
+    import numpy as np
+
+    from onesheet.data import Catalogue, Split, pack
+    from onesheet.predict import load
+    from onesheet.training.evaluating import check_genres
+    from onesheet.training.preparing import clean, open_catalogue
+
+    predictor = load(arguments.model_file)
+    card, genres = predictor.card, predictor.genres
+    catalogue = open_catalogue(replace(recipe, catalogue=(arguments.source,), min_films=1), tell=console.tell)
+    catalogue = catalogue.drop_rare(recipe.min_films, spare=genres.names)
+    check_genres(genres, catalogue.genres, Path(arguments.source), model_may_have_more=True)
+    catalogue = Catalogue(catalogue.films, genres, catalogue.findings)
+    catalogue = clean(catalogue, replace(recipe, min_films=1), progress=console.progress, tell=console.tell)
+    catalogue = Catalogue(catalogue.films, genres, catalogue.findings)
+    packed = pack(
+        Split(catalogue, np.full(len(catalogue), CATALOGUE_PART)),
+        Path(arguments.out) / "packed",
+        size=card.size,
+        resize=card.resize,
+        threads=recipe.threads,
+        progress=console.progress,
+    )
+    return packed, catalogue.findings + packed.findings
+
+
+def print_evaluation(evaluation: Evaluation, out: Path, *, as_json: bool) -> None:
+    """The headline figures beside the trivial baselines."""
+    if as_json:
+        print((out / "evaluation.json").read_text(encoding="utf-8").strip())
+        return
+    ranking, balanced, exact = evaluation.ranking, evaluation.at["balanced"], evaluation.at["exact"]
+    trivial = evaluation.baselines
+    figures = [
+        (
+            "mean average precision, macro",
+            ranking["macro_average_precision"],
+            "prior",
+            "macro_average_precision",
+        ),
+        ("ROC-AUC, macro", ranking["macro_roc_auc"], "prior", "macro_roc_auc"),
+        ("F1, macro, at balanced", balanced["macro_f1"], "commonest genre", "macro_f1"),
+        ("F1, micro, at balanced", balanced["micro_f1"], "commonest genre", "micro_f1"),
+        ("all genres right, at exact", exact["exact_match"], "commonest label set", "exact_match"),
+        ("the likeliest genre is right", ranking["top1_hit"], "prior", "top1_hit"),
+        ("calibration error", ranking["calibration_error"], "prior", "calibration_error"),
+    ]
+    rows = []
+    for name, score, baseline, key in figures:
+        trivial_score = trivial[baseline].get(key)
+        rows.append(
+            [
+                name,
+                f"{score.value:.3f}",
+                f"{score.low:.3f} to {score.high:.3f}",
+                f"{trivial_score.value:.3f} ({baseline})" if trivial_score else "",
+            ]
+        )
+    title = f"{evaluation.films:,} films of part {evaluation.part!r}, {len(evaluation.genres)} genres"
+    print_table(title, ["figure", "value", "95 % interval", "trivial answer"], rows)
+    print(f"report: {out / 'report.html'}")
