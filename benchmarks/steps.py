@@ -28,7 +28,7 @@ def main() -> None:
         ["pack", *posters, *findings, "--out", f"{out}/packed"],
         fit,
         ["export", f"{out}/run", "--out", f"{out}/genres.onnx"],
-        ["evaluate", f"{out}/genres.onnx", f"{out}/packed", "--out", f"{out}/report"],
+        ["evaluate", f"{out}/genres.onnx", f"{out}/packed", "--run", f"{out}/run", *findings, "--out", f"{out}/report"],
         ["predict", f"{given.data}/Images", "--model", f"{out}/genres.onnx", "--csv"],
     ]
     onesheet = str(Path(sys.executable).with_name("onesheet"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -28,7 +29,7 @@ PUBLIC = {
         "read_config",
         "train",
     },
-    onesheet.predict: {"Failure", "Prediction", "Predictor", "find_posters", "load", "score_part"},
+    onesheet.predict: {"DEFAULT_MODEL", "Failure", "Prediction", "Predictor", "find_posters", "load", "score_part"},
     onesheet.models: {"Output", "PosterNetwork", "TenCrop", "build_network", "default_size"},
 }
 
@@ -38,9 +39,13 @@ def test_public_names(module: object) -> None:
     assert set(module.__all__) == PUBLIC[module]  # type: ignore[attr-defined, index]
     for name in module.__all__:  # type: ignore[attr-defined]
         value = getattr(module, name)
-        assert callable(value) or isinstance(value, str)
+        assert callable(value) or isinstance(value, str | Path)
     with pytest.raises(AttributeError):
         module.nonsense  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_type_checkers_may_read_the_annotations() -> None:
+    assert (Path(onesheet.__file__).parent / "py.typed").exists()
 
 
 @pytest.mark.parametrize(

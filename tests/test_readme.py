@@ -71,4 +71,9 @@ def test_links_between_pages_lead_somewhere():
 def test_usage_names_every_flag_and_every_training_option():
     usage = (ROOT / "docs" / "usage.md").read_text(encoding="utf-8")
     assert [name for name, meaning in FLAGS.items() if f"| `{name}` | {meaning} |" not in usage] == []
-    assert [item.name for item in fields(TrainConfig) if flag(item.name) not in usage] == []
+    rows = [line.split(" | ") for line in usage.splitlines() if line.startswith("| `--") and line.count(" | ") == 2]
+    sentences = {row[0].strip("| `"): row[2].removesuffix(" |") for row in rows}
+    for item in fields(TrainConfig)[1:]:  # --model has a section of its own
+        choices = ", ".join(f"`{choice}`" for choice in item.metadata["choices"])
+        expected = item.metadata["help"] + (f": {choices}" if choices else "")
+        assert sentences[flag(item.name)] == expected.split("; default")[0], item.name

@@ -7,7 +7,8 @@ Graph (docs/model-file.md has the whole text):
             `embedding`      float32 N×D
             `evidence`       float32 N×G×h×w, the class activation map; only where the network has one
 
-The card is JSON under the metadata key "onesheet". It is validated on reading; nothing in it is executed.
+The card is JSON under the metadata key "onesheet". It is validated on reading; nothing in it is executed. A file may
+also carry a model card for people (Mitchell et al. 2019), Markdown under the key "model_card".
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from onesheet.images import RESIZES, Resize
 
 PROTOCOL = 1
 CARD_KEY = "onesheet"
+MODEL_CARD_KEY = "model_card"
 POINTS = ("balanced", "precise", "generous", "exact")
 
 
@@ -102,11 +104,20 @@ class Scores:
 
 
 class Bundle:
-    """A model file, opened: its card and its graph, ready to score."""
+    """A model file, opened: its card and its graph, ready to score.
+
+    Attributes:
+        path: the file.
+        card: what programs need to know.
+        model_card: what people should know, Markdown; "" where the file has none.
+        genres: the genres in column order.
+        points: operating point -> its rule.
+    """
 
     def __init__(self, path: str | Path, card: Card, session: onnxruntime.InferenceSession) -> None:
         self.path = Path(path)
         self.card = card
+        self.model_card: str = session.get_modelmeta().custom_metadata_map.get(MODEL_CARD_KEY, "")
         self.genres = GenreSet(card.genres)
         self.points: dict[str, OperatingPoint] = {
             name: operating_point(point) for name, point in card.operating_points.items()

@@ -98,6 +98,16 @@ def test_the_steps_alone_give_what_train_gives(
     assert json.loads(capsys.readouterr().out) == json.loads((trained / "evaluation.json").read_text())
 
 
+def test_a_report_made_alone_knows_the_run_and_the_audit_it_is_told(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["evaluate", str(trained / "genres.onnx"), str(trained / "packed"), "--draws", "10", "--out"]
+    assert main([*words, str(tmp_path / "alone")]) == main([*words, str(tmp_path / "told"), "--run", str(trained)]) == 0
+    alone, told = ((tmp_path / name / "report.html").read_text() for name in ("alone", "told"))
+    assert "Not known here" in alone and "Not known here" not in told
+    assert "Learning curves" in told and "Learning curves" not in alone
+
+
 def test_evaluating_a_catalogue_measures_all_its_films(
     trained: Path, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -173,6 +183,19 @@ class TestWrongInput:
         assert "Drama" in failing(capsys, "train", tmp_path / "films.csv", "--out", tmp_path / "out", *TINY)
         assert not (tmp_path / "out").exists()
 
+    def test_one_genre_left_by_the_audit(
+        self, catalogue: Catalogue, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        rows = [f"{film.poster},Drama\n" for film in catalogue.films[:30]]
+        for number in range(20):
+            (tmp_path / f"{number}.jpg").write_bytes(b"\xff\xd8\xff broken")
+            rows.append(f"{tmp_path / f'{number}.jpg'},Comedy\n")
+        (tmp_path / "films.csv").write_text("poster,genres\n" + "".join(rows))
+        for command in ("train", "split", "pack"):
+            line = failing(capsys, command, tmp_path / "films.csv", "--out", tmp_path / "out", "--min-films", "20")
+            assert "of 30 usable films only Drama is left; add films of at least two genres" in line
+        assert not (tmp_path / "out").exists()
+
     def test_genres_of_model_and_catalogue_that_do_not_match(
         self, trained: Path, catalogue: Catalogue, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -212,6 +235,7 @@ class TestWrongInput:
             ["--model", "resnet50"],
             ["--widths", "a,b"],
             ["--threads", "0"],
+            [""],
             ["--nonsense", "1"],
             ["--split", "missing.csv"],
             ["--genre-map", "missing.csv"],
@@ -232,7 +256,8 @@ class TestWrongInput:
     def test_a_misspelt_option_is_answered_in_one_line(self, capsys: pytest.CaptureFixture[str]) -> None:
         for words, line in (
             (["train", "x.csv", "--out", "y", "--epoch", "3"], "--epoch 3; did you mean --epochs?"),
-            (["predict", "x.jpg", "--modell=z"], "required: --model; see: onesheet predict --help"),
+            (["predict", "x.jpg", "--modell=z"], "--modell=z; did you mean --model?"),
+            (["fit", "packed"], "required: --out; see: onesheet fit --help"),
             (["tran"], "choose from 'predict'"),
         ):
             with pytest.raises(SystemExit) as stop:

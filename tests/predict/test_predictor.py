@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -104,8 +105,19 @@ def test_files_folders_and_patterns(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "folder.jpg",
     ]
     assert find_posters(["**/*.webp"]) == ["deep/er/c.webp"]
-    with pytest.raises(CatalogueError, match="no file matches"):
-        find_posters(["*.tiff"])
     (tmp_path / "empty").mkdir()
-    with pytest.raises(CatalogueError, match="no poster found in folder 'empty'"):
-        find_posters(["empty"])
+    assert find_posters(["empty", "*.tiff", "odd [1].jpg"]) == ["empty", "*.tiff", "odd [1].jpg"]  # none is lost
+    for nothing in ("*.tiff", "empty", "missing.jpg"):
+        with pytest.raises(CatalogueError, match=f"no poster in it: '{re.escape(nothing)}'; looked for"):
+            find_posters([nothing])
+
+
+@pytest.mark.parametrize("top", [0, -1, 4])
+def test_top_is_a_number_of_genres(top: int, model_path: Path, catalogue: Catalogue) -> None:
+    with pytest.raises(ConfigError, match=f"top must be between 1 and 3, the model's genres; got {top}"):
+        load(model_path, threads=1).predict(catalogue.films[0].poster, top=top)
+
+
+def test_one_path_is_not_many(model_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"predict_many takes several posters; got 'poster\.jpg'"):
+        load(model_path, threads=1).predict_many("poster.jpg")

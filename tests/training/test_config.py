@@ -23,6 +23,10 @@ from onesheet.training.config import Recipe, TrainConfig, read_config, to_toml
         ({"optimizer": "lion"}, "must be one of adamw, adam, sgd"),
         ({"model": "alexnet", "tune": "head"}, "needs a pretrained backbone"),
         ({"model": "alexnet", "start_scale": 0.5}, "leave it out with --tune head, --model alexnet"),
+        ({"epochs": "3"}, "the --epochs option must be a whole number; got '3'"),
+        ({"epochs": 2.5}, "must be a whole number; got 2.5"),
+        ({"widths": 5}, "--widths option must be a list of whole numbers; got 5"),
+        ({"augment": 1}, "must be true or false; got 1"),
         ({"start_scale": 0.5, "augment": False}, "--start-scale needs random crops"),
     ],
 )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from transformers import MobileNetV2Config, MobileNetV2Model
 
 from onesheet.bundle import CARD_KEY, read_bundle
 from onesheet.data import Packed
@@ -118,6 +120,24 @@ def test_a_run_without_weights_or_with_another_store_is_refused(run: Run, packed
 def test_options_out_of_range_are_refused(options: dict[str, object], run: Run, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="option must be"):
         export(run, tmp_path / "genres.onnx", **options)  # type: ignore[arg-type]
+
+
+def test_a_run_is_exported_without_the_folder_of_its_backbone(packed: Packed, tmp_path: Path) -> None:
+    backbone = tmp_path / "backbone"
+    config = MobileNetV2Config(depth_multiplier=0.1, min_depth=2, finegrained_output=False, tf_padding=True)
+    MobileNetV2Model(config).save_pretrained(backbone)
+    run = fit(
+        TrainConfig(model=f"hf:{backbone}", tune="head", epochs=1, threads=1, arithmetic="fp32"),
+        packed,
+        folder=tmp_path / "run",
+    )
+    with_folder = kept_network(run, packed)
+    shutil.rmtree(backbone)
+    without = kept_network(run, packed)
+    posters = torch.rand(2, 3, *packed.size)
+    with torch.no_grad():
+        torch.testing.assert_close(with_folder(posters).logits, without(posters).logits)
+    assert export(run, tmp_path / "genres.onnx").genres.names == packed.genres.names
 
 
 def test_alexnet_goes_out_with_ten_crops(packed: Packed, parts, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from onesheet.data import Packed
+from onesheet.data import Packed, open_packed
 from onesheet.models import build_network
-from onesheet.training.features import FeatureHead, adapt_normalisation, backbone_features
+from onesheet.training.features import FeatureHead, adapt_normalisation, frozen_features
 
 
 def network() -> torch.nn.Module:
@@ -16,45 +17,55 @@ def network() -> torch.nn.Module:
     return build_network("poster-cnn", genres=3, size=(48, 32), widths=(8, 16))
 
 
-def test_features_are_the_embeddings(packed: Packed, tmp_path: Path) -> None:
-    net = network()
-    adapt_normalisation(net, packed, seed=0, wish="fp32")
-    features = backbone_features(net, packed, tmp_path, wish="fp32")
-    batch = torch.from_numpy(np.array(packed.posters[70:90])).permute(0, 3, 1, 2).float() / 255
+@pytest.fixture
+def store(packed: Packed, tmp_path: Path) -> Packed:
+    """A store of this test's own, as features are kept beside the posters."""
+    return open_packed(shutil.copytree(packed.folder, tmp_path / "packed"))
+
+
+def test_features_are_the_embeddings_of_the_adapted_network(store: Packed) -> None:
+    net, adapted = network(), network()
+    features = frozen_features(net, store, seed=0, wish="fp32")
+    adapt_normalisation(adapted, store, seed=0, wish="fp32")
+    batch = torch.from_numpy(np.array(store.posters[70:90])).permute(0, 3, 1, 2).float() / 255
     with torch.inference_mode():
-        expected, _ = net.eval().embed(batch)
+        expected, _ = adapted.eval().embed(batch)
     np.testing.assert_allclose(features[70:90], expected.numpy(), atol=1e-5)
+    assert all(torch.equal(a, b) for a, b in zip(net.buffers(), adapted.buffers(), strict=True))
 
 
-def test_kept_features_are_used_again_and_others_are_not(packed: Packed, tmp_path: Path) -> None:
+def test_the_next_head_uses_kept_features_and_statistics(store: Packed) -> None:
     told: list[int] = []
 
     def progress(task: str, done: int, total: int, note: str = "") -> None:
         told.append(done)
 
-    first = backbone_features(network(), packed, tmp_path, wish="fp32", progress=progress).copy()
+    one, two = network(), network()
+    first = frozen_features(one, store, seed=0, wish="fp32", progress=progress).copy()
     worked = len(told)
-    again = backbone_features(network(), packed, tmp_path, wish="fp32", progress=progress)
+    again = frozen_features(two, store, seed=0, wish="fp32", progress=progress)
     assert worked > 1 and len(told) == worked
     np.testing.assert_array_equal(first, again)
+    assert all(torch.equal(a, b) for a, b in zip(one.buffers(), two.buffers(), strict=True))
     other = network()
-    adapt_normalisation(other, packed, seed=0, wish="fp32")
-    assert not np.array_equal(backbone_features(other, packed, tmp_path, wish="fp32"), first)
+    other.mirror = False
+    assert not np.array_equal(frozen_features(other, store, seed=0, wish="fp32"), first)
 
 
-def test_an_interrupted_computation_goes_on(packed: Packed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_computation_goes_on(store: Packed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("onesheet.training.features.CHUNK", 4)  # 32 chunks are 128 posters: saved once before the end
-    whole = backbone_features(network(), packed, tmp_path / "whole", wish="fp32")
+    other = open_packed(shutil.copytree(store.folder, tmp_path / "other"))
+    whole = frozen_features(network(), other, seed=0, wish="fp32")
 
     def stop(task: str, done: int, total: int, note: str = "") -> None:
         if done > 150:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        backbone_features(network(), packed, tmp_path / "part", wish="fp32", progress=stop)
+        frozen_features(network(), store, seed=0, wish="fp32", progress=stop)
     starts: list[int] = []
-    resumed = backbone_features(
-        network(), packed, tmp_path / "part", wish="fp32", progress=lambda task, done, total: starts.append(done)
+    resumed = frozen_features(
+        network(), store, seed=0, wish="fp32", progress=lambda task, done, total: starts.append(done)
     )
     assert starts[0] == 132
     np.testing.assert_array_equal(whole, resumed)

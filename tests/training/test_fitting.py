@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import MobileNetV2Config, MobileNetV2Model
+from transformers import MobileNetV2Config, MobileNetV2Model, ViTConfig, ViTModel
 
 from onesheet.data import Packed
 from onesheet.errors import ConfigError, PackError, RunError
@@ -127,8 +127,6 @@ def test_head_runs_the_backbone_once_and_leaves_it_as_it_was(
     config = TrainConfig(model=backbone, tune="head", epochs=5, threads=1)
     tasks: list[str] = []
     run = fit(config, packed, folder=tmp_path, progress=lambda task, *_: tasks.append(task))
-    features = np.load(tmp_path / "features.npy")
-    assert len(features) == len(packed)
     assert tasks.count("features") == -(-len(packed) // 64)
     kept = weights(run)
     for name, value in build_network(backbone, genres=3, size=packed.size).named_parameters():
@@ -184,6 +182,29 @@ def test_crops_grow_to_the_full_size(packed: Packed, tiny: TrainConfig, tmp_path
     fit(replace(tiny, epochs=3, start_scale=0.5), packed, folder=tmp_path)
     assert sizes[0] == (height // 2, width // 2) and sizes[-1] == (height, width)
     assert list(dict.fromkeys(sizes))[1] == (round(height * 0.75), round(width * 0.75))
+
+
+def test_a_one_size_network_cannot_grow(packed: Packed, tmp_path: Path) -> None:
+    ViTModel(
+        ViTConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, image_size=[48, 32])
+    ).save_pretrained(tmp_path / "vit")
+    config = TrainConfig(model=f"hf:{tmp_path / 'vit'}", start_scale=0.5, threads=1)
+    with pytest.raises(ConfigError, match="is a network for one size; leave out --start-scale"):
+        fit(config, packed, folder=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_diverged_training_says_so(packed: Packed, tiny: TrainConfig, tmp_path: Path) -> None:
+    config = replace(tiny, optimizer="sgd", learning_rate=10.0, weight_decay=10.0, warmup=0.0, schedule="constant")
+    with pytest.raises(RunError, match=r"training diverged in epoch \d+: .* choose a lower --learning-rate"):
+        fit(replace(config, epochs=60), packed, folder=tmp_path)
+
+
+def test_the_plateau_schedule_warms_up(packed: Packed, tiny: TrainConfig, tmp_path: Path) -> None:
+    run = fit(replace(tiny, epochs=4, schedule="plateau", warmup=0.5), packed, folder=tmp_path)
+    rates = [row["learning_rate"] for row in run.history]
+    assert rates[0] < 0.6 * rates[1] and rates[1] == pytest.approx(0.01, rel=0.01)
+    assert rates[2] == rates[1]
 
 
 def test_early_stopping_stops(packed: Packed, tiny: TrainConfig, tmp_path: Path) -> None:

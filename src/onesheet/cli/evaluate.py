@@ -15,6 +15,7 @@ from onesheet.cli.steps import add_out, step_command
 if TYPE_CHECKING:
     from onesheet.data import Findings, Packed
     from onesheet.evaluation import Evaluation
+    from onesheet.training import Run
     from onesheet.training.config import Recipe
 
 CATALOGUE_PART = "catalogue"  # the part's name where a whole catalogue is measured
@@ -29,20 +30,27 @@ def add_command(commands: Any) -> None:
     evaluate.add_argument(
         "--part", default="test", choices=("train", "validation", "test"), help="part of a packed folder"
     )
+    evaluate.add_argument(
+        "--run", dest="run_folder", metavar="RUN", help="the model's run, for its learning curves in the report"
+    )
+    evaluate.add_argument(
+        "--findings", metavar="FILE", help="findings.csv of the audit, for the report; default: the one in RUN"
+    )
     add_options(evaluate, *options.CATALOGUE, *options.EVALUATE)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, write and print."""
     from onesheet.data import open_packed
-    from onesheet.training import evaluate_file
+    from onesheet.training import evaluate_file, open_run
 
     recipe = recipe_from(arguments)
+    made_by = open_run(arguments.run_folder) if arguments.run_folder else None
     packed_folder = (Path(arguments.source) / "manifest.json").is_file()
     with Console() as console:
         if packed_folder:
             packed = open_packed(arguments.source)
-            findings = packed.findings
+            findings = _audit_of(arguments.findings, made_by)
         else:
             packed, findings = _pack_for(arguments, recipe, console)
         evaluation = evaluate_file(
@@ -50,6 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
             packed,
             out=arguments.out,
             part=arguments.part if packed_folder else CATALOGUE_PART,
+            run=made_by,
             findings=findings,
             draws=recipe.draws,
             threads=recipe.threads,
@@ -57,6 +66,14 @@ def run(arguments: argparse.Namespace) -> int:
         )
     print_evaluation(evaluation, Path(arguments.out), as_json=arguments.json)
     return 0
+
+
+def _audit_of(named: str | None, made_by: Run | None) -> Findings | None:
+    """What the audit found, from the file named or the run's own; None where nobody knows."""
+    from onesheet.data import Findings
+
+    path = Path(named) if named else made_by.folder / "findings.csv" if made_by else None
+    return Findings.read_csv(path) if path and (named or path.exists()) else None
 
 
 def _pack_for(arguments: argparse.Namespace, recipe: Recipe, console: Console) -> tuple[Packed, Findings]:

@@ -28,7 +28,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the line and leave with status 2."""
-        unknown = message.removeprefix("unrecognized arguments: ").split("=")[0].split()[0]
+        unknown = message.removeprefix("unrecognized arguments: ").split("=")[0].split(" ")[0]
         near = difflib.get_close_matches(unknown, self._option_string_actions, n=1, cutoff=0.6)
         cure = f"did you mean {near[0]}?" if near and unknown not in near else f"see: {self.prog} --help"
         self.exit(_fail(f"{message}; {cure}"))

@@ -7,7 +7,7 @@ from dataclasses import Field, fields
 from typing import Any
 
 from onesheet.errors import ConfigError
-from onesheet.training.config import Recipe, TrainConfig, flag, read_config
+from onesheet.training.config import Recipe, TrainConfig, fits, flag, in_words, read_config
 
 CATALOGUE = ("posters", "poster_column", "id_column", "genre_column", "genre_map", "min_films")
 AUDIT = ("keep", "threads")
@@ -18,11 +18,11 @@ EXPORT = ("precision", "precision_target", "recall_target")
 EVALUATE = ("draws", "threads")
 
 
-def add_options(parser: argparse.ArgumentParser, *names: str) -> None:
-    """Add the named fields of `Recipe` as options, and `--config`."""
+def add_options(parser: argparse.ArgumentParser, *names: str, **helps: str) -> None:
+    """Add the named fields of `Recipe` as options, and `--config`; `helps` are sentences for this command alone."""
     known = {item.name: item for item in fields(Recipe)}
     for name in dict.fromkeys(names):
-        _add(parser, known[name])
+        _add(parser, known[name], helps.get(name))
     parser.add_argument("--config", metavar="FILE.toml", help="file of options; those given here win")
 
 
@@ -33,14 +33,14 @@ def add_catalogue(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def recipe_from(arguments: argparse.Namespace) -> Recipe:
-    """The options given, over those of `--config`, over the defaults.
+def recipe_from(arguments: argparse.Namespace, **defaults: Any) -> Recipe:
+    """The options given, over those of `--config`, over this command's `defaults`, over the recipe's.
 
     Raises:
         ConfigError: an unknown key or a value out of range.
     """
     known = {item.name: item for item in fields(Recipe)}
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = dict(defaults)
     if arguments.config:
         for name, value in read_config(arguments.config, known).items():
             values[name] = _checked(known[name], value, arguments.config)
@@ -49,10 +49,10 @@ def recipe_from(arguments: argparse.Namespace) -> Recipe:
     return Recipe(**values)
 
 
-def _add(parser: argparse.ArgumentParser, item: Field[Any]) -> None:
-    help_text = item.metadata["help"]
+def _add(parser: argparse.ArgumentParser, item: Field[Any], own_help: str | None) -> None:
+    help_text = own_help or item.metadata["help"]
     kind = str(item.type)
-    if item.default is not None and item.default != ():
+    if not own_help and item.default is not None and item.default != ():
         shown = ("on" if item.default else "off") if kind == "bool" else item.default
         help_text += f" (default: {shown})"
     if kind == "bool":
@@ -113,26 +113,6 @@ def _checked(item: Field[Any], value: Any, path: str) -> Any:
     Raises:
         ConfigError: it is not.
     """
-    kind = str(item.type).removesuffix(" | None")
-    element = {"tuple[int, ...]": int, "tuple[int, int]": int, "tuple[str, ...]": str}.get(kind)
-    if element:
-        fits = isinstance(value, list) and all(type(one) is element for one in value)
-        fits = fits and (kind != "tuple[int, int]" or len(value) == 2)
-    else:
-        wanted = {"int": int, "float": (int, float), "bool": bool, "str": str}[kind]
-        fits = isinstance(value, wanted) and (kind == "bool" or not isinstance(value, bool))  # type: ignore[arg-type]
-    if not fits:
-        raise ConfigError(f"{item.name} in {path!r} must be {_in_words(kind)}; got {value!r}")
-    return tuple(value) if element else value
-
-
-def _in_words(kind: str) -> str:
-    return {
-        "int": "a whole number",
-        "float": "a number",
-        "bool": "true or false",
-        "str": "text in quotes",
-        "tuple[int, ...]": "a list of whole numbers",
-        "tuple[int, int]": "two whole numbers, [height, width]",
-        "tuple[str, ...]": "a list of texts",
-    }[kind]
+    if not fits(item, value):
+        raise ConfigError(f"{item.name} in {path!r} must be {in_words(item)}; got {value!r}")
+    return tuple(value) if isinstance(value, list) else value

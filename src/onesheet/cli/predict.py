@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from onesheet.errors import ConfigError, require
+from onesheet.errors import require
 
 if TYPE_CHECKING:
     from onesheet.predict import Failure, Prediction
@@ -28,7 +28,9 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "posters", nargs="+", metavar="POSTER", help="files, folders or patterns such as 'posters/*.jpg'"
     )
-    parser.add_argument("--model", required=True, metavar="FILE", help="model file, written by train or export")
+    parser.add_argument(
+        "--model", metavar="FILE", help="model file, written by train or export (default: the one that ships)"
+    )
     parser.add_argument(
         "--at",
         default="balanced",
@@ -52,8 +54,6 @@ def run(arguments: argparse.Namespace) -> int:
 
     predictor = load(arguments.model, threads=arguments.threads)
     names = predictor.genres.names
-    if arguments.top and arguments.top > len(names):
-        raise ConfigError(f"--top must be at most {len(names)}, the model's genres; got {arguments.top}")
     failures: list[Failure] = []
 
     posters = find_posters(arguments.posters)

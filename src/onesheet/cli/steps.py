@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,24 +18,28 @@ if TYPE_CHECKING:
     from onesheet.training.config import Recipe
 
 
+SPLIT_SEED = "seed of the split (default: 0)"
+
+
 def add_commands(commands: Any) -> None:
     """Add the commands."""
     audit = step_command(commands, "audit", _audit, "what is wrong with a catalogue; changes nothing")
     add_catalogue(audit)
     add_out(audit, "folder for findings.csv and audit.html")
-    add_options(audit, *options.CATALOGUE, "threads")
+    add_options(audit, *options.CATALOGUE, "threads", min_films="leave out genres with fewer films (default: 1)")
 
     split = step_command(commands, "split", _split, "parts to train, validate and test on")
     add_catalogue(split)
     add_out(split, "the split file (CSV)")
     split.add_argument("--findings", metavar="FILE", help="findings.csv of an audit; default: audit now")
-    add_options(split, *options.CATALOGUE, *options.AUDIT, *options.SPLIT)
+    add_options(split, *options.CATALOGUE, *options.AUDIT, *options.SPLIT, seed=SPLIT_SEED)
 
     pack = step_command(commands, "pack", _pack, "posters decoded and resized once, for training")
     add_catalogue(pack)
     add_out(pack, "folder for the packed posters")
     pack.add_argument("--findings", metavar="FILE", help="findings.csv of an audit; default: audit now")
-    add_options(pack, *options.CATALOGUE, *options.AUDIT, *options.SPLIT, *options.PACK)
+    size = "H×W of the packed posters (default: 224x160; alexnet is meant for 256x256)"
+    add_options(pack, *options.CATALOGUE, *options.AUDIT, *options.SPLIT, *options.PACK, seed=SPLIT_SEED, size=size)
 
     fit = step_command(commands, "fit", _fit, "train a network on packed posters")
     fit.add_argument("packed", help="folder written by pack")
@@ -70,9 +73,7 @@ def _audit(arguments: argparse.Namespace) -> int:
     from onesheet.data.findings import FLAGS
     from onesheet.training.preparing import open_catalogue
 
-    recipe = recipe_from(arguments)
-    if "min_films" not in arguments:
-        recipe = replace(recipe, min_films=1)  # an audit is not there to leave out genres
+    recipe = recipe_from(arguments, min_films=1)  # an audit is not there to leave out genres
     with Console() as console:
         catalogue = open_catalogue(recipe, tell=console.tell)
         findings = catalogue.findings + audit(catalogue, threads=recipe.threads, progress=console.progress)
@@ -204,7 +205,6 @@ def _export(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({"model": arguments.out, "bytes": size, "validation": bundle.card.validation}))
     else:
-        print(
-            f"wrote {arguments.out}, {size / 1e6:.1f} MB, {len(bundle.genres)} genres; it gives the network's answers"
-        )
+        answers = "the network's answers" if bundle.card.precision == "fp32" else "nearly the network's answers"
+        print(f"wrote {arguments.out}, {size / 1e6:.1f} MB, {len(bundle.genres)} genres; it gives {answers}")
     return 0

@@ -54,7 +54,7 @@ def write_report(
     history: Sequence[Mapping[str, float]],
     balance: Mapping[str, Sequence[int]],
     examples: Sequence[Example],
-    findings: Mapping[str, tuple[int, str]],
+    findings: Mapping[str, tuple[int, str]] | None,
     facts: Mapping[str, str],
 ) -> None:
     """Write the report: self-contained, the same bytes for the same input.
@@ -65,7 +65,7 @@ def write_report(
         history: one row an epoch, `history.csv` as numbers; empty where nothing was trained.
         balance: part -> films per genre, in the evaluation's genre order.
         examples: posters, in the order to be shown.
-        findings: flag -> how many, and the flag in a sentence.
+        findings: flag -> how many, and the flag in a sentence; None where no audit is known.
         facts: what else to state, in order (model, posters, training time, …).
 
     Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import logging
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ class PretrainedBackbone(nn.Module):
         super().__init__()
         self.model = model
         self.options = options
+        self.published_config: Any = None
         self.first_token = _drop_dense_pooler(model)
         self.map_norm: nn.LayerNorm | None = None
         self.has_map = False
@@ -84,9 +86,11 @@ def pretrained(
             code wanted, or a size the backbone does not take.
     """
     model = _load(source, weights=weights)
+    published = copy.deepcopy(model.config)  # fast_mobilenet changes what transformers would build from it
     fast_mobilenet(model)
     _calm_batch_norm(model)
     backbone = PretrainedBackbone(model, options=_options(model, size=size))
+    backbone.published_config = published
     try:
         embedding_size = backbone.find_map(torch.rand((2, 3, *size), generator=torch.Generator().manual_seed(0)))
     except (ValueError, RuntimeError, TypeError, AttributeError, IndexError) as error:
@@ -109,6 +113,11 @@ def pretrained(
         std=std,
     )
     return network.train()
+
+
+def save_architecture(network: PosterNetwork, folder: Path) -> None:
+    """Write what `pretrained(folder, weights=False)` builds the backbone from: its published config.json."""
+    network.backbone.published_config.save_pretrained(folder)  # type: ignore[union-attr,operator]
 
 
 def _load(source: str, *, weights: bool) -> Any:

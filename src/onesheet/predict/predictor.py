@@ -18,6 +18,7 @@ from onesheet.images import read_poster
 from onesheet.predict.results import Failure, Prediction
 from onesheet.threads import in_order, thread_count
 
+DEFAULT_MODEL = Path(__file__).with_name("default.onnx")
 BATCH = 8  # posters a call: larger gains nothing on a CPU and costs memory
 Item = TypeVar("Item")
 
@@ -27,6 +28,7 @@ class Predictor:
 
     Attributes:
         card: what the model file says of itself.
+        model_card: what people should know of it, Markdown; "" where the file has none.
         genres: the genres in column order.
         points: operating point -> its rule.
     """
@@ -35,6 +37,7 @@ class Predictor:
         self._bundle = bundle
         self._threads = thread_count(threads)
         self.card: Card = bundle.card
+        self.model_card = bundle.model_card
         self.genres: GenreSet = bundle.genres
         self.points: dict[str, OperatingPoint] = bundle.points
 
@@ -48,9 +51,9 @@ class Predictor:
 
         Raises:
             UnreadablePoster: the poster cannot be decoded.
-            ConfigError: no such operating point.
+            ConfigError: no such operating point, or `top` is not between 1 and the number of genres.
         """
-        self._point(at)
+        self._check(at, top)
         pixels = read_poster(poster, size=self.card.size, resize=self.card.resize)
         name = "" if isinstance(poster, bytes) else str(poster)
         return self._predictions([name], self.score(pixels[None]), at, top)[0]
@@ -61,8 +64,16 @@ class Predictor:
         """The genres of many posters, in their order; an unreadable one gives a Failure and never stops the rest.
 
         Memory does not grow with their number. Every core decodes and scores a batch of its own.
+
+        Raises:
+            ConfigError: as `predict`, or one path where several are expected.
         """
-        self._point(at)
+        self._check(at, top)
+        if isinstance(posters, str | bytes | Path):
+            raise ConfigError(f"predict_many takes several posters; got {posters!r}: use predict or a list")
+        return self._answers(posters, at, top)
+
+    def _answers(self, posters: Iterable[str | Path], at: str, top: int | None) -> Iterator[Prediction | Failure]:
 
         def work(names: Sequence[str]) -> list[Prediction | Failure]:
             pixels: list[NDArray[np.uint8]] = []
@@ -91,6 +102,11 @@ class Predictor:
     def score(self, posters: NDArray[np.uint8]) -> Scores:
         """Scores of posters that already have the card's size, uint8 N×H×W×3."""
         return self._bundle.score(posters)
+
+    def _check(self, at: str, top: int | None) -> None:
+        self._point(at)
+        if top is not None and not 1 <= top <= len(self.genres):
+            raise ConfigError(f"top must be between 1 and {len(self.genres)}, the model's genres; got {top}")
 
     def _point(self, at: str) -> OperatingPoint:
         try:
@@ -122,15 +138,15 @@ def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
         yield batch
 
 
-def load(path: str | Path, *, threads: int | None = None) -> Predictor:
+def load(path: str | Path | None = None, *, threads: int | None = None) -> Predictor:
     """Open a model file for prediction.
 
     Args:
-        path: a file written by `onesheet export` or `onesheet train`.
+        path: a file written by `onesheet export` or `onesheet train`; None = the model that ships (docs/model-card.md).
         threads: posters decoded and scored at the same time; None = the cores this process may use.
 
     Raises:
         BundleError: not there, not ours, damaged, or of a newer protocol.
         ConfigError: threads below 1.
     """
-    return Predictor(read_bundle(path), threads=threads)
+    return Predictor(read_bundle(DEFAULT_MODEL if path is None else path), threads=threads)

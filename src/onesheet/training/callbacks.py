@@ -65,8 +65,15 @@ class Journal(Callback):
         self._saved = time.monotonic()
 
 
+# Shown as train/validation: name, figure, digits.
+SHOWN = (
+    *(("loss", "loss", 3), ("precision", "precision", 2), ("recall", "recall", 2)),
+    *(("F1", "f1", 2), ("mAP", "map", 3), ("AUC", "roc_auc", 3)),
+)
+
+
 class ProgressBar(Callback):
-    """Tells a `Progress` of every step, with the last epoch's figures."""
+    """Tells a `Progress` of every step, with the last epoch's figures, train/validation."""
 
     def __init__(self, progress: Progress, task: str) -> None:
         self._progress, self._task = progress, task
@@ -77,9 +84,8 @@ class ProgressBar(Callback):
         note = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
         if history:
             row = history[-1]
-            note += (
-                f"  loss {row['train_loss']:.3f}/{row['validation_loss']:.3f}  precision "
-                f"{row['validation_precision']:.2f}  recall {row['validation_recall']:.2f}  "
-                f"mAP {row['validation_map']:.3f}  AUC {row['validation_roc_auc']:.3f}"
+            note += "".join(
+                f"  {name} {row[f'train_{key}']:.{digits}f}/{row[f'validation_{key}']:.{digits}f}"
+                for name, key, digits in SHOWN
             )
         self._progress(self._task, trainer.global_step, pl_module.total_steps, note)

@@ -6,7 +6,7 @@ import difflib
 import math
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import Field, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -55,7 +55,7 @@ class TrainConfig:
     warmup: float = option(0.05, "share of the steps in which the learning rate rises, in [0, 1)")
     loss: str = option("bce", "loss function", LOSSES)
     positive_weights: bool = option(False, "weigh a genre's positives by how rare it is")
-    augment: bool = option(True, "random crop, flip and colour (tune=head trains on unchanged posters)")
+    augment: bool = option(True, "random crop, flip and colour (tune=head trains on whole posters)")
     start_scale: float = option(
         1.0, "side of the training crops in the first epoch, as a share of the poster's; it grows in a line to the last"
     )
@@ -70,6 +70,10 @@ class TrainConfig:
     threads: int | None = option(None, "processor threads; default: all cores")
 
     def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if value is not None and not fits(item, value):
+                raise ConfigError(f"the {flag(item.name)} option must be {in_words(item)}; got {value!r}")
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name, None)
             if value is not None and not (low <= value <= high and math.isfinite(value)):
@@ -165,6 +169,36 @@ class Recipe(TrainConfig):
     def training(self) -> TrainConfig:
         """The part that `fit` takes."""
         return TrainConfig(**{item.name: getattr(self, item.name) for item in fields(TrainConfig)})
+
+
+_KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
+    "int": (int, "a whole number"),
+    "float": ((int, float), "a number"),
+    "bool": (bool, "true or false"),
+    "str": (str, "text in quotes"),
+    "tuple[int, ...]": (int, "a list of whole numbers"),
+    "tuple[int, int]": (int, "two whole numbers, [height, width]"),
+    "tuple[str, ...]": (str, "a list of texts"),
+}
+
+
+def fits(item: Field[Any], value: Any) -> bool:
+    """Whether a value is of a field's type; a list passes for a tuple, a whole number for a number."""
+    kind = _kind(item)
+    wanted = _KINDS[kind][0]
+    if kind.startswith("tuple"):
+        right = isinstance(value, list | tuple) and all(type(one) is wanted for one in value)
+        return right and (kind != "tuple[int, int]" or len(value) == 2)
+    return isinstance(value, wanted) and (kind == "bool" or not isinstance(value, bool))
+
+
+def in_words(item: Field[Any]) -> str:
+    """A field's type for a person."""
+    return _KINDS[_kind(item)][1]
+
+
+def _kind(item: Field[Any]) -> str:
+    return str(item.type).removesuffix(" | None")
 
 
 def flag(name: str) -> str:

@@ -41,7 +41,7 @@ def evaluate_file(
         out: the folder to write into.
         part: the part to measure on.
         run: where the file comes from, for the learning curves; None = unknown.
-        findings: what the audit found, for the report.
+        findings: what the audit found, for the report; None = not known.
         draws: bootstrap draws.
         threads: cores to use; None = all.
         progress: told of the posters scored and the draws made.
@@ -77,7 +77,7 @@ def evaluate_file(
         history=run.history if run else [],
         balance={name: packed.labels[packed.rows(name)].sum(0).tolist() for name in _parts(packed)},
         examples=_examples(packed, rows, labels, given, probabilities),
-        findings={flag: (count, FLAGS[flag]) for flag, count in (findings or Findings()).counts.items()},
+        findings=None if findings is None else {flag: (n, FLAGS[flag]) for flag, n in findings.counts.items()},
         facts=_facts(Path(model_path), predictor, packed, run),
     )
     return evaluation

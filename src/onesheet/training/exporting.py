@@ -124,7 +124,7 @@ def kept_network(run: Run, packed: Packed) -> nn.Module:
     if not run.network_path.exists():
         raise RunError(f"no epoch of the run in {str(run.folder)!r} has ended; go on with --resume")
     network = build_network(
-        run.config.model,
+        run.architecture,
         genres=len(packed.genres),
         size=packed.size,
         dropout=run.config.dropout,

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from onesheet.data.pack import Packed
@@ -17,6 +18,7 @@ from onesheet.files import cannot_write, write_text
 from onesheet.models import Output, PosterNetwork
 from onesheet.progress import Progress, silent
 from onesheet.training.machine import arithmetic, autocast, device
+from onesheet.training.weights import save_weights
 
 CHUNK = 64
 ADAPTATION_POSTERS = 2048
@@ -26,8 +28,8 @@ def adapt_normalisation(network: PosterNetwork, packed: Packed, *, seed: int, wi
     """Re-estimate the backbone's batch-norm statistics on training posters (AdaBN, Li et al. 2016).
 
     Posters are not the photographs a backbone was trained on: with their own statistics its features tell genres apart
-    better (a linear head on MobileNetV2: mAP .266 -> .276 on Chu & Guo's posters), and full tuning starts from where
-    training mode would take it. Networks without batch norm stay as they are.
+    better (docs/results.md), and full tuning starts from where training mode would take it. Networks without batch norm
+    stay as they are.
     """
     layers = [layer for layer in network.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
     if not layers:
@@ -48,6 +50,8 @@ def adapt_normalisation(network: PosterNetwork, packed: Packed, *, seed: int, wi
 
 def _reserve(path: Path) -> None:
     """Take the disk space of a mapped file now: a full disk is then an error and not a crash later."""
+    if not hasattr(os, "posix_fallocate"):  # macOS
+        return
     try:
         with path.open("rb+") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
@@ -61,20 +65,25 @@ def _to_batch(posters: NDArray[np.uint8], where: torch.device) -> Tensor:
     return torch.from_numpy(np.array(posters)).to(where).permute(0, 3, 1, 2).float().div_(255)
 
 
-def backbone_features(
-    network: PosterNetwork, packed: Packed, folder: Path, *, wish: str, progress: Progress = silent
+def frozen_features(
+    network: PosterNetwork, packed: Packed, *, seed: int, wish: str, progress: Progress = silent
 ) -> NDArray[np.float32]:
-    """Every poster's embedding, float32 N×D, from `folder` if it is there, else computed and kept there.
+    """Every poster's embedding, float32 N×D, and the network's batch norm adapted to posters.
 
-    The files are `features.npy` and `features.json`; an interrupted run goes on where it stopped. They are
-    computed anew when the posters, the weights or the arithmetic are others.
+    Both are kept in the packed store's folder, `features-<key>.npy` and `.safetensors`, for the next head on the same
+    backbone. The key says what they depend on: the posters, the weights, the arithmetic, the seed. An interrupted run
+    goes on where it stopped.
     """
-    array_path, state_path = folder / "features.npy", folder / "features.json"
-    key = _key(network, packed, arithmetic(wish))
+    key = _key(network, packed, arithmetic(wish), seed)
+    array_path = packed.folder / f"features-{key}.npy"
+    state_path, weights_path = array_path.with_suffix(".json"), array_path.with_suffix(".safetensors")
+    if weights_path.exists():
+        network.load_state_dict(load_file(weights_path), strict=False)
+    else:
+        adapt_normalisation(network, packed, seed=seed, wish=wish)
+        save_weights(weights_path, dict(network.named_buffers()))
     shape = (len(packed.films), network.embedding_size)
-    state = json.loads(state_path.read_text(encoding="utf-8")) if state_path.exists() else {}
-    done = state.get("done", 0) if state.get("key") == key and array_path.exists() else 0
-    folder.mkdir(parents=True, exist_ok=True)
+    done = json.loads(state_path.read_text(encoding="utf-8"))["done"] if state_path.exists() else 0
     features = np.lib.format.open_memmap(array_path, mode="r+" if done else "w+", dtype=np.float32, shape=shape)
     _reserve(array_path)
     where = device()
@@ -86,19 +95,19 @@ def backbone_features(
             finished = min(start + CHUNK, len(features))
             if finished == len(features) or (start // CHUNK) % 32 == 31:
                 features.flush()
-                write_text(state_path, json.dumps({"key": key, "done": finished}))
+                write_text(state_path, json.dumps({"done": finished}))
             progress("features", finished, len(features))
     return features
 
 
-def _key(network: PosterNetwork, packed: Packed, precision: str) -> str:
-    """What the features depend on: the posters, the backbone's weights, the arithmetic."""
-    digest = hashlib.sha256(f"{packed.fingerprint} {precision}".encode())
+def _key(network: PosterNetwork, packed: Packed, precision: str, seed: int) -> str:
+    """What the features depend on: the posters, the backbone's weights and views, the arithmetic, the seed."""
+    digest = hashlib.sha256(f"{packed.fingerprint} {precision} {seed} {network.mirror}".encode())
     for name, values in network.state_dict().items():
         if not name.startswith("head."):
             digest.update(name.encode())
             digest.update(values.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+    return digest.hexdigest()[:16]
 
 
 class FeatureHead(nn.Module):

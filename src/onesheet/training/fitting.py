@@ -11,23 +11,23 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from onesheet.data.pack import Packed
-from onesheet.errors import ConfigError, Interrupted, OnesheetError, PackError, RunError
-from onesheet.files import whole_file
+from onesheet.errors import ConfigError, Interrupted, PackError, RunError
 from onesheet.models import PosterNetwork, build_network
+from onesheet.models.pretrained import save_architecture
 from onesheet.progress import Progress, silent
 from onesheet.training.augment import build_augmentation
 from onesheet.training.config import TrainConfig, refuse_other_choices
-from onesheet.training.features import FeatureHead, adapt_normalisation, backbone_features
+from onesheet.training.features import FeatureHead, frozen_features
 from onesheet.training.loader import BatchLoader
 from onesheet.training.loop import Stage, train_stage
 from onesheet.training.machine import prepare
 from onesheet.training.module import TrainingModule
-from onesheet.training.run import CHECKPOINTS, STATE, Run, open_run
+from onesheet.training.run import ARCHITECTURE, CHECKPOINTS, STATE, Run, open_run
+from onesheet.training.weights import save_weights
 
 
 def fit(
@@ -72,12 +72,13 @@ def fit(
         widths=config.widths,
         mirror=config.mirror,
     )
-    if config.start_scale != 1 and not network.has_evidence:
-        raise ConfigError(f"{config.model} is a network for one size; leave out --start-scale")
+    check_growth(config, network)
     run = earlier or Run(folder, config, packed.folder, packed.fingerprint)
     if not earlier:
         packed.verify(progress=progress)
         folder.mkdir(parents=True, exist_ok=True)
+        if config.model.startswith("hf:"):
+            save_architecture(network, folder / ARCHITECTURE)
         run.write()
     clock = _Clock(run.seconds)
     try:
@@ -91,6 +92,16 @@ def fit(
     run.write()
     shutil.rmtree(folder / CHECKPOINTS)
     return run
+
+
+def check_growth(config: TrainConfig, network: PosterNetwork) -> None:
+    """Crops may grow only for a network that takes any size.
+
+    Raises:
+        ConfigError: this one does not.
+    """
+    if config.start_scale != 1 and not network.has_evidence:
+        raise ConfigError(f"{config.model} is a network for one size; leave out --start-scale")
 
 
 class _Clock:
@@ -129,11 +140,11 @@ def _fit_head(run: Run, network: PosterNetwork, packed: Packed, clock: _Clock, p
             defaults,
             loss=config.loss,
             positive_weights=config.positive_weights,
+            select=config.select,
             seed=config.seed,
             arithmetic=config.arithmetic,
         )
-    adapt_normalisation(network, packed, seed=config.seed, wish=config.arithmetic)
-    features = backbone_features(network, packed, run.folder, wish=config.arithmetic, progress=progress)
+    features = frozen_features(network, packed, seed=config.seed, wish=config.arithmetic, progress=progress)
     network = network.cpu()
     head = FeatureHead(features[packed.rows("train")], _frequencies(packed), dropout=config.dropout or 0.0)
     loaders = _loaders(features, packed, batch_size=config.batch_size or 1, seed=config.seed)
@@ -191,19 +202,6 @@ def _train(
 
     train_stage(stage, checkpoints, on_epoch=on_epoch, progress=progress)
     network.load_state_dict(load_file(path))
-
-
-def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
-    """Write weights as safetensors, whole or not at all.
-
-    Raises:
-        OnesheetError: the file cannot be written.
-    """
-    with whole_file(path) as part:
-        try:
-            save_file({name: value.cpu().contiguous() for name, value in weights.items()}, part)
-        except SafetensorError as error:  # its way to say that the system refused
-            raise OnesheetError(f"cannot write {str(path)!r}: {error}; free some space, then --resume") from error
 
 
 def _frequencies(packed: Packed) -> Tensor:

@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import Callback
 from onesheet.progress import Progress
 from onesheet.training.callbacks import Journal, ProgressBar
 from onesheet.training.loader import BatchLoader
-from onesheet.training.machine import arithmetic
+from onesheet.training.machine import arithmetic, device
 from onesheet.training.module import TrainingModule
 
 OnEpoch = Callable[["Stage"], None]
@@ -92,7 +92,7 @@ def train_stage(stage: Stage, folder: Path, *, on_epoch: OnEpoch, progress: Prog
     journal = Journal(last_path)
     with quiet(), journal.listening():
         trainer = pl.Trainer(
-            accelerator="auto",
+            accelerator=device().type,
             devices=1,
             precision="bf16-mixed" if arithmetic(config.arithmetic) == "bf16" else "32-true",
             max_epochs=config.epochs,

@@ -13,7 +13,7 @@ from onesheet.progress import Progress, silent
 from onesheet.training.config import Recipe, read_config, refuse_other_choices
 from onesheet.training.evaluating import evaluate_file
 from onesheet.training.exporting import export
-from onesheet.training.fitting import fit
+from onesheet.training.fitting import check_growth, fit
 from onesheet.training.preparing import CONFIG, Tell, mute, prepare
 
 RUN_FILES = (
@@ -51,7 +51,8 @@ def train(
     if not recipe.catalogue:
         raise ConfigError("no catalogue given; name a table or a folder of posters")
     _check_folder(recipe, out, resume=resume)
-    build_network(recipe.model, genres=2, size=recipe.size, widths=recipe.widths)  # refused now, not an hour later
+    network = build_network(recipe.model, genres=2, size=recipe.size, widths=recipe.widths)
+    check_growth(recipe.training, network)  # refused now, not an hour later
     if resume and (out / "packed" / "manifest.json").exists():
         packed = open_packed(out / "packed")
         findings = Findings.read_csv(out / "findings.csv")

@@ -21,6 +21,7 @@ from onesheet.data import (
     write_catalogue,
 )
 from onesheet.data.findings import AUDIT_FLAGS
+from onesheet.errors import CatalogueError
 from onesheet.files import write_text
 from onesheet.images import Resize
 from onesheet.progress import Progress, silent
@@ -50,11 +51,11 @@ def prepare(
     catalogue.without(Findings(), keep=recipe.keep)  # wrong flags and split files are refused before
     if recipe.split:  # anything is written
         read_split(catalogue, *recipe.split)
-    write_text(out / CONFIG, to_toml(recipe.to_dict()))
     found = None
     if resume and (out / "audit.html").exists():
         found = Findings.read_csv(out / "findings.csv").of(*AUDIT_FLAGS)
     cleaned = clean(catalogue, recipe, findings=found, progress=progress, tell=tell)
+    write_text(out / CONFIG, to_toml(recipe.to_dict()))
     if found is None:
         write_audit(cleaned.findings, catalogue, out)
         tell(f"what was found: {out / 'audit.html'}")
@@ -89,9 +90,24 @@ def clean(
     if findings is None:
         findings = audit(catalogue, threads=recipe.threads, progress=progress)
         tell(f"audited{_noted(findings)}")
-    cleaned = catalogue.without(findings, keep=recipe.keep).drop_rare(recipe.min_films)
+    cleaned = _enough(catalogue.without(findings, keep=recipe.keep).drop_rare(recipe.min_films))
     tell(f"{len(cleaned):,} films in {len(cleaned.genres)} genres stay")
     return cleaned
+
+
+def _enough(catalogue: Catalogue) -> Catalogue:
+    """The catalogue, if there is something to tell apart in it.
+
+    Raises:
+        CatalogueError: fewer than two genres are left.
+    """
+    if len(catalogue.genres) < 2:
+        only = ", ".join(catalogue.genres.names) or "no genre"
+        raise CatalogueError(
+            f"of {len(catalogue):,} usable films only {only} is left; add films of at least two genres, "
+            "lower --min-films or --keep what the audit leaves out"
+        )
+    return catalogue
 
 
 def open_catalogue(recipe: Recipe, *, tell: Tell = mute) -> Catalogue:
@@ -117,7 +133,7 @@ def split_by(recipe: Recipe, catalogue: Catalogue, *, files: Sequence[str | Path
     """Split by the split files, or anew."""
     if files:
         parts = read_split(catalogue, *files)
-        smaller = parts.catalogue.drop_rare(recipe.min_films)  # a file may name some of the films only
+        smaller = _enough(parts.catalogue.drop_rare(recipe.min_films))  # a file may name some of the films only
         if smaller.genres != parts.catalogue.genres:
             parts = read_split(smaller, *files)
     else:

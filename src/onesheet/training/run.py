@@ -18,6 +18,7 @@ from onesheet.training.config import TrainConfig
 STATE = "run.json"
 NETWORK = "network.safetensors"
 CHECKPOINTS = "checkpoints"
+ARCHITECTURE = "backbone"
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Run:
     """One training run on disk.
 
     Attributes:
-        folder: holds `run.json`, `history.csv`, `network.safetensors` (the kept weights) and, until it is
+        folder: holds `run.json`, `history.csv`, `network.safetensors` (the kept weights), `backbone/` (what a
+            pretrained backbone is built from) and, until it is
             finished, `checkpoints/`.
         config: the resolved choices.
         packed_path: the packed store it learnt from.
@@ -47,6 +49,12 @@ class Run:
     def network_path(self) -> Path:
         """The kept weights."""
         return self.folder / NETWORK
+
+    @property
+    def architecture(self) -> str:
+        """The model's name, for building it without weights: a pretrained backbone's is kept in the run."""
+        model = self.config.model
+        return f"hf:{self.folder / ARCHITECTURE}" if model.startswith("hf:") else model
 
     @property
     def history(self) -> list[dict[str, float]]:

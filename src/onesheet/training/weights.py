@@ -1,0 +1,25 @@
+"""Weights on disk: safetensors, whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from onesheet.errors import OnesheetError
+from onesheet.files import whole_file
+
+
+def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
+    """Write weights as safetensors, whole or not at all.
+
+    Raises:
+        OnesheetError: the file cannot be written.
+    """
+    with whole_file(path) as part:
+        try:
+            save_file({name: value.cpu().contiguous() for name, value in weights.items()}, part)
+        except SafetensorError as error:  # its way to say that the system refused
+            raise OnesheetError(f"cannot write {str(path)!r}: {error}; free some space, then --resume") from error
