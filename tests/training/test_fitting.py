@@ -137,14 +137,17 @@ def test_head_runs_the_backbone_once_and_leaves_it_as_it_was(
 
 def test_full_tuning_starts_from_the_trained_head(backbone: str, packed: Packed, tmp_path: Path) -> None:
     config = TrainConfig(model=backbone, epochs=1, head_epochs=2, threads=1, batch_size=64, arithmetic="fp32")
-    seen: set[str] = set()
-    run = fit(
-        config,
-        packed,
-        folder=tmp_path,
-        progress=lambda *_: seen.update(path.name for path in (tmp_path / "checkpoints").glob("*.*")),
-    )
-    assert {"head-best.safetensors", "head-last.ckpt"} <= seen
+    adapted: dict[str, torch.Tensor] = {}
+
+    def keep_the_head(task: str, done: int, total: int, note: str = "") -> None:
+        if task == "fit full" and not adapted:
+            adapted.update(load_file(tmp_path / "checkpoints" / "head-best.safetensors"))
+
+    run = fit(config, packed, folder=tmp_path, progress=keep_the_head)
+    assert torch.count_nonzero(adapted["head.1.weight"])
+    for name, value in weights(run).items():  # in training mode: the statistics move as well
+        if name.endswith(("running_mean", "running_var", "convolution.weight")):
+            assert not torch.equal(value, adapted[name]), name
     assert len(run.history) == 1
     assert not (tmp_path / "checkpoints").exists()  # finished: nothing to go on with
 

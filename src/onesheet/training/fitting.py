@@ -162,7 +162,7 @@ def _fit_head(run: Run, network: PosterNetwork, packed: Packed, clock: _Clock, p
 
 def _fit_full(run: Run, network: PosterNetwork, packed: Packed, clock: _Clock, progress: Progress) -> None:
     """Train everything."""
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = network.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     augment = build_augmentation(network, packed.posters, packed.rows("train"), seed=run.config.seed)
     loaders = _loaders(packed.posters, packed, batch_size=run.config.batch_size or 1, seed=run.config.seed)
     module = TrainingModule(
