@@ -1,0 +1,91 @@
+"""One change at a time against the recipe of the model that ships, measured on the validation part.
+
+python benchmarks/ablation.py DATA BACKBONE OUT [NAME…]
+
+Each row trains on Chu & Guo's `train` part (5,055 films, about ten minutes on two cores), exports and evaluates on
+`validation`; rows that OUT has by now are not made again, so it can be stopped at any time. NAME: these rows only.
+"""
+
+import argparse
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+from onesheet.evaluation import read_evaluation
+
+RECIPE = Path(__file__).parents[1] / "recipes" / "default.toml"
+EPOCHS = 8
+# name -> (what is changed, options of fit, options of pack)
+ROWS: dict[str, tuple[str, list[str], list[str]]] = {
+    "recipe": ("the recipe, 8 epochs on 5,055 films", [], []),
+    "seed-1": ("another seed", ["--seed", "1"], []),
+    "seed-2": ("another seed", ["--seed", "2"], []),
+    "head": ("head only", ["--tune", "head", "--start-scale", "1", "--cutmix", "0"], []),
+    "no-head": ("full at once, no head first", ["--head-epochs", "0"], []),
+    "asymmetric": ("asymmetric loss", ["--loss", "asymmetric"], []),
+    "focal": ("focal loss", ["--loss", "focal"], []),
+    "balanced": ("distribution-balanced loss", ["--loss", "distribution-balanced"], []),
+    "weights": ("positive weights", ["--positive-weights"], []),
+    "no-ema": ("no averaged weights", ["--ema", "0"], []),
+    "no-augment": ("no augmentation", ["--no-augment", "--start-scale", "1"], []),
+    "no-cutmix": ("no CutMix", ["--cutmix", "0"], []),
+    "cutmix-half": ("CutMix in half of the batches", ["--cutmix", "0.5"], []),
+    "mixup": ("mixup in place of CutMix", ["--cutmix", "0", "--mixup", "0.25"], []),
+    "no-growth": ("full-size crops from the start", ["--start-scale", "1"], []),
+    "no-mirror": ("without the mirror image", ["--no-mirror"], []),
+    "lower-rate": ("learning rate 2e-4", ["--learning-rate", "2e-4"], []),
+    "larger": ("288×208 pixels", [], ["--size", "288x208"]),
+    "pad": ("aspect kept, padded", [], ["--resize", "pad"]),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", help="folder with train.csv, Images/ and split.csv")
+    parser.add_argument("backbone", help="folder of a pretrained backbone")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"rows: {', '.join(ROWS)}")
+    given = parser.parse_args()
+    print("| change | mAP on validation | difference | ROC-AUC | calibration error |\n|---|---|---|---|---|")
+    names = given.names or list(ROWS)
+    first: float | None = None
+    for name in names:
+        change, fit, pack = ROWS[name]
+        evaluation = given.out / name / "report" / "evaluation.json"
+        if not evaluation.exists():
+            run(given.data, given.backbone, given.out, name, fit, pack)
+        ranking = read_evaluation(evaluation).ranking
+        score = ranking["macro_average_precision"]
+        first = score.value if first is None else first
+        print(
+            f"| {change} | {score.value:.3f} ({score.low:.3f}–{score.high:.3f}) | {score.value - first:+.3f} | "
+            f"{ranking['macro_roc_auc'].value:.3f} | {ranking['calibration_error'].value:.3f} |",
+            flush=True,
+        )
+
+
+def run(data: str, backbone: str, out: Path, name: str, fit: list[str], pack: list[str]) -> None:
+    """Pack (once a size), fit, export, evaluate."""
+    packed = out / "_".join(["packed", *(word.strip("-") for word in pack)])
+    if not (packed / "manifest.json").exists():
+        onesheet("pack", data, "--split", f"{data}/split.csv", "--min-films", "40", *pack, "--out", packed)
+    recipe = tomllib.loads(RECIPE.read_text(encoding="utf-8"))
+    kept = [word for key in ("start_scale", "cutmix", "seed") for word in (f"--{key.replace('_', '-')}", recipe[key])]
+    folder = out / name
+    options = [*kept, "--epochs", EPOCHS, *fit]
+    if "head" in fit:  # its epochs take no time
+        options = fit
+    resume = ["--resume"] if (folder / "run.json").exists() else []
+    onesheet("fit", packed, "--model", f"hf:{backbone}", *options, "--out", folder, *resume)
+    onesheet("export", folder, "--out", folder / "genres.onnx")
+    onesheet("evaluate", folder / "genres.onnx", packed, "--part", "validation", "--out", folder / "report")
+
+
+def onesheet(*words: object) -> None:
+    command = str(Path(sys.executable).with_name("onesheet"))
+    subprocess.run([command, *map(str, words)], check=True, stdout=subprocess.DEVNULL)
+
+
+if __name__ == "__main__":
+    main()
