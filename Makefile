@@ -2,10 +2,12 @@
 # make demo    draw a catalogue, then do the whole job on it into demo/
 # make test    every test, and every example in the docs
 # make check   lint, format, types, import rules
+# make recipe NAME=default DATA=… [BACKBONE=…]   train a recipe of recipes/ on real posters, into runs/NAME
+# make quality DATA=… [MODEL=…]                  the figures of the model that ships, on the fixed test parts
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check clean
+.PHONY: setup demo test check recipe quality clean
 
 setup: .venv/installed
 
@@ -24,6 +26,16 @@ test: setup
 
 check: setup
 	scripts/check
+
+NAME ?= default
+SPLITS = $(DATA)/chu2017/split.csv $(DATA)/imdb/split.csv
+
+recipe: setup
+	OMP_WAIT_POLICY=passive $(BIN)/onesheet train $(DATA)/chu2017 $(DATA)/imdb $(SPLITS:%=--split %) \
+		--config recipes/$(NAME).toml $(if $(BACKBONE),--model hf:$(BACKBONE)) --out runs/$(NAME) $(OPTIONS)
+
+quality: setup
+	$(BIN)/python benchmarks/quality.py $(DATA) $(if $(MODEL),--model $(MODEL)) $(OPTIONS)
 
 clean:
 	rm -rf .venv demo build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache

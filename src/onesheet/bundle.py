@@ -154,6 +154,8 @@ def read_bundle(path: str | Path) -> Bundle:
         BundleError: not there, not ours, damaged, truncated, or of a newer protocol.
     """
     path = Path(path)
+    if path.is_dir():
+        raise BundleError(f"{str(path)!r} is a folder; name the model file in it, as {str(path / 'genres.onnx')!r}")
     if not path.is_file():
         raise BundleError(f"no model file {str(path)!r}; train one with: onesheet train CATALOGUE --out RUN")
     options = onnxruntime.SessionOptions()

@@ -67,6 +67,28 @@ def test_a_run_is_not_overwritten_and_resumes_from_its_folder_alone(
     assert main(["train", "--out", str(trained), "--resume"]) == 0
     assert (trained / "evaluation.json").read_bytes() == before
     assert "started with epochs = 2, not 3" in failing(capsys, "train", "--out", trained, "--resume", "--epochs", "3")
+    fit = ["fit", trained / "packed", "--out", trained, "--resume"]
+    assert main(list(map(str, fit))) == 0  # with the run's own options
+    assert "started with epochs = 2, not 3" in failing(capsys, *fit, "--epochs", "3")
+
+
+@pytest.mark.parametrize("command", [["train"], ["fit", "packed"]], ids=" ".join)
+def test_what_is_not_there_cannot_be_resumed(
+    command: list[str], trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = failing(capsys, *command, "--out", tmp_path / "misspelt", "--resume")
+    assert "no run in" in line and "misspelt" in line
+    assert not (tmp_path / "misspelt").exists()
+
+
+def test_an_audit_finds_rare_genres_and_never_refuses_them(
+    catalogue: Catalogue, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = "".join(f"{film.poster},{'|'.join(film.genres)}\n" for film in catalogue.films[:10])
+    (tmp_path / "films.csv").write_text("poster,genres\n" + rows)
+    assert main(["audit", str(tmp_path / "films.csv"), "--out", str(tmp_path / "out"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["films"] == 10 and found["findings"]["rare-genre"] == found["genres"] == 3
 
 
 def test_a_config_file_gives_the_same_run_and_options_win(trained: Path, tmp_path: Path) -> None:
@@ -105,7 +127,7 @@ def test_a_report_made_alone_knows_the_run_and_the_audit_it_is_told(
     assert main([*words, str(tmp_path / "alone")]) == main([*words, str(tmp_path / "told"), "--run", str(trained)]) == 0
     alone, told = ((tmp_path / name / "report.html").read_text() for name in ("alone", "told"))
     assert "Not known here" in alone and "Not known here" not in told
-    assert "Learning curves" in told and "Learning curves" not in alone
+    assert 'href="#learning"' in told and 'href="#learning"' not in alone
 
 
 def test_evaluating_a_catalogue_measures_all_its_films(
@@ -114,6 +136,17 @@ def test_evaluating_a_catalogue_measures_all_its_films(
     model = str(trained / "genres.onnx")
     assert main(["evaluate", model, str(table), "--out", str(tmp_path), "--draws", "20", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["films"] == 200
+
+
+def test_films_that_a_run_has_learnt_from_are_left_out(
+    trained: Path, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["evaluate", str(trained / "genres.onnx"), str(table), "--draws", "10", "--json", "--out"]
+    assert main([*words, str(tmp_path), "--run", str(trained)]) == 0
+    captured = capsys.readouterr()
+    split = list(csv.DictReader((trained / "split.csv").open()))
+    assert json.loads(captured.out)["films"] == sum(row["split"] == "test" for row in split) < 200
+    assert "films that the model has learnt from" in captured.err
 
 
 def test_a_catalogues_rare_genres_do_not_stop_its_evaluation(
@@ -192,7 +225,8 @@ class TestWrongInput:
             rows.append(f"{tmp_path / f'{number}.jpg'},Comedy\n")
         (tmp_path / "films.csv").write_text("poster,genres\n" + "".join(rows))
         for command in ("train", "split", "pack"):
-            line = failing(capsys, command, tmp_path / "films.csv", "--out", tmp_path / "out", "--min-films", "20")
+            options = [*TINY, "--min-films", "20"] if command == "train" else ["--min-films", "20"]
+            line = failing(capsys, command, tmp_path / "films.csv", "--out", tmp_path / "out", *options)
             assert "of 30 usable films only Drama is left; add films of at least two genres" in line
         assert not (tmp_path / "out").exists()
 
@@ -259,6 +293,7 @@ class TestWrongInput:
             (["predict", "x.jpg", "--modell=z"], "--modell=z; did you mean --model?"),
             (["fit", "packed"], "required: --out; see: onesheet fit --help"),
             (["tran"], "choose from 'predict'"),
+            (["fit", "packed", "--out", "y", "--widths", "8,x"], "got '8,x'; see: onesheet fit --help"),
         ):
             with pytest.raises(SystemExit) as stop:
                 main(words)

@@ -86,7 +86,8 @@ def test_points_do_what_they_promise_on_fresh_films():
     assert list(points) == ["balanced", "precise", "generous", "exact"]
     figures = {name: decision_figures(fresh, point.decide(test)) for name, point in points.items()}
     assert figures["precise"]["micro_precision"] == pytest.approx(0.7, abs=0.04)
-    assert len(set(points["precise"].thresholds)) == 1 and points["precise"].note == ""
+    assert points["precise"].note == ""
+    assert not (points["precise"].decide(test) & ~points["balanced"].decide(test)).any()
     assert figures["generous"]["macro_recall"] == pytest.approx(0.8, abs=0.04)
     best = max(figures, key=lambda name: figures[name]["macro_f1"])
     assert best == "balanced"
@@ -97,19 +98,26 @@ def test_points_do_what_they_promise_on_fresh_films():
 def test_precise_is_the_lowest_threshold_that_reaches_the_target():
     rng = np.random.default_rng(1)
     values, labels = drawn(rng, 300)
-    point = fit_operating_points(values, labels, train_labels=labels, precision=0.6)["precise"]
-    threshold = point.thresholds[0]
-    assert decision_figures(labels, values >= threshold)["micro_precision"] >= 0.6
-    for lower in np.unique(values[values < threshold])[::7]:
-        assert decision_figures(labels, values >= lower)["micro_precision"] < 0.6
+    points = fit_operating_points(values, labels, train_labels=labels, precision=0.6)
+    given, threshold = points["balanced"].decide(values), min(points["precise"].thresholds)
+    assert decision_figures(labels, given & (values >= threshold))["micro_precision"] >= 0.6
+    for lower in np.unique(values[given & (values < threshold)])[::7]:
+        assert decision_figures(labels, given & (values >= lower))["micro_precision"] < 0.6
+
+
+def test_precise_is_balanced_where_that_is_precise_enough():
+    rng = np.random.default_rng(1)
+    values, labels = drawn(rng, 300)
+    points = fit_operating_points(values, labels, train_labels=labels, precision=0.05)
+    assert (points["precise"].decide(values) == points["balanced"].decide(values)).all()
 
 
 def test_a_precision_nobody_reaches_is_said():
     values = np.array([[0.9, 0.8], [0.7, 0.2]])
-    labels = np.array([[False, True], [False, False]])
+    labels = np.array([[False, False], [True, False]])
     point = fit_operating_points(values, labels, train_labels=labels)["precise"]
-    assert "0.7" in point.note and "0.500" in point.note
-    assert point.thresholds[0] == pytest.approx(0.75)
+    assert "0.7" in point.note and "0.333" in point.note
+    assert point.thresholds[0] == pytest.approx(0.7)
 
 
 def dependent(rng, films):

@@ -28,9 +28,12 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the line and leave with status 2."""
-        unknown = message.removeprefix("unrecognized arguments: ").split("=")[0].split(" ")[0]
-        near = difflib.get_close_matches(unknown, self._option_string_actions, n=1, cutoff=0.6)
-        cure = f"did you mean {near[0]}?" if near and unknown not in near else f"see: {self.prog} --help"
+        unknown = message.removeprefix("unrecognized arguments: ")
+        near = []
+        if unknown != message:
+            word = unknown.split("=")[0].split(" ")[0]
+            near = difflib.get_close_matches(word, self._option_string_actions, n=1, cutoff=0.75)
+        cure = f"did you mean {near[0]}?" if near else f"see: {self.prog} --help"
         self.exit(_fail(f"{message}; {cure}"))
 
 
@@ -73,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        _fail("interrupted; what was finished is kept")
+        _fail("interrupted; start again with the same command, and --resume if it has left a run")
         return 130
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] == "onesheet":

@@ -58,8 +58,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     posters = find_posters(arguments.posters)
 
+    predictions = predictor.predict_many(posters, at=arguments.at, top=arguments.top)
+
     def answers() -> Iterator[Prediction | Failure]:
-        for answer in predictor.predict_many(posters, at=arguments.at, top=arguments.top):
+        for answer in predictions:
             if isinstance(answer, Failure):
                 failures.append(answer)
             yield answer
@@ -71,9 +73,10 @@ def run(arguments: argparse.Namespace) -> int:
         _print_csv(answers(), names)
     elif arguments.parquet:
         _write_parquet(arguments.parquet, answers(), names)
+        print(f"wrote {arguments.parquet}, {len(posters):,} posters")
     else:
         _print_table(answers(), posters)
-    if failures and not arguments.json:
+    if failures:
         print(f"{len(failures)} unreadable:", file=sys.stderr)
     for failure in failures:
         print(f"  {failure.error}", file=sys.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -26,7 +27,7 @@ def add_commands(commands: Any) -> None:
     audit = step_command(commands, "audit", _audit, "what is wrong with a catalogue; changes nothing")
     add_catalogue(audit)
     add_out(audit, "folder for findings.csv and audit.html")
-    add_options(audit, *options.CATALOGUE, "threads", min_films="leave out genres with fewer films (default: 1)")
+    add_options(audit, *options.CATALOGUE, "threads")
 
     split = step_command(commands, "split", _split, "parts to train, validate and test on")
     add_catalogue(split)
@@ -73,10 +74,11 @@ def _audit(arguments: argparse.Namespace) -> int:
     from onesheet.data.findings import FLAGS
     from onesheet.training.preparing import open_catalogue
 
-    recipe = recipe_from(arguments, min_films=1)  # an audit is not there to leave out genres
+    recipe = recipe_from(arguments)
     with Console() as console:
-        catalogue = open_catalogue(recipe, tell=console.tell)
-        findings = catalogue.findings + audit(catalogue, threads=recipe.threads, progress=console.progress)
+        catalogue = open_catalogue(replace(recipe, min_films=1), tell=console.tell)  # rare genres are findings here
+        findings = audit(catalogue, threads=recipe.threads, progress=console.progress)
+        findings = catalogue.drop_rare(recipe.min_films).findings + findings
     write_audit(findings, catalogue, arguments.out)
     if arguments.json:
         print(json.dumps({"films": len(catalogue), "genres": len(catalogue.genres), "findings": findings.counts}))
@@ -162,9 +164,10 @@ def _pack(arguments: argparse.Namespace) -> int:
 
 def _fit(arguments: argparse.Namespace) -> int:
     from onesheet.data import open_packed
-    from onesheet.training import fit
+    from onesheet.training import fit, open_run
 
-    recipe = recipe_from(arguments)
+    begun = open_run(arguments.out).config.to_dict() if arguments.resume else {}
+    recipe = recipe_from(arguments, **begun)
     packed = open_packed(arguments.packed)
     with Console() as console:
         run = fit(recipe.training, packed, folder=arguments.out, resume=arguments.resume, progress=console.progress)

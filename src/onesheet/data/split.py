@@ -134,7 +134,7 @@ def read_split(catalogue: Catalogue, *paths: str | Path) -> Split:
     for path in map(Path, paths):
         if not path.is_file():
             raise CatalogueError(f"no such split file: {str(path)!r}; check its spelling")
-        for film_id, part in _read_parts(path):
+        for film_id, part in read_parts(path):
             film_id = film_id if film_id in known else imdb_id(film_id, numbers=True)
             if film_id in known and named.setdefault(film_id, part) != part:
                 raise CatalogueError(f"film {film_id!r} is both {named[film_id]} and {part} in the split; keep one")
@@ -159,7 +159,12 @@ def _shuffled(seed: int, kind: str, name: str) -> bytes:
     return hashlib.blake2b(f"{seed}\x1f{kind}\x1f{name}".encode("utf-8", "surrogateescape"), digest_size=16).digest()
 
 
-def _read_parts(path: Path) -> list[tuple[str, str]]:
+def read_parts(path: Path) -> list[tuple[str, str]]:
+    """The rows of a split file: id as written, and part.
+
+    Raises:
+        CatalogueError: no column `split`, an unreadable row or an unknown part.
+    """
     table = read_table(path)
     headings = [plain(name) for name in table.columns]
     if "split" not in headings:

@@ -11,7 +11,7 @@ from onesheet.evaluation.label_sets import count_label_sets
 def baseline_decisions(train_labels: Labels) -> dict[str, Labels]:
     """What each trivial answer gives to every film: name -> bool G.
 
-    "nothing"; "commonest genre"; "prior", the genres that half of the training films or more have; and
+    "nothing"; "every genre"; "commonest genre"; "prior", the genres that half of the training films or more have; and
     "commonest label set".
 
     Args:
@@ -26,6 +26,7 @@ def baseline_decisions(train_labels: Labels) -> dict[str, Labels]:
     sets, _ = count_label_sets(train_labels)
     return {
         "nothing": np.zeros(len(share), dtype=bool),
+        "every genre": np.ones(len(share), dtype=bool),
         "commonest genre": np.arange(len(share)) == share.argmax(),
         "prior": share >= 0.5,
         "commonest label set": sets[0],

@@ -102,8 +102,9 @@ def fit_operating_points(
     probabilities alone the optimum is half the best F1 (Lipton, Elkan, Narayanaswamy, "Optimal thresholding
     of classifiers to maximize F1 measure", ECML 2014), which is what a genre without films gets.
 
-    "precise": one threshold for all genres, the lowest with the micro precision target; if none has it, the
-    most precise one, and its `note` says so.
+    "precise": of what "balanced" gives, all with a probability from the lowest threshold on, the same for all genres,
+    that has the micro precision target; if none has it, the most precise one, and its `note` says so. So it never
+    gives a genre that "balanced" does not.
 
     "exact": among the label sets of the training films and all single genres, the likeliest to be all right.
     Genres are not independent, so a set's score gets λ · log(share of the set / share if independent); λ is
@@ -129,11 +130,9 @@ def fit_operating_points(
     smoothed = smooth(values, truth)
     columns = range(truth.shape[1])
     balanced = Thresholds(tuple(best_f1_threshold(values[:, g], smoothed[:, g]) for g in columns))
-    given = balanced.decide(values)
-    reached = float((truth & given).sum() / max(given.sum(), 1))
     return {
         "balanced": balanced,
-        "precise": _precise(values, truth, max(precision, reached)),
+        "precise": _precise(values, truth, balanced, precision),
         "generous": Thresholds(
             tuple(min(balanced.thresholds[g], recall_threshold(values[:, g], smoothed[:, g], recall)) for g in columns)
         ),
@@ -189,8 +188,11 @@ def _between(falling: Scores, chosen: int) -> float:
     return middle if middle > lower else float(falling[chosen])
 
 
-def _precise(probabilities: Scores, labels: Labels, target: float) -> Thresholds:
-    falling, last, right = _accepted(probabilities.ravel(), labels.ravel().astype(np.float64))
+def _precise(probabilities: Scores, labels: Labels, balanced: Thresholds, target: float) -> Thresholds:
+    given = balanced.decide(probabilities)
+    if not given.any():
+        return Thresholds(balanced.thresholds, "nothing is sure enough on validation")
+    falling, last, right = _accepted(probabilities[given], labels[given].astype(np.float64))
     precision = right / (last + 1)
     reached = np.flatnonzero(precision >= target)
     note = ""
@@ -199,4 +201,5 @@ def _precise(probabilities: Scores, labels: Labels, target: float) -> Thresholds
     else:
         chosen = len(precision) - 1 - int(precision[::-1].argmax())
         note = f"no threshold reaches micro precision {target:g} on validation; this has {precision[chosen]:.3f}"
-    return Thresholds((_between(falling, chosen),) * labels.shape[1], note)
+    least = _between(falling, chosen) if chosen + 1 < len(falling) else 0.0
+    return Thresholds(tuple(max(threshold, least) for threshold in balanced.thresholds), note)

@@ -79,8 +79,8 @@ class Evaluation:
         at: operating point ("balanced", "precise", "generous", "exact", "0.5") -> figures: {micro,macro,sample}_
             {precision,recall,f1}, exact_match, label_accuracy, hamming_loss, genres_per_film, no_genre_share (films
             that were given none).
-        baselines: trivial answer ("nothing", "commonest genre", "prior", "commonest label set") -> the same figures as
-            `at` and those of `ranking` that it defines.
+        baselines: trivial answer ("nothing", "every genre", "commonest genre", "prior", "commonest label set") -> the
+            same figures as `at` and those of `ranking` that it defines.
         per_genre: one entry a genre, in column order.
         reliability: the pooled reliability diagram, 15 bins, at all film-genre pairs.
         confusion: operating point "balanced", float G+1 × G+1, row = true, column = given, last = none: see

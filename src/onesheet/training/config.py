@@ -141,7 +141,7 @@ class Recipe(TrainConfig):
     poster_column: str | None = option(None, "column of the posters' paths")
     id_column: str | None = option(None, "column of the films' ids")
     genre_column: str | None = option(None, "column of the genres")
-    genre_map: str | None = option(None, "file of genre renamings (CSV, TOML or JSON): Science Fiction -> Sci-Fi")
+    genre_map: str | None = option(None, "file of genre renamings (CSV, TSV, TOML or JSON): Science Fiction -> Sci-Fi")
     min_films: int = option(20, "leave out genres with fewer films")
     keep: tuple[str, ...] = option((), "audit flags whose films stay in all the same, comma-separated")
     split: tuple[str, ...] = option((), "split files to use instead of splitting")

@@ -48,9 +48,9 @@ def train(
     out, recipe = Path(out), recipe.resolved()
     recipe = replace(recipe, size=recipe.size or default_size(recipe.model))
     assert recipe.size
+    _check_folder(recipe, out, resume=resume)
     if not recipe.catalogue:
         raise ConfigError("no catalogue given; name a table or a folder of posters")
-    _check_folder(recipe, out, resume=resume)
     network = build_network(recipe.model, genres=2, size=recipe.size, widths=recipe.widths)
     check_growth(recipe.training, network)  # refused now, not an hour later
     if resume and (out / "packed" / "manifest.json").exists():
@@ -97,6 +97,8 @@ def _check_folder(recipe: Recipe, out: Path, *, resume: bool) -> None:
     """A run may start in `out`, or go on there with the same choices."""
     path = out / CONFIG
     if not path.exists():
+        if resume:
+            raise RunError(f"no run in {str(out)!r} to go on with; check --out or leave out --resume")
         theirs = sorted(name for name in RUN_FILES if (out / name).exists())
         if theirs:
             raise RunError(f"{str(out)!r} holds a {theirs[0]} that is no run's; choose another --out")

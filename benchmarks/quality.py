@@ -1,0 +1,157 @@
+"""The figures of a model file on the fixed test parts of both poster collections, into the model card.
+
+python benchmarks/quality.py DATA [--model FILE] [--out FOLDER] [--write]
+
+DATA: folder with chu2017/ and imdb/, each with its split.csv. Evaluation only, a few minutes. With --write the tables
+between the marks of docs/model-card.md are made anew and the card is put into the model file.
+"""
+
+import argparse
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onesheet.bundle import MODEL_CARD_KEY
+from onesheet.data import Catalogue, Film, Packed, Split, pack, read_catalogue, read_split
+from onesheet.evaluation import Evaluation, Score, evaluate, write_evaluation
+from onesheet.predict import DEFAULT_MODEL, Predictor, load, score_part
+from onesheet.training.onnx_graph import write_metadata
+
+CARD = Path(__file__).parents[1] / "docs" / "model-card.md"
+SOURCES = ("chu2017", "imdb")
+LEAST_FILMS = 20  # a slice or a genre below it says nothing
+HEADLINE = [
+    ("mAP, macro", "ranking", "macro_average_precision", "prior"),
+    ("ROC-AUC, macro", "ranking", "macro_roc_auc", "prior"),
+    ("macro-F1 at `balanced`", "balanced", "macro_f1", "every genre"),
+    ("micro-F1 at `balanced`", "balanced", "micro_f1", "commonest genre"),
+    ("recall at micro-precision .60", "ranking", "recall_at_precision_60", "prior"),
+    ("precision at 0.5", "0.5", "micro_precision", "commonest genre"),
+    ("recall at 0.5", "0.5", "micro_recall", "commonest genre"),
+    ("all genres right at `exact`", "exact", "exact_match", "commonest label set"),
+    ("the likeliest genre is right", "ranking", "top1_hit", "prior"),
+    ("calibration error, 15 bins", "ranking", "calibration_error", "prior"),
+]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
+    parser.add_argument("--out", type=Path, default=Path("runs/quality"), help="posters packed, evaluation.json")
+    parser.add_argument(
+        "--write", action="store_true", help="write the tables into the model card, and it into the file"
+    )
+    given = parser.parse_args()
+    predictor = load(given.model)
+    packed = pack_tests(given.data, predictor, given.out / "packed")
+    probabilities = score_part(predictor, packed, "test").probabilities
+    whole = measure(predictor, packed.labels, probabilities)
+    write_evaluation(given.out / "evaluation.json", whole)
+    tables = "\n\n".join(
+        [
+            f"{len(packed.films):,} test films of both collections, {len(whole.genres)} genres; in brackets 95 % "
+            f"bootstrap intervals ({whole.draws:,} draws of the films).",
+            headline_table(whole),
+            "By collection and decade (where the year is known), the same thresholds:",
+            slice_table(predictor, packed, probabilities),
+            "By genre, at `balanced`:",
+            genre_table(whole),
+        ]
+    )
+    print(tables)
+    if given.write:
+        text = re.sub(
+            r"(<!-- figures -->).*(<!-- /figures -->)",
+            lambda marks: f"{marks[1]}\n\n{tables}\n\n{marks[2]}",
+            CARD.read_text(encoding="utf-8"),
+            flags=re.DOTALL,
+        )
+        CARD.write_text(text, encoding="utf-8")
+        write_metadata(given.model, MODEL_CARD_KEY, text)
+
+
+def pack_tests(data: Path, predictor: Predictor, folder: Path) -> Packed:
+    """Every test film that has a readable poster and a genre of the model."""
+    catalogue = read_catalogue(*(data / source for source in SOURCES), min_films=1)
+    known = tuple(film for film in catalogue.films if set(film.genres) & set(predictor.genres.names))
+    parts = read_split(
+        Catalogue(known, predictor.genres, catalogue.findings), *(data / source / "split.csv" for source in SOURCES)
+    )
+    films = tuple(parts.catalogue.films[row] for row in parts.rows("test"))
+    tests = Split(Catalogue(films, predictor.genres), np.full(len(films), "test"))
+    return pack(tests, folder, size=predictor.card.size, resize=predictor.card.resize)
+
+
+def measure(
+    predictor: Predictor, labels: NDArray[np.bool_], probabilities: NDArray[np.float32], *, draws: int = 1000
+) -> Evaluation:
+    return evaluate(
+        labels,
+        probabilities,
+        genres=predictor.genres,
+        points=predictor.points,
+        train_labels=predictor.card.train_labels,
+        draws=draws,
+    )
+
+
+def cell(score: Score | None) -> str:
+    return "–" if score is None or np.isnan(score.value) else f"{score.value:.3f} ({score.low:.3f}–{score.high:.3f})"
+
+
+def figure(result: Evaluation, at: str, key: str) -> Score:
+    return (result.ranking if at == "ranking" else result.at[at])[key]
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def headline_table(result: Evaluation) -> str:
+    rows = [
+        [name, cell(figure(result, at, key)), f"{cell(result.baselines[trivial].get(key))} ({trivial})"]
+        for name, at, key, trivial in HEADLINE
+    ]
+    return table(["figure", "this model", "trivial answer"], rows)
+
+
+def decade(film: Film) -> str:
+    return "year unknown" if film.year is None else "before 1950" if film.year < 1950 else f"{film.year // 10}0s"
+
+
+def slice_table(predictor: Predictor, packed: Packed, probabilities: NDArray[np.float32]) -> str:
+    """Macro figures over the genres that have films in the slice."""
+    kinds = [np.array([Path(film.source).name for film in packed.films]), np.array([decade(f) for f in packed.films])]
+    rows = []
+    for kind in kinds:
+        for name in sorted(set(kind.tolist())):
+            chosen = kind == name
+            if chosen.sum() < LEAST_FILMS:
+                continue
+            result = measure(predictor, packed.labels[chosen], probabilities[chosen], draws=300)
+            keys = [HEADLINE[i] for i in (0, 1, 2, 3, 7, 9)]
+            rows.append([name, f"{chosen.sum():,}", *(cell(figure(result, at, key)) for _, at, key, _ in keys)])
+    return table(["", "films", *(HEADLINE[i][0] for i in (0, 1, 2, 3, 7, 9))], rows)
+
+
+def genre_table(result: Evaluation) -> str:
+    rows = [
+        [
+            genre.genre,
+            f"{genre.support:,}",
+            cell(genre.average_precision),
+            cell(genre.roc_auc),
+            *(cell(getattr(genre.at["balanced"], name)) for name in ("precision", "recall", "f1")),
+        ]
+        for genre in sorted(result.per_genre, key=lambda one: -one.average_precision.value)
+    ]
+    return table(["genre", "films", "average precision", "ROC-AUC", "precision", "recall", "F1"], rows)
+
+
+if __name__ == "__main__":
+    main()
