@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from table import cell
 
 from onesheet.bundle import MODEL_CARD_KEY
 from onesheet.data import Catalogue, Film, Packed, Split, pack, read_catalogue, read_split
@@ -97,10 +98,6 @@ def measure(
         train_labels=predictor.card.train_labels,
         draws=draws,
     )
-
-
-def cell(score: Score | None) -> str:
-    return "–" if score is None or np.isnan(score.value) else f"{score.value:.3f} ({score.low:.3f}–{score.high:.3f})"
 
 
 def figure(result: Evaluation, at: str, key: str) -> Score:

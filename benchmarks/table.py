@@ -3,6 +3,7 @@
 python benchmarks/table.py RUN…
 """
 
+import math
 import sys
 from pathlib import Path
 
@@ -22,7 +23,7 @@ COLUMNS = [
 
 
 def cell(score: Score | None) -> str:
-    return "–" if score is None else f"{score.value:.3f} ({score.low:.3f}–{score.high:.3f})"
+    return "–" if score is None or math.isnan(score.value) else f"{score.value:.3f} ({score.low:.3f}–{score.high:.3f})"
 
 
 def main() -> None:

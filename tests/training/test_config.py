@@ -83,3 +83,9 @@ def test_what_is_not_toml_is_refused(content: bytes, tmp_path: Path) -> None:
 )
 def test_toml_reads_back_as_written(values: dict[str, object]) -> None:
     assert tomllib.loads(to_toml(values)) == values
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "recipes").glob("*.toml")), ids=lambda p: p.stem)
+def test_the_recipes_are_recipes(path: Path) -> None:
+    recipe = Recipe(**read_config(path, [item.name for item in fields(Recipe)]))
+    assert recipe.min_films == 60 and recipe.resolved().epochs

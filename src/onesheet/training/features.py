@@ -83,7 +83,8 @@ def frozen_features(
         adapt_normalisation(network, packed, seed=seed, wish=wish)
         save_weights(weights_path, dict(network.named_buffers()))
     shape = (len(packed.films), network.embedding_size)
-    done = json.loads(state_path.read_text(encoding="utf-8"))["done"] if state_path.exists() else 0
+    kept = state_path.exists() and array_path.exists()
+    done = json.loads(state_path.read_text(encoding="utf-8"))["done"] if kept else 0
     features = np.lib.format.open_memmap(array_path, mode="r+" if done else "w+", dtype=np.float32, shape=shape)
     _reserve(array_path)
     where = device()
