@@ -25,7 +25,7 @@ def posters(n: int = 8, height: int = 24, width: int = 16) -> torch.Tensor:
 
 
 def test_the_same_generator_state_gives_the_same_batch() -> None:
-    for augment in (partial(random_resized_crop, size=(24, 16)), random_colour):
+    for augment in (partial(random_resized_crop, size=(24, 16), area=(0.6, 1.0)), random_colour):
         assert torch.equal(augment(posters(), generator(1)), augment(posters(), generator(1)))
         assert not torch.equal(augment(posters(), generator(1)), augment(posters(), generator(2)))
 
@@ -86,5 +86,5 @@ def test_mixing_mixes_labels_by_the_share_of_the_picture() -> None:
 def test_a_network_that_takes_crops_gets_crops_of_its_size() -> None:
     alexnet = build_network("alexnet", genres=2, size=(80, 80))
     stored = np.random.default_rng(0).integers(0, 256, (6, 80, 80, 3), dtype=np.uint8)
-    augment = build_augmentation(alexnet, stored, np.arange(6), seed=0)
+    augment = build_augmentation(alexnet, stored, np.arange(6), crop_area=0.6, seed=0)
     assert augment(posters(3, 80, 80), generator(), (80, 80)).shape == (3, 3, *alexnet.input_size)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -176,9 +177,9 @@ def test_every_choice_trains(choices: dict[str, object], packed: Packed, tiny: T
 def test_crops_grow_to_the_full_size(packed: Packed, tiny: TrainConfig, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     sizes: list[tuple[int, ...]] = []
 
-    def noting(posters, generator, *, size):  # type: ignore[no-untyped-def]
+    def noting(posters, generator, *, size, area):  # type: ignore[no-untyped-def]
         sizes.append(size)
-        return random_resized_crop(posters, generator, size=size)
+        return random_resized_crop(posters, generator, size=size, area=area)
 
     monkeypatch.setattr(augment, "random_resized_crop", noting)
     height, width = packed.size
@@ -214,3 +215,20 @@ def test_early_stopping_stops(packed: Packed, tiny: TrainConfig, tmp_path: Path)
     config = replace(tiny, epochs=30, patience=1, learning_rate=1e-8, ema=0.0, select="loss")
     run = fit(config, packed, folder=tmp_path)
     assert len(run.history) < 30
+
+
+def test_a_resumed_run_learns_from_what_its_teacher_said_then(
+    model_path: Path, packed: Packed, tiny: TrainConfig, tmp_path: Path
+) -> None:
+    teacher = tmp_path / "teacher.onnx"
+    shutil.copy(model_path, teacher)
+    config = replace(tiny, epochs=2, teacher=(str(teacher),))
+    whole = fit(config, packed, folder=tmp_path / "whole")
+    stopped = fit(config, packed, folder=tmp_path / "stopped", progress=StopAt(5))
+    assert not stopped.finished
+    teacher.unlink()
+    resumed = fit(config, packed, folder=tmp_path / "stopped", resume=True)
+    alone = fit(replace(config, teacher=()), packed, folder=tmp_path / "alone")
+    kept = [weights(run) for run in (whole, resumed, alone)]
+    assert all(torch.equal(kept[0][name], kept[1][name]) for name in kept[0])
+    assert not all(torch.equal(kept[0][name], kept[2][name]) for name in kept[0])

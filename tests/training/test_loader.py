@@ -10,8 +10,9 @@ from onesheet.training.loader import BatchLoader
 
 def loader(rows: int, batch_size: int, seed: int | None = 0) -> BatchLoader:
     inputs = np.arange(2 * rows, dtype=np.uint8 if rows < 120 else np.int32)[:, None]
+    labels = np.eye(2 * rows, 3, dtype=bool)
     return BatchLoader(
-        inputs, np.eye(2 * rows, 3, dtype=bool), np.arange(0, 2 * rows, 2), batch_size=batch_size, seed=seed
+        inputs, labels, labels.astype(np.float32), np.arange(0, 2 * rows, 2), batch_size=batch_size, seed=seed
     )
 
 

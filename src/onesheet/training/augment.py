@@ -19,7 +19,7 @@ COLOUR_SAMPLE = 256  # posters whose pixels give the principal components of col
 
 
 def build_augmentation(
-    network: PosterNetwork, posters: NDArray[np.uint8], rows: NDArray[np.int64], *, seed: int
+    network: PosterNetwork, posters: NDArray[np.uint8], rows: NDArray[np.int64], *, crop_area: float, seed: int
 ) -> Augmentation:
     """What suits the network: crop, flip and colour as in its paper for one that takes crops, else ours.
 
@@ -27,10 +27,13 @@ def build_augmentation(
         network: the network that trains.
         posters: uint8 N×H×W×3, the store.
         rows: int64, the training part.
+        crop_area: smallest share of a poster that our crops show.
         seed: chooses the posters that the principal components of colour are taken from.
     """
     if network.crop is None:
-        return lambda batch, generator, size: random_colour(random_resized_crop(batch, generator, size=size), generator)
+        return lambda batch, generator, size: random_colour(
+            random_resized_crop(batch, generator, size=size, area=(crop_area, 1.0)), generator
+        )
     sample = np.random.default_rng(seed).permutation(rows)[:COLOUR_SAMPLE]
     components = colour_principal_components(posters[np.sort(sample)])
     eigenvalues, eigenvectors = (torch.from_numpy(values) for values in components)
@@ -54,7 +57,7 @@ def random_resized_crop(
     generator: torch.Generator,
     *,
     size: tuple[int, int],
-    area: tuple[float, float] = (0.6, 1.0),
+    area: tuple[float, float],
     stretch: float = 1.15,
 ) -> Tensor:
     """A random part of each poster, mirrored half the time, brought to `size` by one bilinear resampling.

@@ -56,12 +56,16 @@ class TrainConfig:
     loss: str = option("bce", "loss function", LOSSES)
     positive_weights: bool = option(False, "weigh a genre's positives by how rare it is")
     augment: bool = option(True, "random crop, flip and colour (tune=head trains on whole posters)")
+    crop_area: float = option(0.6, "smallest share of the poster that a training crop shows, in (0, 1]")
     start_scale: float = option(
         1.0, "side of the training crops in the first epoch, as a share of the poster's; it grows in a line to the last"
     )
     mirror: bool = option(True, "answer from the mean of a poster and its mirror image (alexnet: from ten crops)")
     cutmix: float = option(0.0, "share of the batches mixed by CutMix, in [0, 1]")
     mixup: float = option(0.0, "share of the batches mixed by mixup, in [0, 1]")
+    teacher: tuple[str, ...] = option(
+        (), "model files whose answers are learnt together with the labels, comma-separated"
+    )
     ema: float | None = option(None, "decay of the averaged weights; 0 = none")
     select: str = option("map", "what chooses the best epoch, on validation: mean average precision or loss", SELECTS)
     patience: int | None = option(None, "stop after so many epochs without a better one")
@@ -221,6 +225,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "weight_decay": (0, 10),
     "warmup": (0, 0.9),
     "start_scale": (0.25, 1),
+    "crop_area": (0.08, 1),
     "cutmix": (0, 1),
     "mixup": (0, 1),
     "ema": (0, 0.999999),

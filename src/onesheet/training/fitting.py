@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -27,7 +29,10 @@ from onesheet.training.loop import Stage, train_stage
 from onesheet.training.machine import prepare
 from onesheet.training.module import TrainingModule
 from onesheet.training.run import ARCHITECTURE, CHECKPOINTS, STATE, Run, open_run
+from onesheet.training.teacher import soft_targets
 from onesheet.training.weights import save_weights
+
+TARGETS = "targets.safetensors"
 
 
 def fit(
@@ -82,10 +87,11 @@ def fit(
         run.write()
     clock = _Clock(run.seconds)
     try:
+        targets = _targets(run, packed, progress)
         if config.model.startswith("hf:") and (config.tune == "head" or config.head_epochs):
-            _fit_head(run, network, packed, clock, progress)
+            _fit_head(run, network, packed, targets, clock, progress)
         if config.tune == "full":
-            _fit_full(run, network, packed, clock, progress)
+            _fit_full(run, network, packed, targets, clock, progress)
     except Interrupted:
         return open_run(folder)
     run = replace(open_run(folder), finished=True, seconds=clock.seconds)
@@ -131,7 +137,26 @@ def _earlier_run(config: TrainConfig, packed: Packed, folder: Path, *, resume: b
     return earlier
 
 
-def _fit_head(run: Run, network: PosterNetwork, packed: Packed, clock: _Clock, progress: Progress) -> None:
+def _targets(run: Run, packed: Packed, progress: Progress) -> NDArray[np.float32]:
+    """What is to be learnt; what teachers say is kept, so that a resumed run learns the same."""
+    path = run.folder / CHECKPOINTS / TARGETS
+    if path.exists():
+        return load_file(path)["targets"].numpy()
+    targets = soft_targets(packed, run.config.teacher, threads=run.config.threads, progress=progress)
+    if run.config.teacher:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_weights(path, {"targets": torch.from_numpy(targets)})
+    return targets
+
+
+def _fit_head(
+    run: Run,
+    network: PosterNetwork,
+    packed: Packed,
+    targets: NDArray[np.float32],
+    clock: _Clock,
+    progress: Progress,
+) -> None:
     """Train the head on the frozen backbone's features and put it into the network."""
     config = run.config
     if config.tune == "full":
@@ -147,7 +172,7 @@ def _fit_head(run: Run, network: PosterNetwork, packed: Packed, clock: _Clock, p
     features = frozen_features(network, packed, seed=config.seed, wish=config.arithmetic, progress=progress)
     network = network.cpu()
     head = FeatureHead(features[packed.rows("train")], _frequencies(packed), dropout=config.dropout or 0.0)
-    loaders = _loaders(features, packed, batch_size=config.batch_size or 1, seed=config.seed)
+    loaders = _loaders(features, packed, targets, batch_size=config.batch_size or 1, seed=config.seed)
     in_fp32 = replace(config, arithmetic="fp32")  # features are small: nothing to gain
     stage = Stage("head", TrainingModule(head, in_fp32, _frequencies(packed), loader=loaders[0]), loaders)
 
@@ -160,11 +185,20 @@ def _fit_head(run: Run, network: PosterNetwork, packed: Packed, clock: _Clock, p
     _train(run, stage, network, weights, clock, progress, last=run.config.tune == "head")
 
 
-def _fit_full(run: Run, network: PosterNetwork, packed: Packed, clock: _Clock, progress: Progress) -> None:
+def _fit_full(
+    run: Run,
+    network: PosterNetwork,
+    packed: Packed,
+    targets: NDArray[np.float32],
+    clock: _Clock,
+    progress: Progress,
+) -> None:
     """Train everything."""
     network = network.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    augment = build_augmentation(network, packed.posters, packed.rows("train"), seed=run.config.seed)
-    loaders = _loaders(packed.posters, packed, batch_size=run.config.batch_size or 1, seed=run.config.seed)
+    augment = build_augmentation(
+        network, packed.posters, packed.rows("train"), crop_area=run.config.crop_area, seed=run.config.seed
+    )
+    loaders = _loaders(packed.posters, packed, targets, batch_size=run.config.batch_size or 1, seed=run.config.seed)
     module = TrainingModule(
         network,
         run.config,
@@ -210,9 +244,11 @@ def _frequencies(packed: Packed) -> Tensor:
     return torch.from_numpy((labels.sum(0) + 0.5) / (len(labels) + 1)).float()
 
 
-def _loaders(inputs: np.ndarray, packed: Packed, *, batch_size: int, seed: int) -> tuple[BatchLoader, BatchLoader]:
+def _loaders(
+    inputs: NDArray[Any], packed: Packed, targets: NDArray[np.float32], *, batch_size: int, seed: int
+) -> tuple[BatchLoader, BatchLoader]:
     train, validation = packed.rows("train"), packed.rows("validation")
     return (
-        BatchLoader(inputs, packed.labels, train, batch_size=batch_size, seed=seed),
-        BatchLoader(inputs, packed.labels, validation, batch_size=batch_size),
+        BatchLoader(inputs, packed.labels, targets, train, batch_size=batch_size, seed=seed),
+        BatchLoader(inputs, packed.labels, targets, validation, batch_size=batch_size),
     )

@@ -18,11 +18,13 @@ class Batch(NamedTuple):
     Attributes:
         inputs: uint8 N×H×W×3 posters, or float32 N×D features.
         labels: float32 N×G.
+        targets: float32 N×G in [0, 1], what is to be learnt: the labels, or those softened by teachers.
         seed: seed of everything random in this step.
     """
 
     inputs: Tensor
     labels: Tensor
+    targets: Tensor
     seed: int
 
 
@@ -35,6 +37,7 @@ class BatchLoader:
     Args:
         inputs: N×… array, memory-mapped or not.
         labels: bool N×G.
+        targets: float32 N×G.
         rows: int64, the rows to draw from.
         batch_size: rows a batch at most.
         seed: shuffles anew each epoch; None = in order.
@@ -44,12 +47,14 @@ class BatchLoader:
         self,
         inputs: NDArray[Any],
         labels: NDArray[np.bool_],
+        targets: NDArray[np.float32],
         rows: NDArray[np.int64],
         *,
         batch_size: int,
         seed: int | None = None,
     ) -> None:
-        self._inputs, self._labels, self._rows, self._seed = inputs, labels, rows, seed
+        self._inputs, self._labels, self._targets, self._rows = inputs, labels, targets, rows
+        self._seed = seed
         self._batches = -(-len(rows) // batch_size)
         self._epoch = self._batch = 0
 
@@ -80,6 +85,7 @@ class BatchLoader:
         return Batch(
             torch.from_numpy(np.ascontiguousarray(self._inputs[rows])),
             torch.from_numpy(self._labels[rows].astype(np.float32)),
+            torch.from_numpy(self._targets[rows]),
             int(step[0]),
         )
 

@@ -64,20 +64,19 @@ class TrainingModule(pl.LightningModule):
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> tuple[Tensor, Tensor, Tensor]:
         """Posters to floats, and in training augmented, outside of any reduced precision."""
-        inputs, labels = batch.inputs, batch.labels
-        mixed = labels
+        inputs, labels, targets = batch.inputs, batch.labels, batch.targets
         if inputs.dtype == torch.uint8:
             inputs = inputs.permute(0, 3, 1, 2).float().div_(255)
             generator = torch.Generator().manual_seed(batch.seed)
             if self.trainer.training:
                 if self._augment:
                     inputs = self._augment(inputs, generator, self._crop_size(inputs))
-                inputs, mixed = self._mix(inputs, labels, generator)
+                inputs, targets = self._mix(inputs, targets, generator)
             # Resampling and mixing return NCHW, in which a step of MobileNetV2 takes 1.25 times as long.
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         if self.trainer.training:
             torch.manual_seed(batch.seed)  # dropout: the same in a resumed run
-        return inputs, labels, mixed
+        return inputs, labels, targets
 
     def _crop_size(self, posters: Tensor) -> tuple[int, int]:
         """H, W of this epoch's crops: smaller crops first cost less and teach as much (Tan and Le 2021)."""
@@ -86,21 +85,21 @@ class TrainingModule(pl.LightningModule):
         height, width = posters.shape[-2:]
         return (height, width) if scale == 1 else (max(16, round(height * scale)), max(16, round(width * scale)))
 
-    def _mix(self, posters: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def _mix(self, posters: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         chance = float(torch.rand(1, generator=generator))
         if chance < self.config.cutmix:
-            return cutmix(posters, labels, generator)
+            return cutmix(posters, targets, generator)
         if chance < self.config.cutmix + self.config.mixup:
-            return mixup(posters, labels, generator)
-        return posters, labels
+            return mixup(posters, targets, generator)
+        return posters, targets
 
     def training_step(self, batch: tuple[Tensor, Tensor, Tensor], _: int) -> Tensor:
         """One step; remembers logits for the epoch's training figures."""
-        inputs, labels, mixed = batch
+        inputs, labels, targets = batch
         logits = self.network(inputs).logits.float()
         if sum(len(seen) for seen, _ in self._answers["train"]) < TRAIN_SAMPLE:
             self._answers["train"].append((logits.detach().cpu(), labels.cpu()))
-        return self.loss(logits, mixed)
+        return self.loss(logits, targets)
 
     def optimizer_step(self, *arguments: Any, **options: Any) -> None:
         """Step, then move the averaged weights; early on they follow faster, so that the first steps count little."""
@@ -120,7 +119,7 @@ class TrainingModule(pl.LightningModule):
 
     def validation_step(self, batch: tuple[Tensor, Tensor, Tensor], _: int) -> None:
         """Answers of the network that would be kept."""
-        inputs, labels, _mixed = batch
+        inputs, labels, _targets = batch
         self._answers["validation"].append((self.best_network(inputs).logits.float().cpu(), labels.cpu()))
 
     def on_validation_epoch_end(self) -> None:

@@ -1,0 +1,46 @@
+"""Targets from teachers: what a training film has by its label, softened by what trained models see in its poster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onesheet.data.pack import Packed
+from onesheet.predict import load, score_part
+from onesheet.progress import Progress, silent
+from onesheet.training.evaluating import check_genres
+
+SHARE = 0.5  # of a target that is the teachers' answer
+
+
+def soft_targets(
+    packed: Packed, teachers: Sequence[str], *, threads: int | None = None, progress: Progress = silent
+) -> NDArray[np.float32]:
+    """Labels of the store, float32 N×G in [0, 1]; in the training part halfway to the mean answer of the teachers.
+
+    Catalogues name three genres a film at most, so that some negatives are false; a teacher's answer says which
+    (knowledge distillation, Hinton et al. 2015; between networks of one size, Furlanello et al. 2018).
+
+    Args:
+        packed: the posters.
+        teachers: model files that know the store's genres; none = the labels alone.
+        threads: cores to use; None = all.
+        progress: told of the posters scored.
+
+    Raises:
+        BundleError: a teacher that cannot be read, of other genres or of another poster size.
+    """
+    targets = packed.labels.astype(np.float32)
+    if not teachers:
+        return targets
+    rows = packed.rows("train")
+    answers = np.zeros((len(rows), len(packed.genres)), np.float32)
+    for path in teachers:
+        teacher = load(path, threads=threads)
+        check_genres(teacher.genres, packed.genres, packed.folder, model_may_have_more=True)
+        columns = [teacher.genres.column(name) for name in packed.genres.names]
+        answers += score_part(teacher, packed, "train", progress=progress).probabilities[:, columns]
+    targets[rows] += SHARE * (answers / len(teachers) - targets[rows])
+    return targets
