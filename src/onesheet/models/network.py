@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from onesheet.errors import ConfigError
 
 Size = tuple[int, int]  # H, W
+SECOND_VIEW = 6 / 7  # side of the mirror image as a share of the poster's: two sizes see more (docs/results.md)
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -43,7 +44,8 @@ class PosterNetwork(nn.Module):
         test_crops: 1, or 10 for a network that is published with ten-crop testing (see `TenCrop`).
 
     Attributes:
-        mirror: outside of training, read each poster and its mirror image, and answer from the mean of the two.
+        mirror: outside of training, read each poster and its mirror image, and answer from the mean of the two; a
+            network that takes any size (has_evidence) reads the mirror image somewhat smaller.
         head: embedding N×D -> logits N×G; usable alone on stored embeddings (`tune="head"`).
         input_size: H, W of what the backbone reads: `size`, or its crop.
     """
@@ -92,11 +94,18 @@ class PosterNetwork(nn.Module):
         posters = (posters - self.mean) / self.std
         embedding, features = self.backbone(posters)
         if self.mirror and not self.training:
-            mirrored, mirrored_features = self.backbone(posters.flip(-1))
+            mirrored, mirrored_features = self.backbone(self._second_view(posters))
             embedding = (embedding + mirrored) / 2
             if features is not None:
-                features = (features + mirrored_features.flip(-1)) / 2
+                features = (features + _resized_map(mirrored_features.flip(-1), features.shape[-2:])) / 2
         return embedding, features
+
+    def _second_view(self, posters: Tensor) -> Tensor:
+        mirrored = posters.flip(-1)
+        if not self.has_evidence:
+            return mirrored
+        size = tuple(min(side, max(8, 8 * round(side * SECOND_VIEW / 8))) for side in posters.shape[-2:])
+        return nn.functional.interpolate(mirrored, size, mode="bilinear", align_corners=False)
 
     def forward(self, posters: Tensor) -> Output:
         """Posters, RGB, float N×3×H×W in [0, 1], of `size` or `input_size` -> Output; without `crop` of any size."""
@@ -106,6 +115,12 @@ class PosterNetwork(nn.Module):
             dense = cast(nn.Linear, self.head[-1])
             evidence = nn.functional.conv2d(features, dense.weight[:, :, None, None])
         return Output(self.head(embedding), embedding, evidence)
+
+
+def _resized_map(features: Tensor, size: Sequence[int]) -> Tensor:
+    """Features N×D×h×w at another h×w, each with the same mean."""
+    resized = nn.functional.interpolate(features, tuple(size), mode="bilinear", align_corners=False)
+    return resized + (features.mean((2, 3), keepdim=True) - resized.mean((2, 3), keepdim=True))
 
 
 def cropped(size: Size, *, crop: float | None) -> Size:

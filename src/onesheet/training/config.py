@@ -60,7 +60,9 @@ class TrainConfig:
     start_scale: float = option(
         1.0, "side of the training crops in the first epoch, as a share of the poster's; it grows in a line to the last"
     )
-    mirror: bool = option(True, "answer from the mean of a poster and its mirror image (alexnet: from ten crops)")
+    mirror: bool = option(
+        True, "answer from the mean of a poster and its somewhat smaller mirror image (alexnet: from ten crops)"
+    )
     cutmix: float = option(0.0, "share of the batches mixed by CutMix, in [0, 1]")
     mixup: float = option(0.0, "share of the batches mixed by mixup, in [0, 1]")
     teacher: tuple[str, ...] = option(

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from onesheet.data.pack import Packed
 from onesheet.files import cannot_write, write_text
 from onesheet.models import Output, PosterNetwork
+from onesheet.models.network import SECOND_VIEW
 from onesheet.progress import Progress, silent
 from onesheet.training.machine import arithmetic, autocast, device
 from onesheet.training.weights import save_weights
@@ -103,7 +104,7 @@ def frozen_features(
 
 def _key(network: PosterNetwork, packed: Packed, precision: str, seed: int) -> str:
     """What the features depend on: the posters, the backbone's weights and views, the arithmetic, the seed."""
-    digest = hashlib.sha256(f"{packed.fingerprint} {precision} {seed} {network.mirror}".encode())
+    digest = hashlib.sha256(f"{packed.fingerprint} {precision} {seed} {network.mirror and SECOND_VIEW}".encode())
     for name, values in network.state_dict().items():
         if not name.startswith("head."):
             digest.update(name.encode())
