@@ -188,7 +188,7 @@ def _card(run: Run, packed: Packed, precision: str) -> Card:
         calibration={"scale": [1.0] * len(genres), "bias": [0.0] * len(genres)},
         operating_points=dict.fromkeys(POINTS, half),
         training=run.config.to_dict()
-        | {"model": _public_name(run.config.model)}
+        | {"model": _public_name(run.config.model), "teacher": [Path(path).name for path in run.config.teacher]}
         | {"best_epoch": run.best_epoch, "seconds": round(run.seconds)},
         data={
             "fingerprint": packed.fingerprint,
