@@ -15,6 +15,7 @@ from pathlib import Path
 from onesheet.evaluation import read_evaluation
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "default.toml"
+OF_THE_DATA = {"model", "min_films", "size", "precision", "epochs", "teacher"}  # keys that stay out of the rows
 EPOCHS = 8
 # name -> (what is changed, options of fit, options of pack)
 ROWS: dict[str, tuple[str, list[str], list[str]]] = {
@@ -31,10 +32,12 @@ ROWS: dict[str, tuple[str, list[str], list[str]]] = {
     "no-augment": ("no augmentation", ["--no-augment", "--start-scale", "1"], []),
     "no-cutmix": ("no CutMix", ["--cutmix", "0"], []),
     "cutmix-half": ("CutMix in half of the batches", ["--cutmix", "0.5"], []),
+    "whole-crops": ("crops of 60 % of a poster or more", ["--crop-area", "0.6"], []),
+    "teacher": ("a teacher: the first row's model", ["--teacher", "{out}/recipe/genres.onnx"], []),
     "mixup": ("mixup in place of CutMix", ["--cutmix", "0", "--mixup", "0.25"], []),
     "no-growth": ("full-size crops from the start", ["--start-scale", "1"], []),
     "no-mirror": ("without the mirror image", ["--no-mirror"], []),
-    "lower-rate": ("learning rate 2e-4", ["--learning-rate", "2e-4"], []),
+    "rate": ("learning rate 5e-4", ["--learning-rate", "5e-4"], []),
     "larger": ("288×208 pixels", [], ["--size", "288x208"]),
     "pad": ("aspect kept, padded", [], ["--resize", "pad"]),
 }
@@ -71,9 +74,9 @@ def run(data: str, backbone: str, out: Path, name: str, fit: list[str], pack: li
     if not (packed / "manifest.json").exists():
         onesheet("pack", data, "--split", f"{data}/split.csv", "--min-films", "40", *pack, "--out", packed)
     recipe = tomllib.loads(RECIPE.read_text(encoding="utf-8"))
-    kept = [word for key in ("start_scale", "cutmix", "seed") for word in (f"--{key.replace('_', '-')}", recipe[key])]
+    kept = [word for key in recipe.keys() - OF_THE_DATA for word in (f"--{key.replace('_', '-')}", recipe[key])]
     folder = out / name
-    options = [*kept, "--epochs", EPOCHS, *fit]
+    options = [*kept, "--epochs", EPOCHS, *(word.format(out=out) for word in fit)]
     if "head" in fit:  # its epochs take no time
         options = fit
     resume = ["--resume"] if (folder / "run.json").exists() else []

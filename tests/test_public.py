@@ -30,7 +30,7 @@ PUBLIC = {
         "train",
     },
     onesheet.predict: {"DEFAULT_MODEL", "Failure", "Prediction", "Predictor", "find_posters", "load", "score_part"},
-    onesheet.models: {"Output", "PosterNetwork", "TenCrop", "build_network", "default_size"},
+    onesheet.models: {"Ensemble", "Output", "PosterNetwork", "TenCrop", "build_network", "default_size"},
 }
 
 

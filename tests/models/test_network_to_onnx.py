@@ -7,7 +7,7 @@ import onnxruntime
 import pytest
 import torch
 
-from onesheet.models import Output, TenCrop, build_network
+from onesheet.models import Ensemble, Output, TenCrop, build_network
 
 pytest.importorskip("onnxscript")
 
@@ -39,8 +39,16 @@ def mobilenet(tmp_path):
     return settle(build_network(f"hf:{tmp_path}", genres=3, size=(49, 48), pretrained=False))
 
 
+@pytest.fixture
+def ensemble(poster_cnn):
+    deeper = settle(build_network("poster-cnn", genres=3, size=(32, 24), widths=(4, 6, 8)))
+    ensemble = Ensemble([poster_cnn, deeper])
+    ensemble.size = poster_cnn.size
+    return ensemble
+
+
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", ["alexnet", "poster_cnn", "mobilenet"])
+@pytest.mark.parametrize("name", ["alexnet", "poster_cnn", "mobilenet", "ensemble"])
 def test_onnx_runtime_gives_torchs_answers(request, name, caplog):
     caplog.set_level(logging.ERROR)
     torch.manual_seed(0)

@@ -12,7 +12,7 @@ import torch
 from transformers import MobileNetV2Config, MobileNetV2Model
 
 from onesheet.bundle import CARD_KEY, read_bundle
-from onesheet.data import Packed
+from onesheet.data import Packed, Split, pack
 from onesheet.errors import ConfigError, ExportError, RunError
 from onesheet.evaluation import fit_calibration, fit_operating_points
 from onesheet.predict import load, score_part
@@ -55,6 +55,28 @@ def test_calibration_and_points_come_from_the_files_own_validation_scores(model_
     for name, point in points.items():
         given = predictor.points[name].decide(predictor.score(posters_of(packed, "validation")).probabilities)
         np.testing.assert_array_equal(given, point.decide(calibration.probabilities(logits)))
+
+
+def test_several_runs_answer_together(
+    run: Run, packed: Packed, parts: Split, tiny: TrainConfig, tmp_path: Path
+) -> None:
+    other = fit(replace(tiny, seed=1, epochs=2), packed, folder=tmp_path / "other")
+    together = export([run, other], tmp_path / "together.onnx")
+    posters = posters_of(packed, "test")
+    alone = [export(one, tmp_path / f"{seed}.onnx").score(posters) for seed, one in enumerate((run, other))]
+    scores = together.score(posters)
+    np.testing.assert_allclose(scores.logits, (alone[0].logits + alone[1].logits) / 2, atol=1e-4)
+    np.testing.assert_allclose(scores.embedding, np.hstack([one.embedding for one in alone]), atol=1e-4)
+    assert scores.evidence is not None and alone[0].evidence is not None and alone[1].evidence is not None
+    np.testing.assert_allclose(scores.evidence, (alone[0].evidence + alone[1].evidence) / 2, atol=1e-4)
+    assert np.abs(alone[0].logits - alone[1].logits).max() > 0.1
+    assert [one["seed"] for one in together.card.training["together_with"]] == [1]
+    assert "together_with" not in read_bundle(tmp_path / "0.onnx").card.training
+
+    strange = fit(replace(tiny, epochs=1), pack(parts, tmp_path / "packed", size=(40, 32)), folder=tmp_path / "strange")
+    with pytest.raises(RunError, match="learnt from different packed posters"):
+        export([run, strange], tmp_path / "no.onnx")
+    assert not (tmp_path / "no.onnx").exists()
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
@@ -141,8 +163,6 @@ def test_a_run_is_exported_without_the_folder_of_its_backbone(packed: Packed, tm
 
 
 def test_alexnet_goes_out_with_ten_crops(packed: Packed, parts, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    from onesheet.data import pack
-
     larger = pack(parts, tmp_path / "packed", size=(80, 80))
     config = TrainConfig(model="alexnet", epochs=1, batch_size=64, ema=0.0, threads=1, arithmetic="fp32")
     run = fit(config, larger, folder=tmp_path / "run")

@@ -49,7 +49,9 @@ def add_commands(commands: Any) -> None:
     add_options(fit, *options.FIT)
 
     export = step_command(commands, "export", _export, "one model file from a run, calibrated and checked")
-    export.add_argument("run_folder", metavar="RUN", help="folder written by fit or train")
+    export.add_argument(
+        "run_folders", metavar="RUN", nargs="+", help="folder written by fit or train; several answer together"
+    )
     add_out(export, "the model file (ONNX)")
     add_options(export, *options.EXPORT)
 
@@ -197,7 +199,7 @@ def _export(arguments: argparse.Namespace) -> int:
     recipe = recipe_from(arguments)
     with Console() as console:
         bundle = export(
-            open_run(arguments.run_folder),
+            [open_run(folder) for folder in arguments.run_folders],
             arguments.out,
             precision=recipe.precision,
             precision_target=recipe.precision_target,

@@ -5,7 +5,8 @@ from onesheet.errors import require
 require("torch", purpose="building a network", extra="train")
 
 from onesheet.models.alexnet import TenCrop  # noqa: E402
+from onesheet.models.ensemble import Ensemble  # noqa: E402
 from onesheet.models.network import Output, PosterNetwork  # noqa: E402
 from onesheet.models.registry import build_network, default_size  # noqa: E402
 
-__all__ = ["Output", "PosterNetwork", "TenCrop", "build_network", "default_size"]
+__all__ = ["Ensemble", "Output", "PosterNetwork", "TenCrop", "build_network", "default_size"]

@@ -97,7 +97,7 @@ class PosterNetwork(nn.Module):
             mirrored, mirrored_features = self.backbone(self._second_view(posters))
             embedding = (embedding + mirrored) / 2
             if features is not None:
-                features = (features + _resized_map(mirrored_features.flip(-1), features.shape[-2:])) / 2
+                features = (features + resized_map(mirrored_features.flip(-1), features.shape[-2:])) / 2
         return embedding, features
 
     def _second_view(self, posters: Tensor) -> Tensor:
@@ -117,8 +117,10 @@ class PosterNetwork(nn.Module):
         return Output(self.head(embedding), embedding, evidence)
 
 
-def _resized_map(features: Tensor, size: Sequence[int]) -> Tensor:
+def resized_map(features: Tensor, size: Sequence[int]) -> Tensor:
     """Features N×D×h×w at another h×w, each with the same mean."""
+    if features.shape[-2:] == tuple(size):
+        return features
     resized = nn.functional.interpolate(features, tuple(size), mode="bilinear", align_corners=False)
     return resized + (features.mean((2, 3), keepdim=True) - resized.mean((2, 3), keepdim=True))
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.metadata
 import tempfile
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +24,7 @@ from onesheet.errors import ConfigError, ExportError, RunError
 from onesheet.evaluation import Thresholds, fit_calibration, fit_operating_points
 from onesheet.evaluation.label_sets import count_label_sets
 from onesheet.files import whole_file
-from onesheet.models import TenCrop, build_network
+from onesheet.models import Ensemble, TenCrop, build_network
 from onesheet.predict import Predictor, score_part
 from onesheet.progress import Progress, silent
 from onesheet.training.figures import epoch_figures
@@ -39,7 +41,7 @@ PARITY_BATCH = 8  # ten crops of 64 posters at once would take 9 GB
 
 
 def export(
-    run: Run,
+    runs: Run | Sequence[Run],
     path: str | Path,
     *,
     precision: str = "fp32",
@@ -47,14 +49,15 @@ def export(
     recall_target: float = 0.8,
     progress: Progress = silent,
 ) -> Bundle:
-    """Write a run's network as one model file.
+    """Write a run's network as one model file, or the networks of several runs, which then answer together.
 
     The graph is written, compared with the network on real posters, then the written graph scores the
     validation part, calibration and operating points are fitted to those scores, and the file is finished with
     them. It appears whole or not at all.
 
     Args:
-        run: a run with kept weights.
+        runs: a run with kept weights, or several on the same packed posters: the file answers with the mean of
+            their logits.
         path: the model file to write.
         precision: "fp32", "fp16" (half the size) or "int8" (a quarter, faster where the processor has VNNI).
         precision_target: micro precision wanted at the operating point "precise", in (0, 1).
@@ -65,7 +68,7 @@ def export(
         The file, read back.
 
     Raises:
-        RunError: the run has no weights yet, or its packed store has changed.
+        RunError: a run has no weights yet, its packed store has changed, or it learnt from other posters.
         ExportError: the file does not give the network's answers.
         ConfigError: an option out of range.
     """
@@ -74,18 +77,20 @@ def export(
     for name, value in (("precision_target", precision_target), ("recall_target", recall_target)):
         if not 0 < value < 1:
             raise ConfigError(f"the {name!r} option must be between 0 and 1; got {value}")
-    prepare(run.config.threads)
-    packed = run.packed()
-    graph = ExportGraph(kept_network(run, packed))
+    runs = [runs] if isinstance(runs, Run) else list(runs)
+    threads, packed = runs[0].config.threads, _common_store(runs)
+    prepare(threads)
+    networks = [kept_network(run, packed) for run in runs]
+    graph = ExportGraph(networks[0] if len(runs) == 1 else Ensemble(networks))
     rows = packed.rows("validation")
     genres = len(packed.genres)
     with tempfile.TemporaryDirectory(prefix="onesheet-") as folder:
         raw, draft = Path(folder) / "raw.onnx", Path(folder) / "draft.onnx"
         write_graph(graph, raw, size=packed.size)
         to_precision(raw, precision, packed.posters, packed.rows("train"))
-        card = _card(run, packed, precision)
+        card = _card(runs, packed, precision)
         finish_graph(raw, draft, scale=np.ones(genres), bias=np.zeros(genres), metadata={CARD_KEY: card.to_json()})
-        predictor = Predictor(read_bundle(draft), threads=run.config.threads)
+        predictor = Predictor(read_bundle(draft), threads=threads)
         _check_parity(graph, read_bundle(draft), packed, np.ones(genres), np.zeros(genres))
         logits, labels = score_part(predictor, packed, "validation", progress=progress).logits, packed.labels[rows]
         calibration = fit_calibration(logits, labels)
@@ -113,6 +118,22 @@ def export(
             )
             _check_parity(graph, read_bundle(part), packed, calibration.scale, calibration.bias)
     return read_bundle(path)
+
+
+def _common_store(runs: Sequence[Run]) -> Packed:
+    """The packed posters that all runs learnt from.
+
+    Raises:
+        RunError: they did not learn from the same.
+    """
+    packed = runs[0].packed()
+    for run in runs[1:]:
+        if run.fingerprint != packed.fingerprint:
+            raise RunError(
+                f"{str(run.folder)!r} and {str(runs[0].folder)!r} learnt from different packed posters; only runs on "
+                "the same ones answer together"
+            )
+    return packed
 
 
 def kept_network(run: Run, packed: Packed) -> nn.Module:
@@ -175,7 +196,17 @@ def _public_name(model: str) -> str:
     return f"hf:{folder.resolve().name}" if model.startswith("hf:") and folder.is_dir() else model
 
 
-def _card(run: Run, packed: Packed, precision: str) -> Card:
+def _training(run: Run) -> dict[str, Any]:
+    """A run's choices and outcome for the card."""
+    return run.config.to_dict() | {
+        "model": _public_name(run.config.model),
+        "teacher": [Path(path).name for path in run.config.teacher],
+        "best_epoch": run.best_epoch,
+        "seconds": round(run.seconds),
+    }
+
+
+def _card(runs: Sequence[Run], packed: Packed, precision: str) -> Card:
     """The card before calibration: identity, and points that give nothing a meaning yet."""
     genres = packed.genres.names
     half = Thresholds((0.5,) * len(genres)).to_dict()
@@ -187,9 +218,7 @@ def _card(run: Run, packed: Packed, precision: str) -> Card:
         precision=precision,
         calibration={"scale": [1.0] * len(genres), "bias": [0.0] * len(genres)},
         operating_points=dict.fromkeys(POINTS, half),
-        training=run.config.to_dict()
-        | {"model": _public_name(run.config.model), "teacher": [Path(path).name for path in run.config.teacher]}
-        | {"best_epoch": run.best_epoch, "seconds": round(run.seconds)},
+        training=_training(runs[0]) | ({"together_with": [_training(run) for run in runs[1:]]} if runs[1:] else {}),
         data={
             "fingerprint": packed.fingerprint,
             "films": {part: len(packed.rows(part)) for part in PARTS},

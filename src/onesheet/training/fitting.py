@@ -141,7 +141,8 @@ def _targets(run: Run, packed: Packed, progress: Progress) -> NDArray[np.float32
     """What is to be learnt; what teachers say is kept, so that a resumed run learns the same."""
     path = run.folder / CHECKPOINTS / TARGETS
     if path.exists():
-        return load_file(path)["targets"].numpy()
+        kept: NDArray[np.float32] = load_file(path)["targets"].numpy()
+        return kept
     targets = soft_targets(packed, run.config.teacher, threads=run.config.threads, progress=progress)
     if run.config.teacher:
         path.parent.mkdir(parents=True, exist_ok=True)
