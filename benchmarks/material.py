@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from quality import SOURCES
 
 from onesheet.data import Catalogue, Film, Packed, Split, pack, read_catalogue, read_split, split
 
 SIZE = (224, 160)
+SOURCES = ("chu2017", "imdb")
 
 
 def read(data: Path, *, posters: int | None = None) -> Catalogue:
