@@ -3,10 +3,10 @@
 python benchmarks/against_keras.py full DATA BACKBONE OUT --keras PYTHON [--posters N]
 python benchmarks/against_keras.py head DATA BACKBONE OUT --keras PYTHON [--posters N] [--keras-epochs N]
 
-PYTHON: the interpreter of an environment with tensorflow and pillow. `full` compares posters/s of training; `head` the
-whole time of 40 epochs from files to the last epoch, ours with packing, Keras' extrapolated from its first epochs: the first,
-and the median of the others for the rest. Each has the machine to itself and chooses arithmetic and threads as it does
-by default.
+PYTHON: the interpreter of an environment with tensorflow and pillow. `full` compares posters/s of training; `head`
+the whole time of 40 epochs from files to the last epoch, ours with packing, Keras' extrapolated from its first
+epochs: the first, and the median of the others for the rest. Each has the machine to itself and chooses arithmetic
+and threads as it does by default.
 """
 
 import csv

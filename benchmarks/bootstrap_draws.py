@@ -2,10 +2,10 @@
 
 python benchmarks/bootstrap_draws.py [--films N] [--draws N] [--sklearn-draws N]
 
-Labels and probabilities are made up. scikit-learn computes the headline figures on every draw: average precision and ROC-AUC
-(each genre, pooled), precision, recall and F1 (each genre, micro, macro, per film), exact match, Hamming loss and ranking loss
-at one operating point; ours computes those at every operating point, the trivial baselines, and the calibration errors, too.
-scikit-learn's time is extrapolated from a few draws.
+Labels and probabilities are made up. scikit-learn computes the headline figures on every draw: average precision and
+ROC-AUC (each genre, pooled), precision, recall and F1 (each genre, micro, macro, per film), exact match, Hamming loss
+and ranking loss at one operating point; ours computes those at every operating point, the trivial baselines, and the
+calibration errors, too. scikit-learn's time is extrapolated from a few draws.
 """
 
 import numpy as np
@@ -39,9 +39,7 @@ def main() -> None:
 
     def ours() -> float:
         return seconds(
-            lambda: evaluate(
-                labels, probabilities, genres=names, points=points, train_labels=labels, draws=given.draws
-            )
+            lambda: evaluate(labels, probabilities, genres=names, points=points, train_labels=labels, draws=given.draws)
         )
 
     def theirs() -> float:

@@ -2,7 +2,8 @@
 
 python benchmarks/cold_start.py POSTER OUT --keras PYTHON [--model FILE]
 
-Every call is a new process. The files are in the disk cache by then: a first call after the machine's start is slower, for both.
+Every call is a new process. The files are in the disk cache by then: a first call after the machine's start is
+slower, for both.
 """
 
 import statistics

@@ -2,8 +2,9 @@
 
 python benchmarks/decoders.py DATA [--posters N]
 
-`make bench` installs OpenCV, simplejpeg and pyvips apart (.venv/decoders, by PYTHONPATH); what is missing is said. Beside
-each stands how far its pixels are from a full decode with Pillow's antialiased bilinear resize, which the models know.
+`make bench` installs OpenCV, simplejpeg and pyvips apart (.venv/decoders, by PYTHONPATH); what is missing is said.
+Beside each stands how far its pixels are from a full decode with Pillow's antialiased bilinear resize, which the
+models know.
 """
 
 import io

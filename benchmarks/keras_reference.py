@@ -50,7 +50,9 @@ def network(genres: int, tune: str) -> keras.Model:
     backbone = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(*SIZE, 3), pooling="avg")
     backbone.trainable = tune == "full"
     posters = keras.Input((*SIZE, 3))
-    features = backbone(keras.layers.Rescaling(1 / 127.5, offset=-1)(posters), training=None if tune == "full" else False)
+    features = backbone(
+        keras.layers.Rescaling(1 / 127.5, offset=-1)(posters), training=None if tune == "full" else False
+    )
     return keras.Model(posters, keras.layers.Dense(genres, "sigmoid")(keras.layers.Dropout(0.5)(features)))
 
 

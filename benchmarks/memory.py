@@ -2,10 +2,10 @@
 
 python benchmarks/memory.py OUT [--rows N] [--size 64x48] [--backbone FOLDER] [--draws N]
 
-The catalogue is drawn, its posters repeated by hard links; at 64×48 pixels a million packed posters take 9 GB of disk below
-OUT, deleted again. Memory of the commands must not depend on the size of the posters. With a backbone, a head on its
-features is trained as well. Resident memory counts pages of mapped files, which the system drops when it needs them;
-"own" is what the machine must have. Each command runs once.
+The catalogue is drawn, its posters repeated by hard links; at 64×48 pixels a million packed posters take 9 GB of disk
+below OUT, deleted again. Memory of the commands must not depend on the size of the posters. With a backbone, a head
+on its features is trained as well. Resident memory counts pages of mapped files, which the system drops when it needs
+them; "own" is what the machine must have. Each command runs once.
 """
 
 import csv
@@ -30,21 +30,23 @@ def main() -> None:
     parser.set_defaults(repeats=1)
     parser.add_argument("out", type=Path)
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--drawn", type=int, default=300, help="different posters; a file takes some 65,000 links at most")
+    parser.add_argument(
+        "--drawn", type=int, default=300, help="different posters; a file takes some 65,000 links at most"
+    )
     parser.add_argument("--size", default="64x48", help="H×W of the packed posters")
     parser.add_argument("--backbone", help="folder of a pretrained backbone, to train a head on")
     parser.add_argument("--draws", type=int, default=1000)
     given = parser.parse_args()
     load = load_now()
     given.out.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=given.out) as name:
-        folder = Path(name)
+    with TemporaryDirectory(dir=given.out) as place:
+        folder = Path(place)
         write_catalogue(folder, rows=given.rows, drawn=given.drawn)
         lines = []
-        for command in commands(folder, given.size, given.backbone, given.draws):
-            log = Path(os.devnull) if command[0] == "predict" else given.out / f"memory-{command[0]}.log"
+        for name, command in commands(folder, given.size, given.backbone, given.draws):
+            log = Path(os.devnull) if name == "predict" else given.out / f"memory-{name.replace(' ', '-')}.log"
             peak = watch([str(Path(sys.executable).with_name("onesheet")), *command], log)
-            lines.append(line(" ".join(command[:1]), given.rows, peak, log))
+            lines.append(line(name, given.rows, peak, log))
             print(lines[-1], file=sys.stderr, flush=True)
     report(lines, repeats=given.repeats, packages=("numpy", "torch", "onnxruntime"), load=load)
 
@@ -64,18 +66,22 @@ def write_catalogue(folder: Path, *, rows: int, drawn: int) -> None:
     Findings().write_csv(folder / "none.csv")
 
 
-def commands(folder: Path, size: str, backbone: str | None, draws: int) -> Iterator[list[str]]:
+def commands(folder: Path, size: str, backbone: str | None, draws: int) -> Iterator[tuple[str, list[str]]]:
+    """Name and words of each command, in the order in which they need one another."""
     catalogue, packed, run, model = (str(folder / name) for name in ("catalogue.csv", "packed", "run", "genres.onnx"))
     whole = ["--findings", str(folder / "none.csv"), "--min-films", "1"]
     small = ["--model", "poster-cnn", "--widths", "8,16", "--epochs", "1", "--batch-size", "256"]
-    yield ["pack", catalogue, *whole, "--size", size, "--out", packed]
-    yield ["fit", packed, *small, "--out", run]
+    yield "pack", ["pack", catalogue, *whole, "--size", size, "--out", packed]
+    yield "fit", ["fit", packed, *small, "--out", run]
     if backbone:
         head = ["--model", f"hf:{backbone}", "--tune", "head", "--epochs", "1"]
-        yield ["fit", packed, *head, "--out", str(folder / "head")]
-    yield ["export", run, "--out", model]
-    yield ["predict", str(folder / "posters"), "--model", model, "--csv"]
-    yield ["evaluate", model, packed, "--part", "train", "--draws", str(draws), "--out", str(folder / "report")]
+        yield "fit, head only", ["fit", packed, *head, "--out", str(folder / "head")]
+    yield "export", ["export", run, "--out", model]
+    yield "predict", ["predict", str(folder / "posters"), "--model", model, "--csv"]
+    yield (
+        "evaluate",
+        ["evaluate", model, packed, "--part", "train", "--draws", str(draws), "--out", str(folder / "report")],
+    )
 
 
 def line(command: str, rows: int, peak: Peak, log: Path) -> str:

@@ -70,7 +70,7 @@ def main() -> None:
             peak.resident <= LAPTOP_MB,
         ),
     ]
-    report(lines, repeats=given.repeats, packages=("numpy",), load=load, notes=complete(few, part))
+    report(lines, repeats=given.repeats, packages=("numpy",), load=load, notes=completeness(few, part))
 
 
 def real_hashes(data: Path) -> Hashes:
@@ -102,12 +102,13 @@ def brute_force(hashes: Hashes, rows: int) -> set[tuple[int, int]]:
     return found
 
 
-def complete(hashes: Hashes, rows: int) -> str:
-    """How many of the brute-force pairs the search finds, itself or over the first of equal hashes."""
+def completeness(hashes: Hashes, rows: int) -> str:
+    """How many of the brute-force pairs the search names; of equal hashes it names the first only."""
     truth = brute_force(hashes, rows)
     pairs, _ = near_pairs(hashes)
     found = {(int(a), int(b)) for a, b in pairs.tolist()}
-    return f"Of {len(truth):,} pairs within {RADIUS} bits that brute force finds there, the search names {len(truth & found):,}."
+    named = len(truth & found)
+    return f"Of {len(truth):,} pairs within {RADIUS} bits that brute force finds there, the search names {named:,}."
 
 
 if __name__ == "__main__":

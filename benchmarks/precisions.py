@@ -3,8 +3,8 @@
 python benchmarks/precisions.py DATA BACKBONE OUT [--precision int8] [--posters N]
 python benchmarks/precisions.py DATA BACKBONE OUT --run RUN
 
-Both files are exported from one run: RUN, or a head trained on BACKBONE now. RUN brings its own posters, DATA is then not
-read. Decoding is not part of the rates.
+Both files are exported from one run: RUN, or a head trained on BACKBONE now. RUN brings its own posters, DATA is then
+not read. Decoding is not part of the rates.
 """
 
 from pathlib import Path

@@ -2,8 +2,8 @@
 
 python benchmarks/predict_rate.py POSTERS [--model FILE] [--posters N]
 
-a: ONNX Runtime alone on posters already in memory, the better of its own threads and one call a core; b: the decode loop
-alone; each on all cores.
+a: ONNX Runtime alone on posters already in memory, the better of its own threads and one call a core; b: the decode
+loop alone; each on all cores.
 """
 
 from collections.abc import Callable, Sequence
@@ -74,9 +74,7 @@ def session(model: Path, threads: int | None) -> Callable[[NDArray[np.uint8]], o
     return lambda batch: opened.run(None, {"posters": batch})
 
 
-def score_all(
-    score: Callable[[NDArray[np.uint8]], object], batches: Sequence[NDArray[np.uint8]], threads: int
-) -> None:
+def score_all(score: Callable[[NDArray[np.uint8]], object], batches: Sequence[NDArray[np.uint8]], threads: int) -> None:
     with ThreadPoolExecutor(threads) as pool:
         for _ in pool.map(score, batches):
             pass

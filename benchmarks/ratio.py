@@ -55,10 +55,10 @@ def spread(figures: Sequence[float], unit: str = "") -> str:
     return f"{median} ({low}–{high}){unit and ' ' + unit}"
 
 
-def row(what: str, ours: str, against: str, ratio: Sequence[float], target: str, reached: bool | str) -> str:
-    """One row; `reached` may say more than yes or no."""
+def row(what: str, ours: str, against: str, ratio: Sequence[float] | None, target: str, reached: bool | str) -> str:
+    """One row; `reached` may say more than yes or no; no ratio where there is nothing to compare with."""
     said = reached if isinstance(reached, str) else "yes" if reached else "no"
-    return f"| {what} | {ours} | {against} | {spread(ratio)} | {target} | {said} |"
+    return f"| {what} | {ours} | {against} | {spread(ratio) if ratio else '–'} | {target} | {said} |"
 
 
 def at_least(ratio: Sequence[float], target: float) -> bool:
@@ -76,10 +76,8 @@ def report(rows: Iterable[str], *, repeats: int, packages: Sequence[str], load: 
 def machine(*, repeats: int, packages: Sequence[str], load: float) -> str:
     """Date, processor, cores, load before the run, library versions."""
     versions = [f"Python {python_version()}", *(f"{name} {_version(name)}" for name in packages)]
-    return (
-        f"{datetime.now(UTC).date().isoformat()}, {processor_name()}, {thread_count(None)} cores, load {load:.1f} before; "
-        f"{', '.join(versions)}; {repeats} repeats"
-    )
+    where = f"{processor_name()}, {thread_count(None)} cores, load {load:.1f} before"
+    return f"{datetime.now(UTC).date().isoformat()}, {where}; {', '.join(versions)}; {repeats} repeats"
 
 
 def load_now() -> float:
