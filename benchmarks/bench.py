@@ -37,7 +37,7 @@ def main() -> None:
         ["precisions.py", data, backbone, f"{out}/precisions", *(["--run", given.run] if given.run else [])],
         ["near_duplicates.py", data],
         ["bootstrap_draws.py"],
-        ["memory.py", out, "--rows", given.rows],
+        ["memory.py", out, "--rows", given.rows, "--backbone", backbone],
         ["gpu.py", out],
     ]
     rows, notes = [], []

@@ -35,6 +35,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=40, help="steps a round")
     parser.add_argument("--no-augment", action="store_true")
     given = parser.parse_args()
+    if given.steps <= SKIPPED:
+        parser.error(f"--steps must be more than {SKIPPED}, which are not counted; got {given.steps}")
     load = load_now()
     config = tuned(f"hf:{given.backbone}", augment=not given.no_augment)
     batch = config.batch_size or 1
