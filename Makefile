@@ -4,10 +4,11 @@
 # make check   lint, format, types, import rules
 # make recipe NAME=default DATA=… [BACKBONE=…]   train a recipe of recipes/ on real posters, into runs/NAME
 # make quality DATA=… [MODEL=…]                  the figures of the model that ships, on the fixed test parts
+# make bench DATA=… BACKBONE=…                   every benchmark of benchmarks/README.md, into runs/bench (hours)
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check recipe quality clean
+.PHONY: setup demo test check recipe quality bench clean
 
 setup: .venv/installed
 
@@ -36,6 +37,21 @@ recipe: setup
 
 quality: setup
 	$(BIN)/python benchmarks/quality.py $(DATA) $(if $(MODEL),--model $(MODEL)) $(OPTIONS)
+
+BENCH = $(DATA) $(BACKBONE) runs/bench --keras .venv/keras/bin/python $(REPEATS:%=--repeats %) $(ROWS:%=--rows %)
+
+bench: setup .venv/keras/installed .venv/decoders/installed
+	OMP_WAIT_POLICY=passive PYTHONPATH=.venv/decoders $(BIN)/python benchmarks/bench.py $(BENCH) $(OPTIONS)
+
+.venv/keras/installed: | .venv/installed
+	$(PYTHON) -m venv .venv/keras
+	.venv/keras/bin/pip install --quiet --disable-pip-version-check tensorflow-cpu pillow
+	touch $@
+
+.venv/decoders/installed: | .venv/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target .venv/decoders \
+		opencv-python-headless simplejpeg pyvips pyvips-binary cffi pycparser
+	touch $@
 
 clean:
 	rm -rf .venv demo build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,210 @@
+"""On a GPU: fine-tuning against the synthetic-data ceiling, batch prediction, and the share of the chip's limits.
+
+python benchmarks/gpu.py OUT [--batch N] [--steps N] [--drawn N]
+
+MobileNetV2, ResNet-50 and ConvNeXt V2-Tiny with random weights, bf16, channels-last, drawn posters at 224×160 from
+the packed store. The ceiling is the same step on one batch that stays on the GPU, as it is and compiled. The chip's
+limits are measured here too: a large bf16 matrix product, and a copy from its memory to its memory; each network's
+share of them counts the arithmetic of its products and convolutions, and every tensor its operations read and write.
+"""
+
+import statistics
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+import transformers
+from material import SIZE, to_tune
+from ratio import arguments, at_least, in_turn, load_now, quotients, report, row, seconds, spread
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+from tuning import VALIDATION, BareStep, pipeline_rate, tuned
+
+from onesheet.data import Packed, pack, read_catalogue
+from onesheet.data.drawn import draw_catalogue
+from onesheet.models import PosterNetwork, build_network
+from onesheet.training.machine import autocast, device
+from onesheet.training.onnx_graph import ExportGraph, write_graph
+
+BACKBONES = {
+    "MobileNetV2": transformers.MobileNetV2Config,
+    "ResNet-50": transformers.ResNetConfig,
+    "ConvNeXt V2-Tiny": transformers.ConvNextV2Config,
+}
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--steps", type=int, default=60, help="steps a round")
+    parser.add_argument("--drawn", type=int, default=1000, help="different posters, repeated to fill the steps")
+    given = parser.parse_args()
+    if not torch.cuda.is_available():
+        sys.exit("no GPU that torch can use; nothing was measured")
+    load = load_now()
+    packed = store(given.out, given.batch * given.steps, given.drawn)
+    chip = Chip.measured()
+    lines = []
+    for name, config in BACKBONES.items():
+        model = f"hf:{random_backbone(given.out / 'backbones' / name, config())}"
+        lines += tuning_lines(name, model, packed, given, chip)
+        lines += predict_lines(name, model, packed, given, chip)
+    notes = f"{torch.cuda.get_device_name()}; {chip}"
+    report(lines, repeats=given.repeats, packages=("torch", "transformers", "onnxruntime"), load=load, notes=notes)
+
+
+def store(out: Path, train: int, drawn: int) -> Packed:
+    catalogue = read_catalogue(draw_catalogue(out / "drawn", films=drawn, faults=False))
+    return pack(to_tune(catalogue, train=train, validation=VALIDATION), out / f"packed-{train}", size=SIZE)
+
+
+def random_backbone(folder: Path, config: Any) -> Path:
+    """A backbone's architecture with random weights, as `hf:<folder>` reads it."""
+    transformers.AutoModel.from_config(config).save_pretrained(folder)
+    return folder
+
+
+class Chip:
+    """What the device can do at most, measured.
+
+    Attributes:
+        arithmetic: bf16 operations a second.
+        memory: bytes a second, read and written.
+    """
+
+    def __init__(self, arithmetic: float, memory: float) -> None:
+        self.arithmetic, self.memory = arithmetic, memory
+
+    @classmethod
+    def measured(cls, side: int = 8192, gigabytes: int = 4) -> "Chip":
+        one = torch.randn(side, side, device=device(), dtype=torch.bfloat16)
+        block = torch.empty(gigabytes << 30, device=device(), dtype=torch.uint8)
+        other = torch.empty_like(block)
+        return cls(2 * side**3 / best(lambda: one @ one), 2 * block.nbytes / best(lambda: other.copy_(block)))
+
+    def __str__(self) -> str:
+        return f"measured limits: {self.arithmetic / 1e12:,.0f} bf16 Tflop/s, {self.memory / 1e9:,.0f} GB/s"
+
+    def shares(self, work: "Work", rate: float) -> str:
+        """The shares of both limits at a rate of posters a second."""
+        arithmetic, memory = work.operations * rate / self.arithmetic, work.traffic * rate / self.memory
+        return f"{arithmetic:.0%} of the chip's arithmetic, {memory:.0%} of its memory's speed"
+
+
+def best(work: Callable[[], object], times: int = 10) -> float:
+    """Shortest of several runs, in seconds, the device waited for."""
+
+    def once() -> None:
+        work()
+        wait()
+
+    once()
+    return min(seconds(once) for _ in range(times))
+
+
+def wait() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+class Work(TorchDispatchMode):
+    """What a call does for each poster: arithmetic of products and convolutions, bytes of the tensors it touches.
+
+    A training step counts as three times its forward pass: torch's counter takes too much for the weight gradients of
+    grouped convolutions.
+    """
+
+    def __init__(
+        self, call: Callable[[], object], posters: int, *, forward: Callable[[], object] | None = None
+    ) -> None:
+        super().__init__()
+        self.traffic = 0.0
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            (forward or call)()
+        with self:
+            call()
+        self.operations = counter.get_total_flops() * (3 if forward else 1) / posters
+        self.traffic /= posters
+
+    def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = operation(*args, **(kwargs or {}))
+        if not operation.is_view:
+            tensors = [leaf for leaf in tree_leaves((args, kwargs, result)) if isinstance(leaf, torch.Tensor)]
+            self.traffic += sum(tensor.nbytes for tensor in tensors)
+        return result
+
+
+def tuning_lines(name: str, model: str, packed: Packed, given: Any, chip: Chip) -> list[str]:
+    config = tuned(model, batch_size=given.batch)
+    plain, compiled = BareStep(config, packed), BareStep(config, packed, compiled=True)
+    work = Work(plain, given.batch, forward=lambda: plain.forward(plain.inputs))
+    mine, bare, faster = in_turn(
+        lambda: pipeline_rate(config, packed, given.out / "run-by-gpu"),
+        lambda: plain.rate(given.steps),
+        lambda: compiled.rate(given.steps),
+        repeats=given.repeats,
+    )
+    ceiling = [max(pair) for pair in zip(bare, faster, strict=True)]
+    ratio = quotients(mine, ceiling)
+    ours = f"{spread(mine, 'posters/s')}, {chip.shares(work, statistics.median(mine))}"
+    against = f"synthetic data: {spread(bare, 'posters/s')}; compiled: {spread(faster, 'posters/s')}"
+    return [row(f"fine-tuning {name}, batch {given.batch}", ours, against, ratio, "≥ 0.9", at_least(ratio, 0.9))]
+
+
+@torch.inference_mode()
+def predict_lines(name: str, model: str, packed: Packed, given: Any, chip: Chip) -> list[str]:
+    """torch on posters in the GPU's memory, and ONNX Runtime where it can use the GPU."""
+    network = build_network(model, genres=len(packed.genres), size=SIZE, mirror=False).to(
+        device(), memory_format=torch.channels_last
+    )
+    network.eval()
+    held = np.ascontiguousarray(packed.posters[: given.batch])
+    posters = torch.from_numpy(held).to(device())
+    batches = given.steps
+    work = Work(lambda: answer(network, posters), len(held))
+
+    def with_torch() -> float:
+        def work() -> None:
+            for _ in range(batches):
+                answer(network, posters)
+            wait()
+
+        return batches * len(held) / seconds(work)
+
+    measures, session = [with_torch], gpu_session(network, given.out / "gpu.onnx")
+    if session:
+        measures.append(
+            lambda: (
+                batches * len(held) / seconds(lambda: [session.run(None, {"posters": held}) for _ in range(batches)])
+            )
+        )
+    rates = in_turn(*measures, repeats=given.repeats)
+    said = f"ONNX Runtime, float32: {spread(rates[-1], 'posters/s')}" if session else "ONNX Runtime has no GPU here"
+    ours = f"{spread(rates[0], 'posters/s')}, {chip.shares(work, statistics.median(rates[0]))}"
+    ratio = quotients(rates[0], rates[-1]) if session else None
+    return [row(f"predict {name}, batch {given.batch}", ours, said, ratio, "none", "–")]
+
+
+def answer(network: PosterNetwork, posters: torch.Tensor) -> torch.Tensor:
+    with autocast("auto"):
+        return network(posters.permute(0, 3, 1, 2).float() / 255).logits
+
+
+def gpu_session(network: PosterNetwork, path: Path) -> Any:
+    """The exported graph on the GPU, None where this ONNX Runtime has none."""
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        return None
+    where = next(network.parameters()).device
+    write_graph(ExportGraph(network.cpu()), path, size=SIZE)
+    network.to(where)
+    return onnxruntime.InferenceSession(str(path), providers=["CUDAExecutionProvider"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""The most memory that pack, fit, export, predict and evaluate take on a catalogue of so many rows.
+
+python benchmarks/memory.py OUT [--rows N] [--size 64x48] [--backbone FOLDER] [--draws N]
+
+The catalogue is drawn, its posters repeated by hard links; at 64×48 pixels a million packed posters take 9 GB of disk
+below OUT, deleted again. Memory of the commands must not depend on the size of the posters. With a backbone, a head
+on its features is trained as well. Resident memory counts pages of mapped files, which the system drops when it needs
+them; "own" is what the machine must have. Each command runs once.
+"""
+
+import csv
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from peak import Peak, watch
+from ratio import arguments, load_now, report, row
+
+from onesheet.data import Findings, read_catalogue
+from onesheet.data.drawn import draw_catalogue
+
+LIMIT_MB = 2000
+FOLDER_FILES = 10_000
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.set_defaults(repeats=1)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument(
+        "--drawn", type=int, default=300, help="different posters; a file takes some 65,000 links at most"
+    )
+    parser.add_argument("--size", default="64x48", help="H×W of the packed posters")
+    parser.add_argument("--backbone", help="folder of a pretrained backbone, to train a head on")
+    parser.add_argument("--draws", type=int, default=1000)
+    given = parser.parse_args()
+    load = load_now()
+    given.out.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=given.out) as place:
+        folder = Path(place)
+        write_catalogue(folder, rows=given.rows, drawn=given.drawn)
+        lines = []
+        for name, command in commands(folder, given.size, given.backbone, given.draws):
+            log = Path(os.devnull) if name == "predict" else given.out / f"memory-{name.replace(' ', '-')}.log"
+            peak = watch([str(Path(sys.executable).with_name("onesheet")), *command], log)
+            lines.append(line(name, given.rows, peak, log))
+            print(lines[-1], file=sys.stderr, flush=True)
+    report(lines, repeats=given.repeats, packages=("numpy", "torch", "onnxruntime"), load=load)
+
+
+def write_catalogue(folder: Path, *, rows: int, drawn: int) -> None:
+    """`catalogue.csv`, its posters below `posters/`, and an empty findings file: no audit is to leave copies out."""
+    films = read_catalogue(draw_catalogue(folder / "drawn", films=drawn, faults=False)).films
+    with (folder / "catalogue.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "genres", "poster"])
+        for number in range(rows):
+            film = films[number % len(films)]
+            poster = folder / "posters" / f"{number // FOLDER_FILES:03d}" / f"{number:07d}{Path(film.poster).suffix}"
+            poster.parent.mkdir(parents=True, exist_ok=True)
+            os.link(film.poster, poster)
+            writer.writerow([f"film-{number}", "|".join(film.genres), poster.relative_to(folder)])
+    Findings().write_csv(folder / "none.csv")
+
+
+def commands(folder: Path, size: str, backbone: str | None, draws: int) -> Iterator[tuple[str, list[str]]]:
+    """Name and words of each command, in the order in which they need one another."""
+    catalogue, packed, run, model = (str(folder / name) for name in ("catalogue.csv", "packed", "run", "genres.onnx"))
+    whole = ["--findings", str(folder / "none.csv"), "--min-films", "1"]
+    small = ["--model", "poster-cnn", "--widths", "8,16", "--epochs", "1", "--batch-size", "256"]
+    yield "pack", ["pack", catalogue, *whole, "--size", size, "--out", packed]
+    yield "fit", ["fit", packed, *small, "--out", run]
+    if backbone:
+        head = ["--model", f"hf:{backbone}", "--tune", "head", "--epochs", "1"]
+        yield "fit, head only", ["fit", packed, *head, "--out", str(folder / "head")]
+    yield "export", ["export", run, "--out", model]
+    yield "predict", ["predict", str(folder / "posters"), "--model", model, "--csv"]
+    yield (
+        "evaluate",
+        ["evaluate", model, packed, "--part", "train", "--draws", str(draws), "--out", str(folder / "report")],
+    )
+
+
+def line(command: str, rows: int, peak: Peak, log: Path) -> str:
+    reached: bool | str = peak.resident <= LIMIT_MB
+    if peak.status:
+        reached = f"no: failed with status {peak.status}, see {log.name}"
+    elif not reached and peak.anonymous <= LIMIT_MB:
+        reached = "yes, but for pages of mapped files"
+    return row(
+        f"memory of {command}, {rows:,} rows",
+        f"{peak.resident:,.0f} MB resident, {peak.anonymous:,.0f} MB own, {peak.seconds:,.0f} s",
+        f"{LIMIT_MB:,} MB",
+        [peak.resident / LIMIT_MB],
+        "≤ 1",
+        reached,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""Two ways of doing one thing, measured in turn in one run on one machine, and said in one Markdown row."""
+
+import argparse
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from platform import processor, python_version
+
+from onesheet.threads import thread_count
+
+HEADING = "| what | ours | against | ratio, median (range) | target | reached |\n|---|---|---|---|---|---|"
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """A parser with what every benchmark takes."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=5, help="rounds that count; fewer than 5 only try the script")
+    return parser
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall time of one call."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def in_turn(*measures: Callable[[], float], repeats: int, warm: bool = True) -> list[list[float]]:
+    """Measure A B A B …; a first round warms caches and does not count. Returns each measure's figures."""
+    if repeats < 1:
+        sys.exit(f"--repeats must be 1 or more; got {repeats}")
+    found: list[list[float]] = [[] for _ in measures]
+    for number in range(1 - warm, repeats + 1):
+        for figures, measure in zip(found, measures, strict=True):
+            figure = measure()
+            if number:
+                figures.append(figure)
+        print(f"round {number} of {repeats}", file=sys.stderr, flush=True)
+    return found
+
+
+def quotients(above: Sequence[float], below: Sequence[float]) -> list[float]:
+    """One ratio a round."""
+    return [a / b for a, b in zip(above, below, strict=True)]
+
+
+def spread(figures: Sequence[float], unit: str = "") -> str:
+    """Median and range: "1,790 (1,702–1,811) posters/s"."""
+    median, low, high = (_short(value) for value in (statistics.median(figures), min(figures), max(figures)))
+    return f"{median} ({low}–{high}){unit and ' ' + unit}"
+
+
+def row(what: str, ours: str, against: str, ratio: Sequence[float] | None, target: str, reached: bool | str) -> str:
+    """One row; `reached` may say more than yes or no; no ratio where there is nothing to compare with."""
+    said = reached if isinstance(reached, str) else "yes" if reached else "no"
+    return f"| {what} | {ours} | {against} | {spread(ratio) if ratio else '–'} | {target} | {said} |"
+
+
+def at_least(ratio: Sequence[float], target: float) -> bool:
+    """Whether the median reaches the target."""
+    return statistics.median(ratio) >= target
+
+
+def report(rows: Iterable[str], *, repeats: int, packages: Sequence[str], load: float, notes: str = "") -> None:
+    """Print the rows, the machine they were measured on, and what else is to be said."""
+    print(HEADING, *rows, "", machine(repeats=repeats, packages=packages, load=load), sep="\n")
+    if notes:
+        print(f"\n{notes}")
+
+
+def machine(*, repeats: int, packages: Sequence[str], load: float) -> str:
+    """Date, processor, cores, load before the run, library versions."""
+    versions = [f"Python {python_version()}", *(f"{name} {_version(name)}" for name in packages)]
+    where = f"{processor_name()}, {thread_count(None)} cores, load {load:.1f} before"
+    return f"{datetime.now(UTC).date().isoformat()}, {where}; {', '.join(versions)}; {repeats} repeats"
+
+
+def load_now() -> float:
+    """Load of the last minute: with more than a few tenths at the start, something else was measured too."""
+    return os.getloadavg()[0]
+
+
+def processor_name() -> str:
+    return next(iter(processor_facts("model name")), processor() or "unknown processor")
+
+
+def processor_facts(key: str) -> list[str]:
+    """What /proc/cpuinfo says of the first core under a key, [] where there is no such file or key."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    return [line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == key][:1]
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
