@@ -20,12 +20,12 @@ from onesheet.files import whole_file
 from onesheet.predict.index_files import BLOCK, File, Stored, saying_the_cure
 from onesheet.progress import Progress, silent
 
-EXPANSION = 256  # candidates that a search keeps: more find more, slower
+EXPANSION = 256  # candidates of a search: more find more, slower; in half precision, so their cosines are taken anew
 CHECKSUM_BYTES = 4
 
 
 class Graph:
-    """Says which rows of an index are nearest, nearly always rightly.
+    """Says among which rows of an index the nearest are, nearly always rightly.
 
     Args:
         folder: of the index.
@@ -61,9 +61,9 @@ class Graph:
         graph.expansion_search = EXPANSION
         self._graph = graph
 
-    def nearest(self, query: NDArray[np.float32], count: int) -> NDArray[np.int64]:
-        """About `count` rows nearest to an embedding, float32 D."""
-        found = self._graph.search(query, count, threads=1).keys
+    def candidates(self, query: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+        """Rows among which the `count` nearest to an embedding, float32 D, nearly surely are."""
+        found = self._graph.search(query, max(count, EXPANSION), threads=1).keys
         return self._order[np.searchsorted(self._sorted_keys, found)]
 
     def _restored(self, path: Path, *, view: bool) -> Any:

@@ -22,7 +22,7 @@ from onesheet.files import whole_file
 PROTOCOL = 1
 INDEX = "index.json"
 BLOCK = 4096  # rows read at once
-Embeddings = NDArray[np.float16]
+Embeddings = NDArray[np.float32]
 """N×D, rows of length 1."""
 
 
@@ -64,7 +64,7 @@ def read_index(folder: Path) -> Stored | None:
             raise ValueError(f"protocol {said['protocol']}")
         files = [File(str(path), int(size), int(modified)) for path, size, modified in said["posters"]]
         embeddings = np.load(folder / Path(said["embeddings"]).name, mmap_mode="r", allow_pickle=False)
-        if embeddings.dtype != np.float16 or embeddings.ndim != 2 or len(embeddings) != len(files):
+        if embeddings.dtype != np.float32 or embeddings.ndim != 2 or len(embeddings) != len(files):
             raise ValueError(f"{embeddings.dtype} {embeddings.shape} for {len(files)} posters")
         return Stored(str(said["model"]), files, embeddings)
     except (OSError, EOFError, KeyError, TypeError) as error:
@@ -86,13 +86,13 @@ def write_index(
         OnesheetError: the folder cannot be written.
     """
     path = folder / f"embeddings-{secrets.token_hex(4)}.npy"
-    header = {"descr": "<f2", "fortran_order": False, "shape": (len(files), parts[-1][0].shape[1])}
+    header = {"descr": "<f4", "fortran_order": False, "shape": (len(files), parts[-1][0].shape[1])}
     with saying_the_cure():
         with whole_file(path) as part, part.open("wb") as file:
             np.lib.format.write_array_header_1_0(file, header)
             for embeddings, rows in parts:
                 for start in range(0, len(rows), BLOCK):
-                    file.write(embeddings[rows[start : start + BLOCK]].astype("<f2").tobytes())
+                    file.write(embeddings[rows[start : start + BLOCK]].astype("<f4").tobytes())
         with whole_file(folder / INDEX) as part:
             said = {"protocol": PROTOCOL, "model": model, "embeddings": path.name, "posters": files}
             part.write_text(json.dumps(said), encoding="utf-8")

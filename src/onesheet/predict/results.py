@@ -14,15 +14,17 @@ if TYPE_CHECKING:
     from onesheet.predict.predictor import Predictor
 
 
-@dataclass(frozen=True, slots=True)
 class Origin:
     """The model and the poster that a prediction came from.
 
     It stays where it was made: a deep copy or a pickle of it is None, so that a prediction travels without its model.
     """
 
-    predictor: Predictor
-    poster: str | Path | bytes
+    __slots__ = ("poster", "predictor")
+
+    def __init__(self, predictor: Predictor, poster: str | Path | bytes) -> None:
+        self.predictor = predictor
+        self.poster = poster
 
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
         return NoneType, ()

@@ -86,15 +86,10 @@ class PosterIndex:
             raise ConfigError(f"top must be at least 1; got {top}")
         card = self._predictor.card
         pixels = read_poster(poster, size=card.size, resize=card.resize)
-        query = _unit(self._predictor.score(pixels[None]).embedding)[0].astype(np.float32)
+        query = _unit(self._predictor.score(pixels[None]).embedding)[0]
         itself = [] if isinstance(poster, bytes) else self._rows_of(Path(poster))
         count = min(top + len(itself), len(self))
-        if self._graph is None:
-            rows, similarities = _exact(self._stored.embeddings, query, count)
-        else:
-            rows = np.sort(self._graph.nearest(query, count))
-            near, similarities = _exact(self._stored.embeddings[rows], query, count)
-            rows = rows[near]
+        rows, similarities = _nearest(self._stored.embeddings, self._graph, query, count)
         found = [
             Neighbour(str(self.folder / self._stored.files[row].path), round(float(similarity), 6))
             for row, similarity in zip(rows, similarities, strict=True)
@@ -152,7 +147,7 @@ def _open(place: Path, model: str) -> tuple[Stored, str]:
             notice = f"the index in {str(place)!r} was another model's; it is made anew"
     except ValueError:
         notice = f"the index in {str(place)!r} was damaged; it is made anew"
-    return Stored(model, [], np.empty((0, 0), np.float16)), notice
+    return Stored(model, [], np.empty((0, 0), np.float32)), notice
 
 
 def _files_in(folder: Path) -> list[File]:
@@ -199,9 +194,20 @@ def _refreshed(
 
 
 def _unit(embeddings: NDArray[np.float32]) -> Embeddings:
-    """Embeddings …×D at length 1, as they are kept: half precision costs a cosine less than 0.001."""
+    """Embeddings …×D at length 1, as they are kept."""
     length = np.linalg.norm(embeddings, axis=-1, keepdims=True)
-    return (embeddings / np.maximum(length, np.finfo(np.float32).tiny)).astype(np.float16)
+    return embeddings / np.maximum(length, np.finfo(np.float32).tiny)
+
+
+def _nearest(
+    embeddings: Embeddings, graph: Graph | None, query: NDArray[np.float32], count: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """As `_exact`; with a graph, among its candidates only."""
+    if graph is None:
+        return _exact(embeddings, query, count)
+    candidates = np.sort(graph.candidates(query, count))
+    rows, similarities = _exact(embeddings[candidates], query, count)
+    return candidates[rows], similarities
 
 
 def _exact(
@@ -210,7 +216,7 @@ def _exact(
     """The `count` rows nearest to a query, nearest first, and their cosines; memory for one block and N numbers."""
     similarities = np.empty(len(embeddings), np.float32)
     for start in range(0, len(embeddings), BLOCK):
-        block = embeddings[start : start + BLOCK].astype(np.float32)
+        block = embeddings[start : start + BLOCK]
         similarities[start : start + len(block)] = (block @ query).clip(-1, 1)
     rows = np.argsort(-similarities, kind="stable")[:count]
     return rows, similarities[rows]
