@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from conftest import MOTIFS, draw_poster, on_motif
 from numpy.typing import NDArray
 from PIL import Image
 
+from conftest import MOTIFS, draw_poster, on_motif
 from onesheet.bundle import CARD_KEY
 from onesheet.data import Catalogue
 from onesheet.errors import CatalogueError, ConfigError, UnreadablePoster
@@ -82,9 +82,7 @@ def test_the_words_name_the_part_of_the_motif(predictor: Predictor) -> None:
         assert drama in ("lower left", "lower centre")  # its motif lies on the line between them
 
 
-def test_a_padded_poster_has_its_peak_in_its_own_place(
-    predictor: Predictor, blind: Predictor, tmp_path: Path
-) -> None:
+def test_a_padded_poster_has_its_peak_in_its_own_place(predictor: Predictor, blind: Predictor, tmp_path: Path) -> None:
     pixels = np.random.default_rng(1).integers(0, 110, (24, 32, 3)).astype(np.uint8)
     pixels[18:, 20:, 0] += 110  # Comedy's colour, at the lower edge
     poster = png(pixels.repeat(10, axis=0).repeat(10, axis=1))
@@ -159,8 +157,9 @@ def test_a_prediction_stays_a_plain_value(predictor: Predictor, catalogue: Catal
 
 
 def test_many_predictions_keep_no_pixels(predictor: Predictor, catalogue: Catalogue) -> None:
-    seen, waiting = {id(predictor), id(Predictor), id(Prediction)}, list(
-        predictor.predict_many([film.poster for film in catalogue.films[:20]])
+    seen, waiting = (
+        {id(predictor), id(Predictor), id(Prediction)},
+        list(predictor.predict_many([film.poster for film in catalogue.films[:20]])),
     )
     while waiting:
         thing = waiting.pop()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 import os
 import shutil
 import sys
@@ -110,7 +108,9 @@ def test_the_index_follows_the_folder(predictor: Counting, folder: Path, catalog
     assert len(list((folder / ".onesheet-index").iterdir())) == 2
 
 
-def test_another_models_index_is_made_anew(predictor: Counting, folder: Path, motif_model: Path, tmp_path: Path) -> None:
+def test_another_models_index_is_made_anew(
+    predictor: Counting, folder: Path, motif_model: Path, tmp_path: Path
+) -> None:
     index_posters(folder, predictor=predictor)
     file = onnx.load(motif_model)
     for weights in file.graph.initializer:
@@ -290,5 +290,7 @@ def test_without_the_library_the_extra_is_named(
 ) -> None:
     monkeypatch.setattr(similar, "EXACT", 20)
     monkeypatch.setitem(sys.modules, "usearch.index", None)
-    with pytest.raises(MissingExtra, match=r"searching 60 posters needs usearch; run: pip install 'onesheet\[similar\]'"):
+    with pytest.raises(
+        MissingExtra, match=r"searching 60 posters needs usearch; run: pip install 'onesheet\[similar\]'"
+    ):
         index_posters(folder, predictor=predictor)

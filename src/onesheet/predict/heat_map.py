@@ -71,8 +71,8 @@ class HeatMap:
             UnreadablePoster: the poster is not there any more or cannot be decoded.
         """
         picture = open_poster(self.poster if poster is None else poster).picture
-        peak = max(float(self.values.max()), np.finfo(np.float32).tiny)
-        strength = (self._resized(*picture.size[::-1]) / peak).clip(0, 1)
+        peak = max(float(self.values.max()), 0.0)
+        strength = self._resized(*picture.size[::-1]).clip(0, peak) / (peak or 1)
         heat = Image.fromarray((strength * 255).round().astype(np.uint8))
         heat.putpalette(_palette())
         # grey, and flattened, so that a white sky does not pass for heat
