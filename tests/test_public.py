@@ -69,7 +69,8 @@ def test_type_checkers_may_read_the_annotations() -> None:
 def test_importing_brings_no_training_packages(module: str) -> None:
     code = (
         f"import sys, {module}\n"
-        "heavy = {'torch', 'lightning', 'transformers', 'onnx', 'pyarrow', 'matplotlib', 'jinja2', 'scipy', 'usearch'}\n"
+        "heavy = {'torch', 'lightning', 'transformers', 'onnx', 'pyarrow', 'matplotlib', 'jinja2', 'scipy',"
+        " 'usearch'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

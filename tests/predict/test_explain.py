@@ -110,7 +110,7 @@ def test_evidence_and_bias_make_the_logit(motif_network: PosterNetwork, predicto
 def test_a_network_with_random_weights_has_other_maps(
     method: str, predictor: Predictor, blind: Predictor, tmp_path: Path
 ) -> None:
-    """The randomisation check of Adebayo et al. 2018: a map that does not ask the network would pass every other test."""
+    """The check of Adebayo et al. 2018: a map that looks at the poster alone is the same for any weights."""
     model = predictor if method == "evidence" else blind
     file, rng = onnx.load(model._bundle.path), np.random.default_rng(3)
     for weights in file.graph.initializer:

@@ -1,4 +1,4 @@
-"""The nearest posters: exact against an independent search, an index that follows its folder and survives its faults."""
+"""The nearest posters: exact against an independent search; an index that follows its folder and outlives faults."""
 
 from __future__ import annotations
 
@@ -204,6 +204,16 @@ def test_unreadable_posters_are_said_and_tried_again(predictor: Counting, folder
     assert not {"broken.jpg", "gone.png"} & set(names(index, folder / "0000.png", top=60))
     with pytest.raises(UnreadablePoster):
         index.nearest(folder / "broken.jpg")
+
+
+def test_a_folder_whose_last_good_poster_goes(predictor: Counting, folder: Path) -> None:
+    shutil.rmtree(folder / "more")
+    index_posters(folder, predictor=predictor)
+    for path in folder.glob("*.png"):
+        path.write_bytes(b"no picture")
+    for _ in range(2):
+        index = index_posters(folder, predictor=predictor)
+        assert len(index) == 0 and len(index.failures) == 30 and index.notice == ""
 
 
 def test_wrong_arguments(predictor: Counting, folder: Path, tmp_path: Path) -> None:

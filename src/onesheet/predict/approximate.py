@@ -63,8 +63,9 @@ class Graph:
 
     def candidates(self, query: NDArray[np.float32], count: int) -> NDArray[np.int64]:
         """Rows among which the `count` nearest to an embedding, float32 D, nearly surely are."""
-        found = self._graph.search(query, max(count, EXPANSION), threads=1).keys
-        return self._order[np.searchsorted(self._sorted_keys, found)]
+        found: NDArray[np.uint64] = self._graph.search(query, max(count, EXPANSION), threads=1).keys
+        rows: NDArray[np.int64] = self._order[np.searchsorted(self._sorted_keys, found)]
+        return rows
 
     def _restored(self, path: Path, *, view: bool) -> Any:
         """The graph in a whole file, else None."""

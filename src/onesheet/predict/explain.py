@@ -85,4 +85,5 @@ def occlusion(
     batches = [patches[start : start + BATCH] for start in range(0, len(patches), BATCH)]
     losses = logits - np.concatenate(list(in_order(covered, batches, threads=predictor.threads)))
     grid = losses.T.reshape(-1, rows + 1, columns + 1)
-    return (grid[:, :-1, :-1] + grid[:, 1:, :-1] + grid[:, :-1, 1:] + grid[:, 1:, 1:]) / 4
+    maps: NDArray[np.float32] = (grid[:, :-1, :-1] + grid[:, 1:, :-1] + grid[:, :-1, 1:] + grid[:, 1:, 1:]) / 4
+    return maps

@@ -21,6 +21,7 @@ from onesheet.progress import Progress, silent
 INDEX_FOLDER = ".onesheet-index"
 EXACT = 100_000  # posters that are compared one by one; of more, a graph is searched
 STEP = 1024  # posters after which a new index is first written; then whenever it has doubled
+LARGEST_STEP = 64 * STEP  # embeddings held in memory until the next writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +173,10 @@ def _refreshed(
     failures: list[Failure] = []
     done, total = 0, len(new)
     while new or len(kept) < len(stored.files):
-        step = max(STEP, len(kept))
+        step = min(max(STEP, len(kept)), LARGEST_STEP)
         chunk, new = new[:step], new[step:]
-        good, vectors = [], []
+        good: list[File] = []
+        vectors: list[Embeddings] = []
         for file, answer in zip(chunk, predictor.embed_many(folder / file.path for file in chunk), strict=True):
             done += 1
             progress("index", done, total)
@@ -196,7 +198,8 @@ def _refreshed(
 def _unit(embeddings: NDArray[np.float32]) -> Embeddings:
     """Embeddings …×D at length 1, as they are kept."""
     length = np.linalg.norm(embeddings, axis=-1, keepdims=True)
-    return embeddings / np.maximum(length, np.finfo(np.float32).tiny)
+    unit: Embeddings = embeddings / np.maximum(length, np.finfo(np.float32).tiny)
+    return unit
 
 
 def _nearest(
