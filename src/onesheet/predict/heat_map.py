@@ -52,9 +52,9 @@ class HeatMap:
     @property
     def brightest(self) -> str:
         """Which ninth of the poster speaks most for the genre, as "upper left" or "centre"; "" where none does."""
-        if self.values.max() <= 0:
+        ninths = self._strength(90, 90).reshape(3, 30, 3, 30).mean((1, 3))
+        if not ninths.any():
             return ""
-        ninths = self._resized(90, 90).reshape(3, 30, 3, 30).mean((1, 3))
         row, column = divmod(int(ninths.argmax()), 3)
         return " ".join(filter(None, (_ROWS[row], _COLUMNS[column])))
 
@@ -71,9 +71,8 @@ class HeatMap:
             UnreadablePoster: the poster is not there any more or cannot be decoded.
         """
         picture = open_poster(self.poster if poster is None else poster).picture
-        peak = max(float(self.values.max()), 0.0)
-        strength = self._resized(*picture.size[::-1]).clip(0, peak) / (peak or 1)
-        heat = Image.fromarray((strength * 255).round().astype(np.uint8))
+        strength = self._strength(*picture.size[::-1])
+        heat = Image.fromarray((strength / (strength.max() or 1) * 255).round().astype(np.uint8))
         heat.putpalette(_palette())
         # grey, and flattened, so that a white sky does not pass for heat
         grey = picture.convert("L").point([round(48 + level * 0.625) for level in range(256)])
@@ -95,12 +94,13 @@ class HeatMap:
         Image.fromarray(self.overlay()).save(file, "PNG")
         return file.getvalue()
 
-    def _resized(self, height: int, width: int) -> NDArray[np.float32]:
-        """The poster's part of the map, float32 height×width."""
+    def _strength(self, height: int, width: int) -> NDArray[np.float32]:
+        """What speaks for the genre, over the poster's part of the map: float32 height×width, 0 or more."""
         rows, columns = self.values.shape
         top, left, bottom, right = self.box
         box = (left * columns, top * rows, right * columns, bottom * rows)
-        return np.asarray(Image.fromarray(self.values).resize((width, height), Image.Resampling.BICUBIC, box=box))
+        speaking = Image.fromarray(self.values.clip(min=0))
+        return np.asarray(speaking.resize((width, height), Image.Resampling.BICUBIC, box=box)).clip(min=0)
 
 
 def _palette() -> bytes:
