@@ -6,15 +6,22 @@ import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from numpy.typing import NDArray
 from PIL import Image
 
+from onesheet.bundle import CARD_KEY, POINTS, Card
 from onesheet.data import Catalogue, Film, Packed, Split, pack, split
+from onesheet.evaluation import Thresholds
 from onesheet.genres import GenreSet
+from onesheet.models import PosterNetwork, build_network
 from onesheet.training import Run, TrainConfig, export, fit
+from onesheet.training.onnx_graph import ExportGraph, finish_graph, write_graph
 
 # genre -> chance, and the patch (rows, columns, channel) that shows it
 MOTIFS = {
@@ -24,16 +31,28 @@ MOTIFS = {
 }
 
 
+def draw_poster(genres: Iterable[str], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """48×32 noise with a bright patch for each genre."""
+    pixels = rng.integers(0, 110, (48, 32, 3)).astype(np.uint8)
+    for genre in genres:
+        _, rows, columns, channel = MOTIFS[genre]
+        pixels[rows, columns, channel] += 110
+    return pixels
+
+
+def on_motif(genre: str, row: int, column: int) -> bool:
+    """Whether a pixel lies on a genre's patch, or within a cell of the network's last map of it."""
+    _, rows, columns, _ = MOTIFS[genre]
+    return rows.start - 4 <= row < rows.stop + 4 and columns.start - 4 <= column < columns.stop + 4
+
+
 def draw_films(folder: Path, films: int, seed: int = 0) -> Catalogue:
     """Posters of 48×32 noise with a bright patch for each genre."""
     rng = np.random.default_rng(seed)
     drawn = []
     for number in range(films):
         genres = [genre for genre, (chance, *_) in MOTIFS.items() if rng.random() < chance] or ["Comedy"]
-        pixels = rng.integers(0, 110, (48, 32, 3)).astype(np.uint8)
-        for genre in genres:
-            _, rows, columns, channel = MOTIFS[genre]
-            pixels[rows, columns, channel] += 110
+        pixels = draw_poster(genres, rng)
         path = folder / f"{number:04d}.png"
         Image.fromarray(pixels).save(path)
         drawn.append(Film(f"tt{number:07d}", str(path), tuple(genres), title=f"Film {number}"))
@@ -72,4 +91,40 @@ def run(packed: Packed, tmp_path_factory: pytest.TempPathFactory) -> Run:
 def model_path(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "genres.onnx"
     export(run, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def motif_network() -> PosterNetwork:
+    """A network that knows every motif for sure, which TINY does not."""
+    rng, genres = np.random.default_rng(0), list(MOTIFS)
+    torch.manual_seed(0)
+    network = build_network("poster-cnn", genres=3, size=(48, 32), widths=(8, 16), dropout=0.0)
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
+    for _ in range(150):
+        labels = rng.random((32, 3)) < 0.5
+        pixels = np.stack([draw_poster(np.array(genres)[row], rng) for row in labels])
+        logits = network(torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255).logits
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, torch.from_numpy(labels).float())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return network.eval()
+
+
+@pytest.fixture(scope="session")
+def motif_model(motif_network: PosterNetwork, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its model file, uncalibrated."""
+    folder, ones = tmp_path_factory.mktemp("motifs"), np.ones(3)
+    card = Card(
+        genres=tuple(MOTIFS),
+        size=(48, 32),
+        resize="stretch",
+        precision="fp32",
+        calibration={"scale": [1.0] * 3, "bias": [0.0] * 3},
+        operating_points=dict.fromkeys(POINTS, Thresholds((0.5,) * 3).to_dict()),
+    )
+    write_graph(ExportGraph(motif_network), folder / "raw.onnx", size=(48, 32))
+    path = folder / "motifs.onnx"
+    finish_graph(folder / "raw.onnx", path, scale=ones, bias=ones * 0, metadata={CARD_KEY: card.to_json()})
     return path

@@ -25,11 +25,25 @@ PUBLIC = {
         "evaluate_file",
         "export",
         "fit",
+        "grad_cam",
         "open_run",
         "read_config",
         "train",
     },
-    onesheet.predict: {"DEFAULT_MODEL", "Failure", "Prediction", "Predictor", "find_posters", "load", "score_part"},
+    onesheet.predict: {
+        "DEFAULT_MODEL",
+        "Failure",
+        "HeatMap",
+        "Neighbour",
+        "PosterIndex",
+        "Prediction",
+        "Predictor",
+        "find_posters",
+        "heat_maps",
+        "index_posters",
+        "load",
+        "score_part",
+    },
     onesheet.models: {"Ensemble", "Output", "PosterNetwork", "TenCrop", "build_network", "default_size"},
 }
 
@@ -55,7 +69,8 @@ def test_type_checkers_may_read_the_annotations() -> None:
 def test_importing_brings_no_training_packages(module: str) -> None:
     code = (
         f"import sys, {module}\n"
-        "heavy = {'torch', 'lightning', 'transformers', 'onnx', 'pyarrow', 'matplotlib', 'jinja2', 'scipy'}\n"
+        "heavy = {'torch', 'lightning', 'transformers', 'onnx', 'pyarrow', 'matplotlib', 'jinja2', 'scipy',"
+        " 'usearch'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -48,7 +49,10 @@ class GenreSet:
         try:
             return self._columns[name]
         except KeyError:
-            raise CatalogueError(f"unknown genre {name!r}; use one of {', '.join(self.names)}") from None
+            known = {genre.lower(): genre for genre in self.names}
+            near = difflib.get_close_matches(name.lower(), known, n=1)
+            cure = f"did you mean {known[near[0]]}?" if near else f"use one of {', '.join(self.names)}"
+            raise CatalogueError(f"unknown genre {name!r}; {cure}") from None
 
     def encode(self, films: Sequence[Iterable[str]]) -> NDArray[np.bool_]:
         """Names per film -> labels, bool N×G.

@@ -99,13 +99,25 @@ class Poster:
             raise ConfigError(f"the size must be at least 1 x 1 pixels; got {height} x {width}")
         if resize == "stretch":
             return np.asarray(self.picture.resize((width, height), Image.Resampling.BILINEAR))
-        scale = min(width / self.width, height / self.height)
-        inner_width, inner_height = max(1, round(self.width * scale)), max(1, round(self.height * scale))
         pixels = np.zeros((height, width, 3), np.uint8)
-        top, left = (height - inner_height) // 2, (width - inner_width) // 2
+        top, left, inner_height, inner_width = placed((self.height, self.width), size, resize)
         inner = self.picture.resize((inner_width, inner_height), Image.Resampling.BILINEAR)
         pixels[top : top + inner_height, left : left + inner_width] = np.asarray(inner)
         return pixels
+
+
+def placed(poster: Size, size: Size, resize: Resize) -> tuple[int, int, int, int]:
+    """Where a poster of H×W lies once it is resized: top, left, height, width in pixels of `size`.
+
+    Example:
+        >>> placed((400, 400), (224, 160), "pad"), placed((400, 400), (224, 160), "stretch")
+        ((32, 0, 160, 160), (0, 0, 224, 160))
+    """
+    if resize == "stretch":
+        return 0, 0, *size
+    scale = min(size[0] / poster[0], size[1] / poster[1])
+    height, width = (max(1, round(side * scale)) for side in poster)
+    return (size[0] - height) // 2, (size[1] - width) // 2, height, width
 
 
 def read_poster(source: str | Path | bytes, *, size: Size, resize: Resize = "stretch") -> NDArray[np.uint8]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any, NoReturn
 
-from onesheet.cli import evaluate, predict, steps, train
+from onesheet.cli import evaluate, explain, predict, similar, steps, train
 from onesheet.errors import Interrupted, OnesheetError
 
 
@@ -47,6 +47,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"onesheet {version('onesheet')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     predict.add_command(commands)
+    explain.add_command(commands)
+    similar.add_command(commands)
     train.add_commands(commands)
     steps.add_commands(commands)
     evaluate.add_command(commands)

@@ -28,24 +28,34 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "posters", nargs="+", metavar="POSTER", help="files, folders or patterns such as 'posters/*.jpg'"
     )
+    add_model(parser)
+    add_point(parser)
+    parser.add_argument("--top", type=positive, metavar="K", help="the K most probable genres instead")
     parser.add_argument(
-        "--model", metavar="FILE", help="model file, written by train or export (default: the one that ships)"
-    )
-    parser.add_argument(
-        "--at",
-        default="balanced",
-        choices=("balanced", "precise", "generous", "exact"),
-        help="operating point: how sure a genre must be to be given (default: balanced)",
-    )
-    parser.add_argument("--top", type=_positive, metavar="K", help="the K most probable genres instead")
-    parser.add_argument(
-        "--threads", type=_positive, metavar="THREADS", help="posters at the same time; default: all cores"
+        "--threads", type=positive, metavar="THREADS", help="posters at the same time; default: all cores"
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object a line")
     form.add_argument("--csv", action="store_true", help="CSV: path, genres, one column a genre, error")
     form.add_argument("--parquet", metavar="FILE", help="write the same columns to a Parquet file")
     parser.set_defaults(run=run)
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add `--model`."""
+    parser.add_argument(
+        "--model", metavar="FILE", help="model file, written by train or export (default: the one that ships)"
+    )
+
+
+def add_point(parser: argparse.ArgumentParser) -> None:
+    """Add `--at`."""
+    parser.add_argument(
+        "--at",
+        default="balanced",
+        choices=("balanced", "precise", "generous", "exact"),
+        help="operating point: how sure a genre must be to be given (default: balanced)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -125,20 +135,21 @@ def _print_table(answers: Answers, posters: list[str]) -> None:
     """A line a poster as it comes, so that a large folder shows its first answers at once."""
     from onesheet.predict import Failure
 
-    width = min(60, max(len(_shown(poster)) for poster in posters))
+    width = min(60, max(len(shown(poster)) for poster in posters))
     print(f"{'poster':<{width}}  genres")
     for answer in answers:
         if not isinstance(answer, Failure):
             genres = ", ".join(f"{name} {value:.0%}" for name, value in answer.genres.items())
-            print(f"{_shown(answer.path):<{width}}  {genres or '(none is sure enough)'}")
+            print(f"{shown(answer.path):<{width}}  {genres or '(none is sure enough)'}")
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
     """A name that keeps to its line and leaves the terminal alone."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """An option's value as a whole number from 1 on."""
     try:
         value = int(text)
     except ValueError:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -15,7 +17,9 @@ from onesheet.errors import ConfigError, UnreadablePoster
 from onesheet.evaluation.operating import OperatingPoint
 from onesheet.genres import GenreSet
 from onesheet.images import read_poster
-from onesheet.predict.results import Failure, Prediction
+from onesheet.predict.explain import heat_maps
+from onesheet.predict.heat_map import HeatMap
+from onesheet.predict.results import Failure, Origin, Prediction
 from onesheet.threads import in_order, thread_count
 
 DEFAULT_MODEL = Path(__file__).with_name("default.onnx")
@@ -31,15 +35,22 @@ class Predictor:
         model_card: what people should know of it, Markdown; "" where the file has none.
         genres: the genres in column order.
         points: operating point -> its rule.
+        threads: posters decoded and scored at the same time.
     """
 
     def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
         self._bundle = bundle
-        self._threads = thread_count(threads)
+        self.threads = thread_count(threads)
         self.card: Card = bundle.card
         self.model_card = bundle.model_card
         self.genres: GenreSet = bundle.genres
         self.points: dict[str, OperatingPoint] = bundle.points
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the model file, hexadecimal: what was made with this model, and with no other."""
+        with self._bundle.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
     def predict(self, poster: str | Path | bytes, *, at: str = "balanced", top: int | None = None) -> Prediction:
         """The genres of one poster (a path, or the bytes of an image file).
@@ -55,8 +66,19 @@ class Predictor:
         """
         self._check(at, top)
         pixels = read_poster(poster, size=self.card.size, resize=self.card.resize)
-        name = "" if isinstance(poster, bytes) else str(poster)
-        return self._predictions([name], self.score(pixels[None]), at, top)[0]
+        return self._predictions([poster], self.score(pixels[None]), at, top)[0]
+
+    def explain(self, poster: str | Path | bytes, genre: str) -> HeatMap:
+        """Where in a poster the evidence for a genre lies.
+
+        From the model file's own class activation map; for a network without one, by covering the poster patch by
+        patch, which reads it about a hundred times.
+
+        Raises:
+            CatalogueError: the model has no such genre.
+            UnreadablePoster: the poster cannot be decoded.
+        """
+        return heat_maps(self, poster, [genre])[0]
 
     def predict_many(
         self, posters: Iterable[str | Path], *, at: str = "balanced", top: int | None = None
@@ -71,13 +93,20 @@ class Predictor:
         self._check(at, top)
         if isinstance(posters, str | bytes | Path):
             raise ConfigError(f"predict_many takes several posters; got {posters!r}: use predict or a list")
-        return self._answers(posters, at, top)
+        return self._answers(posters, lambda names, scores: self._predictions(names, scores, at, top))
 
-    def _answers(self, posters: Iterable[str | Path], at: str, top: int | None) -> Iterator[Prediction | Failure]:
+    def embed_many(self, posters: Iterable[str | Path]) -> Iterator[NDArray[np.float32] | Failure]:
+        """The embeddings of many posters, float32 D each, in their order; an unreadable one gives a Failure."""
+        return self._answers(posters, lambda _, scores: list(scores.embedding))
 
-        def work(names: Sequence[str]) -> list[Prediction | Failure]:
+    def _answers(
+        self, posters: Iterable[str | Path], answer_all: Callable[[list[str], Scores], list[Item]]
+    ) -> Iterator[Item | Failure]:
+        """What `answer_all` makes of the readable posters' scores, batch by batch."""
+
+        def work(names: Sequence[str]) -> list[Item | Failure]:
             pixels: list[NDArray[np.uint8]] = []
-            answers: list[Prediction | Failure | None] = []
+            answers: list[Failure | None] = []
             for name in names:
                 try:
                     pixels.append(read_poster(name, size=self.card.size, resize=self.card.resize))
@@ -85,10 +114,10 @@ class Predictor:
                 except UnreadablePoster as error:
                     answers.append(Failure(name, str(error)))
             good = [name for name, answer in zip(names, answers, strict=True) if answer is None]
-            scored = iter(self._predictions(good, self.score(np.stack(pixels)), at, top) if good else ())
+            scored = iter(answer_all(good, self.score(np.stack(pixels))) if good else ())
             return [next(scored) if answer is None else answer for answer in answers]
 
-        for batch in in_order(work, _batches(map(str, posters)), threads=self._threads):
+        for batch in in_order(work, _batches(map(str, posters)), threads=self.threads):
             yield from batch
 
     def score_posters(self, posters: NDArray[np.uint8], rows: NDArray[np.int64]) -> Iterator[Scores]:
@@ -96,7 +125,7 @@ class Predictor:
         return in_order(
             lambda batch: self.score(np.ascontiguousarray(posters[batch])),
             _batches(rows.tolist()),
-            threads=self._threads,
+            threads=self.threads,
         )
 
     def score(self, posters: NDArray[np.uint8]) -> Scores:
@@ -114,19 +143,22 @@ class Predictor:
         except KeyError:
             raise ConfigError(f"unknown operating point {at!r}; use {', '.join(self.points)}") from None
 
-    def _predictions(self, names: Sequence[str], scores: Scores, at: str, top: int | None) -> list[Prediction]:
+    def _predictions(
+        self, posters: Sequence[str | Path | bytes], scores: Scores, at: str, top: int | None
+    ) -> list[Prediction]:
         given = self._point(at).decide(scores.probabilities)
         predictions = []
-        for name, values, chosen in zip(names, scores.probabilities, given, strict=True):
+        for poster, values, chosen in zip(posters, scores.probabilities, given, strict=True):
             falling = np.argsort(-values, kind="stable")
             columns = falling[:top] if top else [column for column in falling if chosen[column]]
             rounded = [round(float(value), 6) for value in values]
             predictions.append(
                 Prediction(
-                    path=name,
+                    path="" if isinstance(poster, bytes) else str(poster),
                     genres={self.genres.names[column]: rounded[column] for column in columns},
                     probabilities=dict(zip(self.genres.names, rounded, strict=True)),
                     at=f"top {top}" if top else at,
+                    _origin=Origin(self, poster),
                 )
             )
         return predictions

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from onesheet.training.config import TrainConfig, read_config
     from onesheet.training.evaluating import evaluate_file
+    from onesheet.training.explaining import grad_cam
     from onesheet.training.exporting import export
     from onesheet.training.fitting import fit
     from onesheet.training.pipeline import train
     from onesheet.training.run import Run, open_run
 
-__all__ = ["Run", "TrainConfig", "evaluate_file", "export", "fit", "open_run", "read_config", "train"]
+__all__ = ["Run", "TrainConfig", "evaluate_file", "export", "fit", "grad_cam", "open_run", "read_config", "train"]
 
 _HOMES = {
     "TrainConfig": "config",
@@ -19,6 +20,7 @@ _HOMES = {
     "Run": "run",
     "open_run": "run",
     "fit": "fitting",
+    "grad_cam": "explaining",
     "export": "exporting",
     "train": "pipeline",
     "evaluate_file": "evaluating",

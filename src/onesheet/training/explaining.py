@@ -1,0 +1,66 @@
+"""Grad-CAM: where a network in training finds a genre, before there is a model file to ask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from onesheet.errors import ConfigError
+from onesheet.models import PosterNetwork
+from onesheet.models.network import resized_map
+
+
+def grad_cam(network: PosterNetwork, posters: Tensor, genre_column: int) -> Tensor:
+    """Where in posters the evidence for a genre lies (Selvaraju et al. 2017), from the backbone's last feature map.
+
+    The paper's map times h·w and without its ReLU: for a network that ends in global average pooling and a dense
+    layer it is the class activation map itself, as `Output.evidence`, negative where a place speaks against the
+    genre. The network answers as outside of training and is left as it was.
+
+    Args:
+        network: any network with a feature map; with `crop`, the map is that of the centre crop.
+        posters: RGB, float N×3×H×W in [0, 1].
+        genre_column: column of the logits.
+
+    Returns:
+        float N×h×w.
+
+    Raises:
+        ConfigError: the network ends in tokens, as transformers do, and has no last feature map.
+    """
+    maps: list[Tensor] = []  # one a reading: a mirrored poster is a second
+    last: list[Tensor] = []
+
+    def note(_module: nn.Module, _inputs: Any, output: Any) -> None:
+        if isinstance(output, Tensor) and output.ndim >= 3 and output.shape[2:].numel() > 1:
+            last[:] = [output]
+
+    def close(_module: nn.Module, _inputs: Any, output: tuple[Tensor, Tensor | None]) -> None:
+        maps.extend(last if output[1] is None else [output[1]])
+
+    was_training = {module: module.training for module in network.modules()}
+    hooks = [module.register_forward_hook(note) for module in network.backbone.modules()]
+    hooks.append(network.backbone.register_forward_hook(close))
+    try:
+        network.eval()
+        with torch.enable_grad():  # through frozen backbones too, hence from the posters on
+            logits = network(posters.detach().requires_grad_()).logits
+            if not maps or maps[0].ndim != 4:
+                raise ConfigError(
+                    "Grad-CAM needs a last feature map and this network ends in tokens; export it and use "
+                    "onesheet explain"
+                )
+            gradients = torch.autograd.grad(logits[:, genre_column].sum(), maps)
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for module, training in was_training.items():
+            module.training = training
+    readings = [
+        torch.einsum("nchw,nc->nhw", features, gradient.sum((2, 3)))[:, None]
+        for features, gradient in zip(maps, gradients, strict=True)
+    ]
+    size = readings[0].shape[-2:]  # the mirror image may be smaller
+    return sum((resized_map(reading.flip(-1), size) for reading in readings[1:]), readings[0])[:, 0].detach()
