@@ -37,9 +37,9 @@ def add_command(commands: Any) -> None:
         choices=("balanced", "precise", "generous", "exact"),
         help="operating point: how sure a genre must be to be given (default: balanced)",
     )
-    parser.add_argument("--top", type=_positive, metavar="K", help="the K most probable genres instead")
+    parser.add_argument("--top", type=positive, metavar="K", help="the K most probable genres instead")
     parser.add_argument(
-        "--threads", type=_positive, metavar="THREADS", help="posters at the same time; default: all cores"
+        "--threads", type=positive, metavar="THREADS", help="posters at the same time; default: all cores"
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object a line")
@@ -138,7 +138,8 @@ def _shown(name: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """A number from 1 on, for argparse."""
     try:
         value = int(text)
     except ValueError:

@@ -53,10 +53,10 @@ class Predictor:
             UnreadablePoster: the poster cannot be decoded.
             ConfigError: no such operating point, or `top` is not between 1 and the number of genres.
         """
-        self._check(at, top)
+        self.check(at, top)
         pixels = read_poster(poster, size=self.card.size, resize=self.card.resize)
         name = "" if isinstance(poster, bytes) else str(poster)
-        return self._predictions([name], self.score(pixels[None]), at, top)[0]
+        return self.predictions([name], self.score(pixels[None]), at, top)[0]
 
     def predict_many(
         self, posters: Iterable[str | Path], *, at: str = "balanced", top: int | None = None
@@ -68,7 +68,7 @@ class Predictor:
         Raises:
             ConfigError: as `predict`, or one path where several are expected.
         """
-        self._check(at, top)
+        self.check(at, top)
         if isinstance(posters, str | bytes | Path):
             raise ConfigError(f"predict_many takes several posters; got {posters!r}: use predict or a list")
         return self._answers(posters, at, top)
@@ -85,7 +85,7 @@ class Predictor:
                 except UnreadablePoster as error:
                     answers.append(Failure(name, str(error)))
             good = [name for name, answer in zip(names, answers, strict=True) if answer is None]
-            scored = iter(self._predictions(good, self.score(np.stack(pixels)), at, top) if good else ())
+            scored = iter(self.predictions(good, self.score(np.stack(pixels)), at, top) if good else ())
             return [next(scored) if answer is None else answer for answer in answers]
 
         for batch in in_order(work, _batches(map(str, posters)), threads=self._threads):
@@ -103,7 +103,12 @@ class Predictor:
         """Scores of posters that already have the card's size, uint8 N×H×W×3."""
         return self._bundle.score(posters)
 
-    def _check(self, at: str, top: int | None) -> None:
+    def check(self, at: str, top: int | None) -> None:
+        """Whether these options can be answered.
+
+        Raises:
+            ConfigError: as `predict`.
+        """
         self._point(at)
         if top is not None and not 1 <= top <= len(self.genres):
             raise ConfigError(f"top must be between 1 and {len(self.genres)}, the model's genres; got {top}")
@@ -114,7 +119,8 @@ class Predictor:
         except KeyError:
             raise ConfigError(f"unknown operating point {at!r}; use {', '.join(self.points)}") from None
 
-    def _predictions(self, names: Sequence[str], scores: Scores, at: str, top: int | None) -> list[Prediction]:
+    def predictions(self, names: Sequence[str], scores: Scores, at: str, top: int | None) -> list[Prediction]:
+        """What scores say of the posters named, in their order; `at` and `top` as `predict`."""
         given = self._point(at).decide(scores.probabilities)
         predictions = []
         for name, values, chosen in zip(names, scores.probabilities, given, strict=True):
