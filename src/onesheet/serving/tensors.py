@@ -49,21 +49,25 @@ def refused(message: str) -> RequestRefused:
     return RequestRefused(message, status=400)
 
 
-def read_posters(tensor: InputTensor, binary: bytes, size: tuple[int, int]) -> Sequence[bytes | NDArray[np.uint8]]:
+def read_posters(
+    tensor: InputTensor, binary: bytes, poster_size: tuple[int, int]
+) -> Sequence[bytes | NDArray[np.uint8]]:
     """The posters of an input tensor: image files, or uint8 H×W×3 of the model's size.
 
     Args:
         tensor: the input, as the JSON describes it.
         binary: what lies behind the JSON.
-        size: the model's H, W.
+        poster_size: the model's H, W.
 
     Raises:
         RequestRefused: 400, the tensor is not what it says or not what the model takes.
     """
     behind = tensor.data is None
-    if behind and tensor.parameters.get("binary_data_size") != len(binary):
+    size = tensor.parameters.get("binary_data_size")
+    if behind and size != len(binary):
         raise refused(
-            f"input {tensor.name!r} has neither data nor a binary_data_size of the {len(binary):,} bytes behind the JSON"
+            f"input {tensor.name!r} has no data, and {len(binary):,} bytes lie behind the JSON; "
+            f"its binary_data_size is {size}"
         )
     if tensor.datatype == "BYTES":
         files = _split(binary) if behind else [_from_base64(item) for item in tensor.data or ()]
@@ -72,8 +76,8 @@ def read_posters(tensor: InputTensor, binary: bytes, size: tuple[int, int]) -> S
         return files
     if tensor.datatype != "UINT8":
         raise refused(f"input {tensor.name!r} must be BYTES or UINT8; got {tensor.datatype!r}")
-    if len(tensor.shape) != 4 or tensor.shape[1:] != [*size, 3] or tensor.shape[0] < 0:
-        raise refused(f"a UINT8 input must have shape [N, {size[0]}, {size[1]}, 3]; got {tensor.shape}")
+    if len(tensor.shape) != 4 or tensor.shape[1:] != [*poster_size, 3] or tensor.shape[0] < 0:
+        raise refused(f"a UINT8 input must have shape [N, {poster_size[0]}, {poster_size[1]}, 3]; got {tensor.shape}")
     pixels = np.frombuffer(binary, np.uint8) if behind else _pixels(tensor.data or ())
     if pixels.size != math.prod(tensor.shape):
         raise refused(f"input {tensor.name!r} has {pixels.size:,} numbers and says shape {tensor.shape}")
