@@ -14,7 +14,7 @@ from serving_client import Client, Held, as_files, gate, png, serving
 from starlette.formparsers import MultiPartParser
 
 from onesheet.errors import ConfigError
-from onesheet.serving import Limits, uploads
+from onesheet.serving import Limits, batching, uploads
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_an_upload_that_takes_too_long_is_ended(model_path: Path) -> None:
 
 
 def test_a_fault_inside_is_answered_and_the_next_request_too(
-    client: Client, predictor: Held, posters: list[bytes]
+    client: Client, predictor: Held, posters: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served = client(threads=1)
     predictor.fault = ZeroDivisionError("no")
@@ -125,6 +125,9 @@ def test_a_fault_inside_is_answered_and_the_next_request_too(
         assert answer.status_code == 500
         assert answer.json() == {"error": "ZeroDivisionError inside the service; its log says more"}
     predictor.fault = None
+    with monkeypatch.context() as patch:
+        patch.setattr(batching, "read_poster", lambda *_, **__: bytearray(1 << 62))
+        assert served.post("/v1/predict", content=posters[0]).json()["error"].startswith("MemoryError inside")
     assert served.post("/v1/predict", content=posters[0]).status_code == 200
 
 

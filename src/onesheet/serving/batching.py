@@ -120,14 +120,15 @@ class Batcher:
             try:
                 pixels.append(self._decoded(item.poster))
                 readable.append(item)
-            except UnreadablePoster as error:
-                self._measures.failures.labels(error.reason).inc()
+            except Exception as error:  # who waits must hear of it, and the worker must go on
+                if isinstance(error, UnreadablePoster):
+                    self._measures.failures.labels(error.reason).inc()
                 item.scores.set_exception(error)
         if not readable:
             return
         try:
             scores = self._predictor.score(np.stack(pixels))
-        except Exception as error:  # those who wait must hear of it, and the worker must go on
+        except Exception as error:  # likewise
             for item in readable:
                 item.scores.set_exception(error)
             return

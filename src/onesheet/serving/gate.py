@@ -76,8 +76,8 @@ class Gate:
         if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
             raise RequestRefused(f"pages of {origin!r} may not use this service; call it from a program", status=403)
         if token is not None and path not in OPEN and not path.startswith("/static/"):
-            shown = headers.get("authorization", "").partition(" ")[2].strip()
-            if not hmac.compare_digest(shown.encode(), token.encode()):
+            scheme, _, shown = headers.get("authorization", "").partition(" ")
+            if scheme.lower() != "bearer" or not hmac.compare_digest(shown.strip().encode(), token.encode()):
                 raise RequestRefused("a token is needed; send the header 'Authorization: Bearer TOKEN'", status=401)
         if self.service.draining and path not in PROBES:
             raise RequestRefused("the service is stopping; try again later", status=503)

@@ -72,7 +72,7 @@ export class Sender {
     let count = 0;
     for (const { file } of this.#waiting) {
       bytes += file.size + 1000;
-      if (count && (bytes > room || count === Math.min(FILES, this.#limits.queue))) break;
+      if (count === Math.min(FILES, this.#limits.queue) || (count && bytes > room)) break;
       count += 1;
     }
     return this.#waiting.splice(0, count);
@@ -88,9 +88,10 @@ export class Sender {
         for (const item of items) await this.#send([item], signal); // one of them may be at fault
         return;
       }
-      answers = items.map(({ file }) => ({ path: file.name, error: error.message }));
+      answers = items.map(() => ({ error: error.message }));
     }
-    items.forEach((item, number) => (item.answer = answers[number]));
+    // a form changes some names on their way
+    items.forEach((item, number) => (item.answer = { ...answers[number], path: item.file.name }));
     this.#changed(items);
   }
 }
