@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -22,7 +23,7 @@ def test_requests_that_wait_are_scored_together(client: Client, predictor: Held,
         predictor.begun.acquire()
         others = [pool.submit(served.post, "/v1/predict", content=poster) for poster in posters[1:18]]
         while len(gate(served).service.batcher._queue) < 17:
-            pass
+            time.sleep(0.01)
         predictor.go.set()
         answers = [answer.result().json()["predictions"][0] for answer in (first, *others)]
     sizes = batch_sizes(served.get("/metrics").text)

@@ -92,11 +92,11 @@ def test_bodies_in_memory_are_bounded(client: Client, predictor: Held, backgroun
 def test_an_answer_that_takes_too_long_leaves_no_work_behind(
     client: Client, predictor: Held, posters: list[bytes]
 ) -> None:
-    served = client(seconds=0.3, threads=1)
+    served = client(seconds=1, threads=1)
     predictor.go.clear()
     late = served.post("/v1/predict", files=as_files(posters[:20]))
     assert late.status_code == 504
-    assert late.json() == {"error": "the answer took longer than 0.3 seconds; send fewer posters at a time"}
+    assert late.json() == {"error": "the answer took longer than 1 seconds; send fewer posters at a time"}
     predictor.go.set()
     while served.get("/readyz").status_code != 200:
         time.sleep(0.01)
