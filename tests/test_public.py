@@ -13,6 +13,7 @@ import onesheet.data
 import onesheet.evaluation
 import onesheet.models
 import onesheet.predict
+import onesheet.serving
 import onesheet.training
 from onesheet.errors import CatalogueError, MissingExtra, require
 from onesheet.genres import GenreSet
@@ -44,6 +45,7 @@ PUBLIC = {
         "load",
         "score_part",
     },
+    onesheet.serving: {"Limits", "create_app", "serve"},
     onesheet.models: {"Ensemble", "Output", "PosterNetwork", "TenCrop", "build_network", "default_size"},
 }
 
@@ -64,7 +66,15 @@ def test_type_checkers_may_read_the_annotations() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["onesheet", "onesheet.cli", "onesheet.data", "onesheet.evaluation", "onesheet.predict", "onesheet.training"],
+    [
+        "onesheet",
+        "onesheet.cli",
+        "onesheet.data",
+        "onesheet.evaluation",
+        "onesheet.predict",
+        "onesheet.serving",
+        "onesheet.training",
+    ],
 )
 def test_importing_brings_no_training_packages(module: str) -> None:
     code = (

@@ -12,6 +12,7 @@
     ├── EvaluationError      labels, probabilities, weights or an operating point do not fit together
     ├── RunError             a run folder is taken, incomplete or does not fit
     │   └── Interrupted      Ctrl-C; everything is saved, and the same command with --resume goes on
+    ├── RequestRefused       the service turns a request away (.status is the HTTP status)
     └── MissingExtra         an optional package is not installed
 """
 
@@ -67,6 +68,18 @@ class RunError(OnesheetError):
 
 class Interrupted(RunError):
     """Ctrl-C: training stopped between two steps, with everything saved."""
+
+
+class RequestRefused(OnesheetError):
+    """The service turns a request away.
+
+    Attributes:
+        status: the HTTP status, 400 to 599.
+    """
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class MissingExtra(OnesheetError):

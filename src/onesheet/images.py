@@ -65,7 +65,6 @@ _CURES = {
     "unreadable": "check the file's permissions or replace it",
     "truncated": "download or copy it again",
     "not-an-image": f"use one of {', '.join(FORMATS)}",
-    "too-large": f"scale it down to at most {MAX_PIXELS:,} pixels",
 }
 
 
@@ -120,13 +119,16 @@ def placed(poster: Size, size: Size, resize: Resize) -> tuple[int, int, int, int
     return (size[0] - height) // 2, (size[1] - width) // 2, height, width
 
 
-def read_poster(source: str | Path | bytes, *, size: Size, resize: Resize = "stretch") -> NDArray[np.uint8]:
+def read_poster(
+    source: str | Path | bytes, *, size: Size, resize: Resize = "stretch", max_pixels: int = MAX_PIXELS
+) -> NDArray[np.uint8]:
     """Decode a poster and bring it to a size.
 
     Args:
         source: path of a file (JPEG, PNG, WebP, GIF, TIFF, BMP or AVIF), or the file's bytes.
         size: height and width in pixels.
         resize: "stretch" fills the size; "pad" keeps the poster's shape, centred on black.
+        max_pixels: a poster with more is refused.
 
     Returns:
         uint8 H×W×3, RGB, 0..255.
@@ -143,27 +145,29 @@ def read_poster(source: str | Path | bytes, *, size: Size, resize: Resize = "str
         >>> poster.shape, poster[0, 0].tolist()
         ((224, 160, 3), [255, 0, 0])
     """
-    return open_poster(source, at_least=size).resized(size, resize)
+    return open_poster(source, at_least=size, max_pixels=max_pixels).resized(size, resize)
 
 
-def open_poster(source: str | Path | bytes, *, at_least: Size | None = None) -> Poster:
+def open_poster(source: str | Path | bytes, *, at_least: Size | None = None, max_pixels: int = MAX_PIXELS) -> Poster:
     """Decode a poster.
 
     Args:
         source: path of a file, or the file's bytes.
         at_least: height and width that will be wanted; a JPEG may then be decoded at 1/2, 1/4 or 1/8 scale,
             but never below twice this.
+        max_pixels: a poster with more is refused.
 
     Raises:
         UnreadablePoster: with `reason` "missing" (no such file, or a folder), "unreadable", "truncated",
-            "not-an-image" or "too-large" (more than `MAX_PIXELS`, told from the header alone).
+            "not-an-image" or "too-large" (told from the header alone).
     """
     name = f"poster of {len(source)} bytes" if isinstance(source, bytes) else repr(os.fspath(source))
     try:
         with io.BytesIO(source) if isinstance(source, bytes) else _opened(Path(source), name) as file:
             picture = _identified(file, name)
-            if picture.width * picture.height > MAX_PIXELS:
-                raise _unreadable(name, "too-large", f"{picture.width:,} x {picture.height:,} pixels")
+            if picture.width * picture.height > max_pixels:
+                seen = f"{picture.width:,} x {picture.height:,} pixels"
+                raise _unreadable(name, "too-large", seen, f"scale it down to at most {max_pixels:,} pixels")
             return _upright(picture, at_least)
     except UnreadablePoster:
         raise
@@ -171,9 +175,9 @@ def open_poster(source: str | Path | bytes, *, at_least: Size | None = None) -> 
         raise _unreadable(name, _reason(source, error), str(error) or type(error).__name__) from error
 
 
-def _unreadable(name: str, reason: str, why: str) -> UnreadablePoster:
+def _unreadable(name: str, reason: str, why: str, cure: str = "") -> UnreadablePoster:
     why = " ".join(why.split())
-    return UnreadablePoster(f"cannot read {name}: {why}; {_CURES[reason]}", reason=reason)
+    return UnreadablePoster(f"cannot read {name}: {why}; {cure or _CURES[reason]}", reason=reason)
 
 
 def _opened(path: Path, name: str) -> IO[bytes]:

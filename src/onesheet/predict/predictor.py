@@ -64,9 +64,9 @@ class Predictor:
             UnreadablePoster: the poster cannot be decoded.
             ConfigError: no such operating point, or `top` is not between 1 and the number of genres.
         """
-        self._check(at, top)
+        self.check(at, top)
         pixels = read_poster(poster, size=self.card.size, resize=self.card.resize)
-        return self._predictions([poster], self.score(pixels[None]), at, top)[0]
+        return self.predictions([poster], self.score(pixels[None]), at, top)[0]
 
     def explain(self, poster: str | Path | bytes, genre: str) -> HeatMap:
         """Where in a poster the evidence for a genre lies.
@@ -90,10 +90,10 @@ class Predictor:
         Raises:
             ConfigError: as `predict`, or one path where several are expected.
         """
-        self._check(at, top)
+        self.check(at, top)
         if isinstance(posters, str | bytes | Path):
             raise ConfigError(f"predict_many takes several posters; got {posters!r}: use predict or a list")
-        return self._answers(posters, lambda names, scores: self._predictions(names, scores, at, top))
+        return self._answers(posters, lambda names, scores: self.predictions(names, scores, at, top))
 
     def embed_many(self, posters: Iterable[str | Path]) -> Iterator[NDArray[np.float32] | Failure]:
         """The embeddings of many posters, float32 D each, in their order; an unreadable one gives a Failure."""
@@ -132,7 +132,12 @@ class Predictor:
         """Scores of posters that already have the card's size, uint8 N×H×W×3."""
         return self._bundle.score(posters)
 
-    def _check(self, at: str, top: int | None) -> None:
+    def check(self, at: str, top: int | None) -> None:
+        """Whether these options can be answered.
+
+        Raises:
+            ConfigError: as `predict`.
+        """
         self._point(at)
         if top is not None and not 1 <= top <= len(self.genres):
             raise ConfigError(f"top must be between 1 and {len(self.genres)}, the model's genres; got {top}")
@@ -143,9 +148,10 @@ class Predictor:
         except KeyError:
             raise ConfigError(f"unknown operating point {at!r}; use {', '.join(self.points)}") from None
 
-    def _predictions(
+    def predictions(
         self, posters: Sequence[str | Path | bytes], scores: Scores, at: str, top: int | None
     ) -> list[Prediction]:
+        """What scores say of the posters given, in their order; `at` and `top` as `predict`."""
         given = self._point(at).decide(scores.probabilities)
         predictions = []
         for poster, values, chosen in zip(posters, scores.probabilities, given, strict=True):

@@ -1,0 +1,107 @@
+"""The service's own routes: prediction, the model, its limits, its health."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse, Response
+
+from onesheet.bundle import POINTS, Scores
+from onesheet.errors import RequestRefused, UnreadablePoster
+from onesheet.predict import Failure
+from onesheet.serving import schema
+from onesheet.serving.service import Service
+from onesheet.serving.uploads import is_form
+
+
+def prediction_routes(service: Service) -> APIRouter:
+    """`/v1`."""
+    router = APIRouter(prefix="/v1", tags=["genres"])
+    predictor, genres = service.predictor, len(service.predictor.genres)
+
+    @router.post(
+        "/predict",
+        response_model=schema.PredictionsBody,
+        responses={
+            200: {"content": {"application/json": {"example": schema.PREDICTIONS_EXAMPLE}}},
+            **schema.refusals(400, 401, 408, 413, 422, 429, 503, 504),
+        },
+        openapi_extra=schema.POSTERS_BODY,
+    )
+    async def predict(
+        request: Request,
+        at: str = Query(
+            "balanced",
+            description="operating point: how sure a genre must be to be given",
+            json_schema_extra={"enum": list(POINTS)},
+        ),
+        top: int | None = Query(
+            None,
+            description="give so many of the most probable genres instead",
+            json_schema_extra={"minimum": 1, "maximum": genres},
+        ),
+    ) -> JSONResponse:
+        """The genres of posters: many files in the multipart field `files`, or one as the body.
+
+        A file that cannot be read has its error in its place, and the others are answered; only where the body is the
+        file is the whole request refused.
+        """
+        predictor.check(at, top)
+        async with service.uploads.files(request) as uploads:
+            answers = await service.batcher.score([upload.data for upload in uploads])
+        if isinstance(answers[0], UnreadablePoster) and not is_form(request):
+            raise RequestRefused(str(answers[0]), status=413 if answers[0].reason == "too-large" else 422)
+
+        def spoken(name: str, answer: Scores | UnreadablePoster) -> dict[str, object]:
+            if isinstance(answer, UnreadablePoster):
+                return Failure(name, str(answer)).to_dict()
+            return predictor.predictions([name], answer, at, top)[0].to_dict()
+
+        pairs = zip(uploads, answers, strict=True)
+        return JSONResponse({"predictions": [spoken(upload.name, answer) for upload, answer in pairs]})
+
+    @router.get("/model", response_model=schema.ModelBody, responses=schema.refusals(400, 401, 503))
+    async def model() -> JSONResponse:
+        """What the model file says of itself."""
+        card: dict[str, Any] = json.loads(predictor.card.to_json())
+        return JSONResponse({"name": service.name, "card": card, "model_card": predictor.model_card})
+
+    @router.get("/limits", response_model=schema.LimitsBody, responses=schema.refusals(400, 401, 503))
+    async def limits() -> JSONResponse:
+        """What the service takes at most."""
+        return JSONResponse(service.limits.to_dict())
+
+    return router
+
+
+def health_routes(service: Service) -> APIRouter:
+    """`/healthz` and `/readyz`."""
+    router = APIRouter(tags=["health"])
+
+    @router.get("/healthz", response_model=schema.StateBody)
+    async def healthz() -> JSONResponse:
+        """The service lives."""
+        return JSONResponse({"status": "alive"})
+
+    @router.get("/readyz", response_model=schema.StateBody, responses=schema.refusals(503))
+    async def readyz() -> JSONResponse:
+        """The model is loaded, and requests are taken."""
+        if not service.ready:
+            raise RequestRefused("not ready; try again later", status=503)
+        return JSONResponse({"status": "ready"})
+
+    return router
+
+
+def metric_routes(service: Service) -> APIRouter:
+    """`/metrics`."""
+    router = APIRouter(tags=["health"])
+
+    @router.get("/metrics", responses={200: {"content": {"text/plain": {}}}})
+    async def metrics() -> Response:
+        """Figures in Prometheus' text form."""
+        return Response(service.measures.text(), media_type="text/plain; version=0.0.4")
+
+    return router

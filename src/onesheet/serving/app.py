@@ -1,0 +1,119 @@
+"""The service as an ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse
+from fastapi.security import HTTPBearer
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from onesheet.errors import OnesheetError, RequestRefused
+from onesheet.predict import Predictor
+from onesheet.serving.api import health_routes, metric_routes, prediction_routes
+from onesheet.serving.batching import Batcher
+from onesheet.serving.gate import Gate, refusal
+from onesheet.serving.inference import inference_health_routes, inference_routes
+from onesheet.serving.limits import Limits
+from onesheet.serving.measures import Measures
+from onesheet.serving.service import Service
+from onesheet.serving.uploads import Uploads
+
+PAGE = Path(__file__).with_name("page")
+LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+
+def create_app(
+    predictor: Predictor,
+    *,
+    name: str,
+    limits: Limits | None = None,
+    token: str | None = None,
+    hosts: frozenset[str] = LOCAL_HOSTS,
+    threads: int | None = None,
+) -> Gate:
+    """The service of one model, for any ASGI server.
+
+    Args:
+        predictor: the model.
+        name: what it is called in the Open Inference Protocol.
+        limits: what is taken at most; None = the defaults.
+        token: what clients must show; None = nothing.
+        hosts: without a token, the names in the Host header that are answered, as "localhost" or "[::1]".
+        threads: posters decoded and scored at the same time; None = all cores.
+    """
+    limits, measures = limits or Limits(), Measures()
+    batcher = Batcher(predictor, limits=limits, measures=measures, threads=threads)
+    service = Service(name, predictor, limits, batcher, Uploads(limits), measures, token)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        predictor.score(np.zeros((1, *predictor.card.size, 3), np.uint8))  # the first call is slow
+        batcher.start()
+        yield
+        batcher.stop()
+
+    app = FastAPI(
+        title="onesheet",
+        version=version("onesheet"),
+        description="Predicts a film's genres from its poster.",
+        lifespan=lifespan,
+        docs_url=None,  # its page comes from a CDN
+        redoc_url=None,
+    )
+    guarded = [Depends(HTTPBearer(auto_error=False))] if token else []  # for the description; the gate does the work
+    for router in (prediction_routes(service), inference_routes(service), metric_routes(service)):
+        app.include_router(router, dependencies=guarded)
+    app.include_router(health_routes(service))
+    app.include_router(inference_health_routes(service))
+    _add_page(app)
+    _add_errors(app)
+    return Gate(app, service=service, hosts=hosts)
+
+
+def _add_page(app: FastAPI) -> None:
+    """The page at `/`, and its parts."""
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> FileResponse:
+        return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
+
+    app.mount("/static", StaticFiles(directory=PAGE))
+
+
+def _add_errors(app: FastAPI) -> None:
+    """Every error as `{"error": …}`."""
+
+    @app.exception_handler(RequestRefused)
+    async def refused(_: Request, error: RequestRefused) -> JSONResponse:
+        return refusal(error)
+
+    @app.exception_handler(OnesheetError)
+    async def unusable(_: Request, error: OnesheetError) -> JSONResponse:
+        return JSONResponse({"error": str(error)}, 422)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"][1:])
+        return JSONResponse({"error": f"{where}: {first['msg']}; got {first.get('input')!r}"}, 422)
+
+    @app.exception_handler(HTTPException)
+    async def unknown(_: Request, error: HTTPException) -> JSONResponse:
+        return JSONResponse({"error": f"{error.detail}; see /openapi.json"}, error.status_code, error.headers)
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(_: Request, error: ClientDisconnect) -> JSONResponse:
+        return JSONResponse({"error": "the client went away"}, 400)
+
+    @app.exception_handler(Exception)
+    async def failed(_: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"error": f"{type(error).__name__} inside the service; its log says more"}, 500)

@@ -1,0 +1,173 @@
+import { decide, MEANINGS } from "./rules.js";
+import { get, keepToken, Sender, TokenWanted } from "./service.js";
+import { asCsv, asJson, bars, element, row } from "./shown.js";
+
+const the = (id) => document.getElementById(id);
+const items = []; // {file, answer, card}: answer = an object of /v1/predict, card = its place in the list of posters
+let model;
+let sender;
+
+const point = () => document.querySelector("#points input:checked").value;
+const rule = () => model.card.operating_points[point()];
+const decided = (answer) => decide(rule(), model.card.genres.map((genre) => answer.probabilities[genre]));
+const answered = () => items.filter((item) => item.answer);
+
+async function start() {
+  let limits;
+  try {
+    [model, limits] = await Promise.all([get("/v1/model"), get("/v1/limits")]);
+  } catch (error) {
+    if (error instanceof TokenWanted) askToken();
+    else the("status").textContent = `The service does not answer: ${error.message}`;
+    return;
+  }
+  the("ask-token").hidden = true;
+  the("model").textContent = `· ${model.name} · ${model.card.genres.length} genres`;
+  the("promise").textContent = `Posters are sent to ${location.host} only, looked at in memory, and not kept.`;
+  const megabytes = (limits.file_bytes / 1e6).toLocaleString();
+  the("formats").textContent = `JPEG, PNG, WebP, GIF, TIFF, BMP or AVIF, up to ${megabytes} MB each`;
+  the("about").hidden = !model.model_card;
+  the("model-card").textContent = model.model_card.replace(/<!--.*?-->\n*/gs, "");
+  the("points").replaceChildren(
+    ...Object.keys(MEANINGS).map((name, number) => {
+      const input = element("input", { type: "radio", name: "point", value: name, defaultChecked: number === 0 });
+      input.addEventListener("change", switchPoint);
+      return element("label", {}, input, element("span", {}, name));
+    }),
+  );
+  sender = new Sender(limits, answersCame);
+  the("tools").hidden = false;
+  switchPoint();
+}
+
+function askToken() {
+  const shown = !the("ask-token").hidden;
+  the("ask-token").hidden = false;
+  the("token-error").textContent = shown ? "That is not the token." : "";
+  the("token").focus();
+}
+
+function add(files) {
+  if (!sender || !files.length) return;
+  const added = [...files].map((file) => {
+    const picture = element("div", { className: "picture" });
+    const image = element("img", { alt: "", src: URL.createObjectURL(file) });
+    image.addEventListener("error", () => image.remove());
+    picture.append(image);
+    const side = element("div", {}, element("b", { className: "name" }, file.name), element("div", { className: "answer" }));
+    return { file, image, answer: null, card: element("li", { className: "poster" }, picture, side) };
+  });
+  items.push(...added);
+  the("posters").append(...added.map((item) => item.card));
+  added.forEach(show);
+  the("results").hidden = false;
+  the("status").textContent = `Reading ${added.length} ${added.length === 1 ? "poster" : "posters"}.`;
+  sender.add(added);
+}
+
+function answersCame(some) {
+  some.forEach(show);
+  const done = answered().length;
+  the("work").hidden = done === items.length;
+  the("progress").max = items.length;
+  the("progress").value = done;
+  the("count").textContent = `${done.toLocaleString()} of ${items.length.toLocaleString()}`;
+  if (done === items.length) finished();
+}
+
+function finished() {
+  showTable();
+  const failed = items.filter((item) => item.answer.error).length;
+  const right = items.length - failed;
+  const words = [`${right.toLocaleString()} ${right === 1 ? "poster" : "posters"} answered`];
+  if (failed) words.push(`${failed.toLocaleString()} could not be read`);
+  the("status").textContent = items.length ? `${words.join(", ")}.` : "";
+}
+
+function show({ answer, card }) {
+  const place = card.querySelector(".answer");
+  if (!answer) place.replaceChildren(element("p", { className: "waiting" }, "Waiting …"));
+  else if (answer.error) place.replaceChildren(element("p", { className: "error" }, answer.error));
+  else {
+    const open = place.querySelector("details")?.open;
+    place.replaceChildren(...bars(answer, decided(answer), rule().thresholds));
+    if (open) place.querySelector("details").open = true;
+  }
+}
+
+function showTable() {
+  if (the("table-view").hidden) return;
+  the("rows").replaceChildren(...answered().map(({ answer }) => row(answer, answer.error ? null : decided(answer))));
+}
+
+function switchPoint() {
+  the("point-meaning").textContent = MEANINGS[point()];
+  the("mark-key").hidden = !rule().thresholds;
+  answered().forEach(show);
+  showTable();
+}
+
+function view(table) {
+  the("table-view").hidden = !table;
+  the("posters").hidden = table;
+  document.querySelector(".key-line").hidden = table;
+  the("show-table").setAttribute("aria-pressed", table);
+  the("show-posters").setAttribute("aria-pressed", !table);
+  showTable();
+}
+
+function download(name, type, text) {
+  const url = URL.createObjectURL(new Blob([text], { type }));
+  element("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
+}
+
+function stop() {
+  sender.stop();
+  const left = items.splice(0).filter((item) => item.answer || (item.card.remove(), URL.revokeObjectURL(item.image.src)));
+  items.push(...left);
+  answersCame([]);
+  the("results").hidden = !items.length;
+}
+
+the("ask-token").addEventListener("submit", (event) => {
+  event.preventDefault();
+  keepToken(the("token").value);
+  start();
+});
+the("choose").addEventListener("change", (event) => {
+  add(event.target.files);
+  event.target.value = "";
+});
+document.addEventListener("paste", (event) => add(event.clipboardData.files));
+for (const kind of ["dragenter", "dragover"]) {
+  document.addEventListener(kind, (event) => {
+    event.preventDefault();
+    document.body.classList.add("dragging");
+  });
+}
+document.addEventListener("dragleave", (event) => {
+  if (!event.relatedTarget) document.body.classList.remove("dragging");
+});
+document.addEventListener("drop", (event) => {
+  event.preventDefault();
+  document.body.classList.remove("dragging");
+  add(event.dataTransfer.files);
+});
+the("stop").addEventListener("click", stop);
+the("clear").addEventListener("click", () => {
+  items.forEach((item) => ((item.answer = null), item.card.remove()));
+  stop();
+  the("choose").focus();
+});
+the("show-posters").addEventListener("click", () => view(false));
+the("show-table").addEventListener("click", () => view(true));
+the("csv").addEventListener("click", () => {
+  const answers = answered().map((item) => item.answer);
+  download("genres.csv", "text/csv", asCsv(answers, decided, model.card.genres));
+});
+the("json").addEventListener("click", () => {
+  const answers = answered().map(({ answer }) => asJson(answer, answer.error ? null : decided(answer)));
+  download("genres.json", "application/json", JSON.stringify(answers, null, 1));
+});
+start();

@@ -1,0 +1,116 @@
+// Talks to the service: a token where it wants one, a few files at a time, again where it is busy.
+
+const FILES = 8; // a request
+const REQUESTS = 2; // at the same time
+const TRIES = 30; // while the service is busy
+
+export class TokenWanted extends Error {}
+
+const KEY = "onesheet-token";
+
+export function keepToken(token) {
+  sessionStorage.setItem(KEY, token);
+}
+
+function ask(path, options = {}) {
+  const token = sessionStorage.getItem(KEY);
+  return fetch(path, { ...options, headers: token ? { Authorization: `Bearer ${token}` } : {} });
+}
+
+/** GET a JSON object. */
+export async function get(path) {
+  const response = await ask(path);
+  const body = await response.json();
+  if (response.status === 401) throw new TokenWanted(body.error);
+  if (!response.ok) throw new Error(body.error);
+  return body;
+}
+
+/** Sends items ({file, answer}) in their order; `changed(items)` is called when some have an answer. */
+export class Sender {
+  #limits;
+  #changed;
+  #waiting = [];
+  #running = 0;
+  #stop = new AbortController();
+
+  constructor(limits, changed) {
+    this.#limits = limits;
+    this.#changed = changed;
+  }
+
+  add(items) {
+    const large = items.filter((item) => item.file.size > this.#limits.file_bytes);
+    for (const item of large) {
+      const most = (this.#limits.file_bytes / 1e6).toLocaleString();
+      item.answer = { path: item.file.name, error: `larger than ${most} MB; scale it down` };
+    }
+    this.#waiting.push(...items.filter((item) => !item.answer));
+    this.#changed(large);
+    this.#next();
+  }
+
+  stop() {
+    this.#stop.abort();
+    this.#stop = new AbortController();
+    this.#waiting = [];
+  }
+
+  #next() {
+    while (this.#running < REQUESTS && this.#waiting.length) {
+      this.#running += 1;
+      this.#send(this.#take(), this.#stop.signal).finally(() => {
+        this.#running -= 1;
+        this.#next();
+      });
+    }
+  }
+
+  #take() {
+    const room = this.#limits.request_bytes * 0.95;
+    let bytes = 0;
+    let count = 0;
+    for (const { file } of this.#waiting) {
+      bytes += file.size + 1000;
+      if (count === Math.min(FILES, this.#limits.queue) || (count && bytes > room)) break;
+      count += 1;
+    }
+    return this.#waiting.splice(0, count);
+  }
+
+  async #send(items, signal) {
+    let answers;
+    try {
+      answers = await post(items, signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      if (items.length > 1) {
+        for (const item of items) await this.#send([item], signal); // one of them may be at fault
+        return;
+      }
+      answers = items.map(() => ({ error: error.message }));
+    }
+    // a form changes some names on their way
+    items.forEach((item, number) => (item.answer = { ...answers[number], path: item.file.name }));
+    this.#changed(items);
+  }
+}
+
+async function post(items, signal) {
+  for (let left = TRIES; ; left -= 1) {
+    const form = new FormData();
+    for (const { file } of items) form.append("files", file, file.name);
+    const response = await ask("/v1/predict", { method: "POST", body: form, signal }).catch((error) => {
+      throw signal.aborted ? error : new Error("the service does not answer, or the file cannot be read any more");
+    });
+    const body = await response.json();
+    if (response.ok) return body.predictions;
+    if (left && (response.status === 429 || response.status === 503)) {
+      const seconds = Number(response.headers.get("Retry-After")) || 1;
+      await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
+      if (signal.aborted) throw new Error("stopped");
+      continue;
+    }
+    throw new Error(body.error);
+  }
+}

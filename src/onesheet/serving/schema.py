@@ -1,0 +1,140 @@
+"""The JSON of the API, for its OpenAPI description."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+
+class GivenGenre(BaseModel):
+    """A genre given to a poster."""
+
+    genre: str
+    probability: float = Field(ge=0, le=1)
+
+
+class PredictionBody(BaseModel):
+    """The genres of one poster, as `onesheet predict --json` writes them."""
+
+    path: str = Field(description="the file's name; empty where the body was the file")
+    genres: list[GivenGenre] = Field(description="the genres given at the operating point, most probable first")
+    probabilities: dict[str, float] = Field(description="genre -> calibrated probability, for every genre")
+
+
+class FailureBody(BaseModel):
+    """A poster that could not be read."""
+
+    path: str
+    error: str
+
+
+class PredictionsBody(BaseModel):
+    """An answer for each file, in their order."""
+
+    predictions: list[PredictionBody | FailureBody]
+
+
+class ErrorBody(BaseModel):
+    """Why a request was turned away."""
+
+    error: str
+
+
+class ModelBody(BaseModel):
+    """What a model file says of itself."""
+
+    name: str
+    card: dict[str, Any] = Field(description="for programs: genres, thresholds, calibration, where it comes from")
+    model_card: str = Field(description="for people, Markdown; empty where the file has none")
+
+
+class LimitsBody(BaseModel):
+    """What the service takes at most."""
+
+    file_bytes: int
+    request_bytes: int
+    pixels: int
+    queue: int
+    seconds: float
+
+
+class StateBody(BaseModel):
+    """Whether the service lives, or is ready."""
+
+    status: str
+
+
+PREDICTIONS_EXAMPLE = {
+    "predictions": [
+        {
+            "path": "the-cellar.jpg",
+            "genres": [{"genre": "Horror", "probability": 0.71}],
+            "probabilities": {"Comedy": 0.04, "Drama": 0.33, "Horror": 0.71},
+        },
+        {
+            "path": "notes.txt",
+            "error": "cannot read poster of 12 bytes: not a picture of a known format; "
+            "use one of JPEG, PNG, WEBP, GIF, TIFF, BMP, AVIF",
+        },
+    ]
+}
+
+POSTERS_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["files"],
+                    "properties": {
+                        "files": {
+                            "type": "array",
+                            "items": {"type": "string", "format": "binary"},
+                            "minItems": 1,
+                            "description": "image files: JPEG, PNG, WebP, GIF, TIFF, BMP or AVIF",
+                        }
+                    },
+                }
+            },
+            "image/*": {"schema": {"type": "string", "format": "binary"}},
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
+
+_REFUSALS = {
+    400: "A host or input that is not served.",
+    401: "No token, or a wrong one.",
+    404: "No such model.",
+    408: "The upload took too long.",
+    413: "Too many bytes, pixels or files.",
+    422: "An option, a form or a single poster that cannot be read.",
+    429: "The queue is full, or too many uploads at the same time; see Retry-After.",
+    503: "Not ready, or stopping; see Retry-After.",
+    504: "The answer took too long.",
+}
+_EXAMPLES = {
+    400: "this service does not answer as 'example.org'; use 127.0.0.1 or localhost",
+    401: "a token is needed; send the header 'Authorization: Bearer TOKEN'",
+    404: "no model 'other'; use 'default'",
+    408: "the upload took longer than 60 seconds; send fewer posters at a time",
+    413: "poster.tif has 31,457,280 bytes and may have 20,000,000; scale it down",
+    422: "unknown operating point 'best'; use balanced, precise, generous, exact",
+    429: "505 posters are waiting, and 512 may; try again later",
+    503: "the service is stopping; try again later",
+    504: "the answer took longer than 60 seconds; send fewer posters at a time",
+}
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI responses of these error statuses."""
+    return {
+        status: {
+            "model": ErrorBody,
+            "description": _REFUSALS[status],
+            "content": {"application/json": {"example": {"error": _EXAMPLES[status]}}},
+        }
+        for status in statuses
+    }

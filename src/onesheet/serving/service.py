@@ -1,0 +1,43 @@
+"""What the routes of one service share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from onesheet.predict import Predictor
+from onesheet.serving.batching import Batcher
+from onesheet.serving.limits import Limits
+from onesheet.serving.measures import Measures
+from onesheet.serving.uploads import Uploads
+
+
+@dataclass
+class Service:
+    """One model file being served.
+
+    Attributes:
+        name: the model's name in the Open Inference Protocol.
+        predictor: the model.
+        limits: what is taken at most.
+        batcher: where posters are scored.
+        uploads: where bodies are read.
+        measures: what is counted.
+        token: what a client must show; None = nothing.
+        in_flight: requests being worked on.
+        draining: the service is about to stop; new requests are turned away.
+    """
+
+    name: str
+    predictor: Predictor
+    limits: Limits
+    batcher: Batcher
+    uploads: Uploads
+    measures: Measures
+    token: str | None = None
+    in_flight: int = field(default=0, init=False)
+    draining: bool = field(default=False, init=False)
+
+    @property
+    def ready(self) -> bool:
+        """Whether posters will be answered."""
+        return self.batcher.running and not self.draining

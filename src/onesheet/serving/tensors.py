@@ -1,0 +1,136 @@
+"""Tensors of the Open Inference Protocol: JSON and binary data to posters, scores to JSON and binary data.
+
+In JSON a UINT8 tensor is a list of numbers, flat or nested, and each element of a BYTES tensor is the base64 text of
+an image file. As binary data (the protocol's binary tensor data extension, as Triton and KServe have it) tensors lie
+behind the JSON, row-major and little-endian, a BYTES element as its length in 4 bytes and then itself.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field
+
+from onesheet.errors import RequestRefused
+
+DATATYPES = {"f": "FP32", "u": "UINT8", "O": "BYTES"}
+"""NumPy kind -> the protocol's name, for the tensors that leave the service."""
+
+Parameters = dict[str, str | int | float | bool]
+
+
+class InputTensor(BaseModel):
+    """The posters of a request."""
+
+    name: str
+    shape: list[int]
+    datatype: str = Field(description="BYTES (image files) or UINT8 (pixels)")
+    parameters: Parameters = Field(default_factory=dict)
+    data: list[object] | None = Field(None, description="absent where the tensor lies behind the JSON as binary data")
+
+
+class OutputTensor(BaseModel):
+    """A tensor of an answer."""
+
+    name: str
+    shape: list[int]
+    datatype: str
+    parameters: Parameters | None = None
+    data: list[float | str] | None = None
+
+
+def refused(message: str) -> RequestRefused:
+    """The protocol's answer to input that makes no sense."""
+    return RequestRefused(message, status=400)
+
+
+def read_posters(
+    tensor: InputTensor, binary: bytes, poster_size: tuple[int, int]
+) -> Sequence[bytes | NDArray[np.uint8]]:
+    """The posters of an input tensor: image files, or uint8 H×W×3 of the model's size.
+
+    Args:
+        tensor: the input, as the JSON describes it.
+        binary: what lies behind the JSON.
+        poster_size: the model's H, W.
+
+    Raises:
+        RequestRefused: 400, the tensor is not what it says or not what the model takes.
+    """
+    behind = tensor.data is None
+    size = tensor.parameters.get("binary_data_size")
+    if behind and size != len(binary):
+        raise refused(
+            f"input {tensor.name!r} has no data, and {len(binary):,} bytes lie behind the JSON; "
+            f"its binary_data_size is {size}"
+        )
+    if tensor.datatype == "BYTES":
+        files = _split(binary) if behind else [_from_base64(item) for item in tensor.data or ()]
+        if tensor.shape not in ([len(files)], [len(files), 1]):
+            raise refused(f"input {tensor.name!r} has {len(files)} elements and says shape {tensor.shape}")
+        return files
+    if tensor.datatype != "UINT8":
+        raise refused(f"input {tensor.name!r} must be BYTES or UINT8; got {tensor.datatype!r}")
+    if len(tensor.shape) != 4 or tensor.shape[1:] != [*poster_size, 3] or tensor.shape[0] < 0:
+        raise refused(f"a UINT8 input must have shape [N, {poster_size[0]}, {poster_size[1]}, 3]; got {tensor.shape}")
+    pixels = np.frombuffer(binary, np.uint8) if behind else _pixels(tensor.data or ())
+    if pixels.size != math.prod(tensor.shape):
+        raise refused(f"input {tensor.name!r} has {pixels.size:,} numbers and says shape {tensor.shape}")
+    return list(pixels.reshape(tensor.shape))
+
+
+def write_tensor(name: str, values: NDArray[np.generic], *, binary: bool) -> tuple[OutputTensor, bytes]:
+    """An output tensor, and what goes behind the JSON for it (b"" if its data are in the JSON).
+
+    Args:
+        name: the output's.
+        values: float32, or objects: texts.
+        binary: whether the data go behind the JSON.
+    """
+    tensor = OutputTensor(name=name, shape=list(values.shape), datatype=DATATYPES[values.dtype.kind])
+    if not binary:
+        tensor.data = values.ravel().tolist()
+        return tensor, b""
+    if values.dtype.kind == "O":
+        texts = [str(text).encode() for text in values.ravel()]
+        data = b"".join(len(text).to_bytes(4, "little") + text for text in texts)
+    else:
+        data = np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()
+    tensor.parameters = {"binary_data_size": len(data)}
+    return tensor, data
+
+
+def _split(binary: bytes) -> list[bytes]:
+    """The elements of a BYTES tensor."""
+    elements, at = [], 0
+    while at < len(binary):
+        end = at + 4 + int.from_bytes(binary[at : at + 4], "little")
+        if end > len(binary) or at + 4 > len(binary):
+            raise refused("the binary data end in the middle of an element")
+        elements.append(binary[at + 4 : end])
+        at = end
+    return elements
+
+
+def _from_base64(item: object) -> bytes:
+    try:
+        return base64.b64decode(item, validate=True)  # type: ignore[arg-type]
+    except (TypeError, ValueError, binascii.Error):
+        raise refused("each element of a BYTES tensor must be the base64 text of an image file") from None
+
+
+def _pixels(data: Sequence[object]) -> NDArray[np.uint8]:
+    try:
+        values = np.asarray(data)
+    except (ValueError, OverflowError):
+        values = np.empty(0, object)
+    if not values.size:
+        values = values.astype(np.int64) if values.dtype.kind == "f" else values
+    if values.dtype.kind not in "iu" or (values.size and not 0 <= values.min() <= values.max() <= 255):
+        raise refused("the data of a UINT8 tensor must be whole numbers from 0 to 255")
+    return values.astype(np.uint8).ravel()

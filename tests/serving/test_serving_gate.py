@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+from serving_client import Client
+
+CLOSED = ("/v1/model", "/v1/limits", "/metrics", "/v2", "/v2/models/genres", "/v2/models/genres/ready", "/nope")
+OPEN = ("/", "/static/page.js", "/healthz", "/readyz", "/v2/health/live", "/v2/health/ready", "/openapi.json")
+
+
+def test_a_token_opens_what_is_closed(client: Client, posters: list[bytes]) -> None:
+    served = client(token="secret")
+    for path in OPEN:
+        assert served.get(path).status_code == 200, path
+    for path in CLOSED:
+        for headers in (
+            {},
+            {"Authorization": "Bearer wrong"},
+            {"Authorization": "Basic secret"},
+            {"Authorization": "é"},
+        ):
+            refused = served.get(path, headers=[(k.encode(), v.encode()) for k, v in headers.items()])
+            assert refused.status_code == 401, path
+            assert refused.headers["WWW-Authenticate"] == "Bearer"
+            assert refused.json() == {"error": "a token is needed; send the header 'Authorization: Bearer TOKEN'"}
+        assert served.get(path, headers={"Authorization": "Bearer secret"}).status_code != 401, path
+    assert served.post("/v1/predict", content=posters[0]).status_code == 401
+    assert served.post("/v1/predict", content=posters[0], headers={"Authorization": "Bearer secret"}).is_success
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:8000", "LOCALHOST:99", "[::1]", "[::1]:8000"])
+def test_this_machines_names_are_answered(host: str, client: Client) -> None:
+    assert client().get("/v1/limits", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:8000", "localhost.evil.example", ""])
+def test_a_name_made_to_point_here_is_not(host: str, client: Client) -> None:
+    refused = client().get("/v1/limits", headers={"Host": host})
+    assert refused.status_code == 400
+    assert f"this service does not answer as {host!r}; use 127.0.0.1 or" in refused.json()["error"]
+    assert refused.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_with_a_token_any_name_is_answered(client: Client) -> None:
+    headers = {"Host": "posters.example", "Authorization": "Bearer secret"}
+    assert client(token="secret").get("/v1/limits", headers=headers).status_code == 200
+
+
+def test_pages_of_others_may_not_use_it(client: Client, posters: list[bytes]) -> None:
+    served = client()
+    own = served.post("/v1/predict", content=posters[0], headers={"Origin": "http://127.0.0.1:8000"})
+    assert own.status_code == 200
+    for origin in ("http://evil.example", "http://127.0.0.1:9000", "null"):
+        refused = served.post("/v1/predict", content=posters[0], headers={"Origin": origin})
+        assert refused.status_code == 403 and "may not use this service" in refused.json()["error"]
+        asked = served.options("/v1/predict", headers={"Origin": origin, "Access-Control-Request-Method": "POST"})
+        assert not {"access-control-allow-origin"} & set(asked.headers)

@@ -1,0 +1,115 @@
+"""`onesheet serve` as a process: where it listens, what it refuses, how it stops."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx2
+import pytest
+from serving_client import serving
+
+from onesheet.cli import main
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_what_is_begun_is_finished_and_what_is_new_is_turned_away(
+    stop: signal.Signals, model_path: Path, posters: list[bytes]
+) -> None:
+    with serving(model_path) as (url, process):
+        host, port = url.removeprefix("http://").split(":")
+        poster = posters[0]
+        head = f"POST /v1/predict HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(poster)}\r\n\r\n"
+        with socket.create_connection((host, int(port))) as begun:
+            begun.sendall(head.encode() + poster[:100])
+            while "onesheet_requests_in_flight 2.0" not in httpx2.get(f"{url}/metrics").text:
+                pass
+            process.send_signal(stop)
+            while httpx2.get(f"{url}/readyz").status_code != 503:
+                pass
+            new = httpx2.post(f"{url}/v1/predict", content=poster)
+            assert new.status_code == 503 and new.json() == {"error": "the service is stopping; try again later"}
+            begun.sendall(poster[100:])
+            assert begun.recv(10_000).startswith(b"HTTP/1.1 200 OK")
+        assert process.wait(20) == 0
+        assert process.stderr and process.stderr.read() == ""
+
+
+def test_a_second_signal_ends_it_at_once(model_path: Path) -> None:
+    with serving(model_path) as (url, process):
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as begun:
+            begun.sendall(f"POST /v1/predict HTTP/1.1\r\nHost: {host}\r\nContent-Length: 9\r\n\r\n1".encode())
+            while "onesheet_requests_in_flight 2.0" not in httpx2.get(f"{url}/metrics").text:
+                pass
+            process.send_signal(signal.SIGTERM)
+            while httpx2.get(f"{url}/readyz").status_code != 503:
+                pass
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+
+
+def test_a_token_from_the_environment_opens_every_address(model_path: Path, posters: list[bytes]) -> None:
+    with serving(model_path, "--host", "0.0.0.0", ONESHEET_TOKEN="secret") as (url, _):
+        url = url.replace("0.0.0.0", "127.0.0.1")
+        assert httpx2.post(f"{url}/v1/predict", content=posters[0]).status_code == 401
+        headers = {"Authorization": "Bearer secret"}
+        assert httpx2.post(f"{url}/v1/predict", content=posters[0], headers=headers).status_code == 200
+
+
+def test_limits_are_options(model_path: Path) -> None:
+    options = ("--max-file-mb", "1", "--max-request-mb", "2", "--max-megapixels", "3", "--max-queue", "4")
+    with serving(model_path, *options, "--max-seconds", "5") as (url, _):
+        assert httpx2.get(f"{url}/v1/limits").json() == {
+            "file_bytes": 1_000_000,
+            "request_bytes": 2_000_000,
+            "pixels": 3_000_000,
+            "queue": 4,
+            "seconds": 5,
+        }
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (["--host", "0.0.0.0"], "--host 0.0.0.0 lets other machines in; give --token or set ONESHEET_TOKEN, or keep"),
+        (["--host", "::"], "--host :: lets other machines in"),
+        (["--host", "posters.example"], "--host posters.example lets other machines in"),
+        (["--token", ""], "the token must be ASCII"),
+        (["--token", "two words"], "the token must be ASCII"),
+        (["--host", "192.0.2.1", "--token", "secret"], "cannot listen at 192.0.2.1 port 8000: "),
+        (["--model", "nowhere.onnx"], "no model file 'nowhere.onnx'"),
+    ],
+)
+def test_what_cannot_be_served_is_one_line(
+    options: list[str], error: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ONESHEET_TOKEN", raising=False)
+    assert main(["serve", *options]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("onesheet: error: ") and error in said and said.count("\n") == 1
+
+
+def test_a_taken_port_is_one_line(model_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert main(["serve", "--model", str(model_path), "--port", port]) == 2
+    said = capsys.readouterr().err
+    assert f"cannot listen at 127.0.0.1 port {port}: Address already in use; choose another --host or --port" in said
+
+
+def test_help_and_errors_need_no_web_framework() -> None:
+    code = (
+        "import sys\n"
+        "from onesheet.cli import build_parser, main\n"
+        "build_parser().format_help()\n"
+        "assert not {'fastapi', 'uvicorn', 'starlette', 'pydantic', 'torch'} & set(sys.modules)\n"
+        "sys.modules['fastapi'] = None\n"
+        "raise SystemExit(main(['serve']))\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr == "onesheet: error: serving needs fastapi; run: pip install 'onesheet[serve]'\n"

@@ -1,0 +1,42 @@
+"""Requests made up from the OpenAPI description never find a fault in the service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis.errors import Unsatisfiable
+from serving_client import serving
+
+BOUNDED = settings(
+    max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), database=None, derandomize=True
+)
+
+
+@pytest.fixture(scope="module")
+def address(model_path: Path) -> Iterator[str]:
+    with serving(model_path, "--max-queue", "50") as (url, _):
+        yield url
+
+
+@pytest.mark.parametrize("mode", list(schemathesis.GenerationMode), ids=str)
+def test_no_made_up_request_finds_a_fault(mode: schemathesis.GenerationMode, address: str) -> None:
+    """As described, and against the description."""
+    operations = [found.ok() for found in schemathesis.openapi.from_url(f"{address}/openapi.json").get_all_operations()]
+    statuses = set()
+    for operation in operations:
+
+        @BOUNDED
+        @given(case=operation.as_strategy(generation_mode=mode))
+        def ask(case: schemathesis.Case) -> None:
+            answer = case.call()
+            statuses.add(answer.status_code)
+            assert answer.status_code < 500, answer.text
+
+        with suppress(Unsatisfiable):  # against the description, where there is nothing to say
+            ask()
+    assert len(operations) == 12 and 422 in statuses, statuses
