@@ -6,15 +6,14 @@ import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 
+from motifs import MOTIFS, draw_poster
 from onesheet.bundle import CARD_KEY, POINTS, Card
 from onesheet.data import Catalogue, Film, Packed, Split, pack, split
 from onesheet.evaluation import Thresholds
@@ -22,28 +21,6 @@ from onesheet.genres import GenreSet
 from onesheet.models import PosterNetwork, build_network
 from onesheet.training import Run, TrainConfig, export, fit
 from onesheet.training.onnx_graph import ExportGraph, finish_graph, write_graph
-
-# genre -> chance, and the patch (rows, columns, channel) that shows it
-MOTIFS = {
-    "Comedy": (0.5, slice(4, 16), slice(4, 16), 0),
-    "Drama": (0.4, slice(28, 42), slice(4, 20), 1),
-    "Horror": (0.3, slice(18, 30), slice(18, 30), 2),
-}
-
-
-def draw_poster(genres: Iterable[str], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """48×32 noise with a bright patch for each genre."""
-    pixels = rng.integers(0, 110, (48, 32, 3)).astype(np.uint8)
-    for genre in genres:
-        _, rows, columns, channel = MOTIFS[genre]
-        pixels[rows, columns, channel] += 110
-    return pixels
-
-
-def on_motif(genre: str, row: int, column: int) -> bool:
-    """Whether a pixel lies on a genre's patch, or within a cell of the network's last map of it."""
-    _, rows, columns, _ = MOTIFS[genre]
-    return rows.start - 4 <= row < rows.stop + 4 and columns.start - 4 <= column < columns.stop + 4
 
 
 def draw_films(folder: Path, films: int, seed: int = 0) -> Catalogue:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import MOTIFS, draw_poster
+from motifs import MOTIFS, draw_poster
 from onesheet.cli import main
 
 

@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from conftest import MOTIFS, draw_poster, on_motif
+from motifs import MOTIFS, draw_poster, on_motif
 from onesheet.bundle import CARD_KEY
 from onesheet.data import Catalogue
 from onesheet.errors import CatalogueError, ConfigError, UnreadablePoster
@@ -72,7 +72,7 @@ def test_the_peak_lies_on_the_motif(method: str, predictor: Predictor, blind: Pr
         for heat_map in heat_maps(model, poster, GENRES):
             assert heat_map.method == method and heat_map.values.dtype == np.float32
             hits.append(on_motif(heat_map.genre, *peak(heat_map, 48, 32)))
-    assert np.mean(hits) >= 0.95
+    assert np.mean(hits) >= 0.9  # chance: a third
 
 
 def test_the_words_name_the_part_of_the_motif(predictor: Predictor) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import MOTIFS, draw_poster, on_motif
+from motifs import MOTIFS, draw_poster, on_motif
 from onesheet.errors import ConfigError
 from onesheet.models import PosterNetwork, build_network
 from onesheet.training import grad_cam
