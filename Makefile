@@ -30,10 +30,19 @@ check: setup
 
 NAME ?= default
 SPLITS = $(DATA)/chu2017/split.csv $(DATA)/imdb/split.csv
+TEACHERS = $(if $(filter default,$(NAME)),teacher-1 teacher-2)
+SHIPPED = runs/default/genres.onnx
 
-recipe: setup
-	OMP_WAIT_POLICY=passive $(BIN)/onesheet train $(DATA)/chu2017 $(DATA)/imdb $(SPLITS:%=--split %) \
-		--config recipes/$(NAME).toml $(if $(BACKBONE),--model hf:$(BACKBONE)) --out runs/$(NAME) $(OPTIONS)
+recipe: setup  # started again, it goes on where it stopped
+	for name in $(TEACHERS) $(NAME); do \
+		OMP_WAIT_POLICY=passive $(BIN)/onesheet train $(DATA)/chu2017 $(DATA)/imdb $(SPLITS:%=--split %) \
+			--config recipes/$$name.toml $(if $(BACKBONE),--model hf:$(BACKBONE)) --out runs/$$name $(OPTIONS) \
+			$$(test -e runs/$$name/config.toml && echo --resume) || exit; \
+	done
+ifeq ($(NAME),default)
+	$(BIN)/onesheet export runs/default runs/teacher-2 --precision fp16 --out $(SHIPPED)
+	$(BIN)/onesheet evaluate $(SHIPPED) runs/default/packed --run runs/default --out runs/default
+endif
 
 quality: setup
 	$(BIN)/python benchmarks/quality.py $(DATA) $(if $(MODEL),--model $(MODEL)) $(OPTIONS)
