@@ -71,9 +71,17 @@ def _at_point(plain: dict[str, Any]) -> GenreAtPoint:
 
 
 def _genre(plain: dict[str, Any]) -> GenreResult:
-    read = plain | {"at": _each(plain["at"], _at_point), "curve": _table(plain["curve"])}
+    read = plain | {
+        "at": _each(plain["at"], _at_point),
+        "curve": _table(plain["curve"]),
+        "reliability": _bins(plain["reliability"]),
+    }
     scores = {field.name: _row(Score, plain[field.name]) for field in fields(GenreResult) if field.type == "Score"}
     return GenreResult(**(read | scores))
+
+
+def _bins(plain: list[dict[str, Any]]) -> tuple[Bin, ...]:
+    return tuple(_row(Bin, row) for row in plain)
 
 
 def _table(plain: list[list[Any]]) -> tuple[tuple[Any, ...], ...]:
@@ -88,7 +96,7 @@ def _evaluation(plain: dict[str, Any]) -> Evaluation:
         "at": _each(plain["at"], _scores),
         "baselines": _each(plain["baselines"], _scores),
         "per_genre": tuple(_genre(genre) for genre in plain["per_genre"]),
-        "reliability": tuple(_row(Bin, row) for row in plain["reliability"]),
+        "reliability": _bins(plain["reliability"]),
         **{name: _table(plain[name]) for name in tables},
     }
     return Evaluation(**(plain | read))
