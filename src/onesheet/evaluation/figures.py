@@ -80,7 +80,7 @@ def draw_precision_recall(axes: Axes, result: GenreResult) -> None:
         axes.plot(recall, precision, color=MODEL, linewidth=1.4)
     for name, mark in reversed(POINTS.items()):  # balanced on top
         if name in result.at:
-            point, size = result.at[name], 5.5 if name == "balanced" else 4
+            point, size = result.at[name], 7 if name == "balanced" else 5
             place = [point.recall.value], [point.precision.value]
             axes.plot(*place, mark, color=OTHER, markersize=size, markeredgewidth=0, clip_on=False, label=name)
     unit_square(axes, ticks=(0, 0.5, 1))

@@ -22,7 +22,7 @@ def write_evaluation(path: str | Path, evaluation: Evaluation) -> None:
     Raises:
         OnesheetError: the place cannot be written.
     """
-    plain = _without_nan(asdict(evaluation))
+    plain = without_nan(asdict(evaluation))
     write_text(path, json.dumps(plain, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -43,11 +43,12 @@ def read_evaluation(path: str | Path) -> Evaluation:
         ) from None
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
+    """Dicts, lists and numbers with NaN as None, for JSON."""
     if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
+        return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
+        return [without_nan(item) for item in value]
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
