@@ -130,7 +130,7 @@ class TestDifferences:
 
 class TestRefusals:
     def test_other_films(self):
-        with pytest.raises(EvaluationError, match="measured on other films .100 stand in only one"):
+        with pytest.raises(EvaluationError, match=r"measured on other films .100 stand in only one"):
             compare_answers(answers(400), answers(300))
 
     def test_other_labels(self):

@@ -75,7 +75,12 @@ def write(folder, **changes):
         "suspects": [SuspectLabel(0, 1, True, 0.01, 0.9)],
         "history": history(),
         "balance": {"train": [10, 20, 30], "test": [1, 2, 3]},
-        "examples": [example(), example("Alien", "worst"), example("Up", "suspect"), example("Big", "sample", names=result.genres)],
+        "examples": [
+            example(),
+            example("Alien", "worst"),
+            example("Up", "suspect"),
+            example("Big", "sample", names=result.genres),
+        ],
         "findings": {"truncated": (3, "the file ends early")},
         "facts": {"Model": "poster-cnn", "Training time": "3 min"},
     } | changes

@@ -15,7 +15,8 @@ def drawn(films=300):
 def test_a_slice_is_measured_as_its_films_alone_are():
     labels, probabilities, given = drawn()
     groups = {"old": np.arange(100), "new": np.arange(100, 300)}
-    for one, rows in zip(slice_figures(labels, probabilities, given, groups=groups, draws=50), groups.values()):
+    slices = slice_figures(labels, probabilities, given, groups=groups, draws=50)
+    for one, rows in zip(slices, groups.values(), strict=True):
         assert one.films == len(rows)
         for name, metric in (("precision", precision_score), ("recall", recall_score), ("f1", f1_score)):
             score = one.figures[f"micro_{name}"]

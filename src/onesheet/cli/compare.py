@@ -97,7 +97,8 @@ def _plain(comparison: Comparison) -> dict[str, Any]:
         "draws": comparison.draws,
         "ranking": {name: asdict(paired) for name, paired in comparison.ranking.items()},
         "at": {
-            point: {name: asdict(paired) for name, paired in figures.items()} for point, figures in comparison.at.items()
+            point: {name: asdict(paired) for name, paired in figures.items()}
+            for point, figures in comparison.at.items()
         },
         "per_genre": {
             genre: {name: asdict(figures[column]) for name, figures in comparison.per_genre.items()}

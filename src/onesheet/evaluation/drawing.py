@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 
 INK, MUTED, RULE, MODEL, OTHER = "C0", "C1", "C2", "C3", "C4"
 # The cycle that these names stand for: in SVG stand-ins, replaced by the page's CSS variables once drawn.
-VARIABLES = {"#010101": "--ink", "#020202": "--muted", "#030303": "--rule", "#040404": "--accent", "#050505": "--second"}
+VARIABLES = {
+    "#010101": "--ink",
+    "#020202": "--muted",
+    "#030303": "--rule",
+    "#040404": "--accent",
+    "#050505": "--second",
+}
 LIGHT = ("#25241f", "#6d6a60", "#dcd8cc", "#1d5c88", "#b4531f")
 PAPER = "#fdfcf9"
 DOTS_PER_INCH = 144

@@ -33,6 +33,7 @@ class Measure:
         self._pairs = Ranking(truth.ravel(), values.ravel())
 
     def __call__(self, weights: NDArray[np.generic]) -> dict[Key, Floats]:
+        """Measure B weightings."""
         figures: dict[Key, Floats] = {}
         for point, given in self._given.items():
             found = decision_figures(self._truth, given, weights=weights)
@@ -65,6 +66,7 @@ class TrivialMeasure:
         self._given = {name: np.broadcast_to(row, truth.shape) for name, row in baseline_decisions(seen).items()}
 
     def __call__(self, weights: NDArray[np.generic]) -> dict[Key, Floats]:
+        """Measure B weightings."""
         figures: dict[Key, Floats] = {}
         for name, given in self._given.items():
             found = decision_figures(self._truth, given, weights=weights)

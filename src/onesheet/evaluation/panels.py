@@ -69,7 +69,10 @@ def precision_recall(results: Sequence[GenreResult]) -> Figure:
 
 def reliability(evaluation: Evaluation) -> Figure:
     """The reliability diagram of all genres pooled, and of each."""
-    everything = [("all genres", evaluation.reliability), *((one.genre, one.reliability) for one in evaluation.per_genre)]
+    everything = [
+        ("all genres", evaluation.reliability),
+        *((one.genre, one.reliability) for one in evaluation.per_genre),
+    ]
     return _multiples(
         everything,
         lambda item: item[0],
@@ -94,7 +97,11 @@ def balance(names: Sequence[str], parts: Mapping[str, Sequence[int]]) -> Figure:
     for number, ((part, films), colour) in enumerate(zip(parts.items(), (MODEL, OTHER, MUTED, INK), strict=False)):
         shares = np.array(films) / max(sum(films), 1)
         axes.barh(np.arange(len(names)) + number * height, shares, height, color=colour, label=part)
-    axes.set(yticks=np.arange(len(names)) + 0.4 - height / 2, yticklabels=[*map(_short, names)], xlabel="share of the part’s genre labels")
+    axes.set(
+        yticks=np.arange(len(names)) + 0.4 - height / 2,
+        yticklabels=[*map(_short, names)],
+        xlabel="share of the part’s genre labels",
+    )
     axes.invert_yaxis()
     axes.legend(fontsize=8, frameon=False)
     return sheet

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from onesheet.evaluation import panels
 from onesheet.evaluation.answers import Answers
 from onesheet.evaluation.drawing import house_style, write_png
+from onesheet.evaluation.figures import CURVES
 from onesheet.evaluation.headline import headlines
 from onesheet.evaluation.label_errors import SuspectLabel
 from onesheet.evaluation.results import Bin, Evaluation, Score
@@ -94,7 +96,10 @@ def _measured(evaluation: Evaluation) -> dict[str, Sheet]:
     return {
         "headline": Sheet(
             ("figure", *INTERVAL, "trivial answer", *(f"its {name}" for name in INTERVAL)),
-            [[h.name, *_three(h.score), *([h.baseline[0], *_three(h.baseline[1])] if h.baseline else [])] for h in heads],
+            [
+                [h.name, *_three(h.score), *([h.baseline[0], *_three(h.baseline[1])] if h.baseline else [])]
+                for h in heads
+            ],
             lambda: panels.headline(heads),
         ),
         "genres": Sheet(
@@ -146,8 +151,10 @@ def _tables(evaluation: Evaluation) -> dict[str, Sheet]:
 
 
 def _learning(history: Sequence[Mapping[str, float]]) -> Sheet:
-    heads = tuple(history[0]) if history else ()
-    return Sheet(heads, [[row[head] for head in heads] for row in history], lambda: panels.learning(history))
+    """What is drawn, without the seconds of `history.csv`, which no two runs share."""
+    heads = ("epoch", *(f"{part}_{figure}" for figure in CURVES for part in ("train", "validation")), "best")
+    rows = [[row.get(head, math.nan) for head in heads] for row in history]
+    return Sheet(heads, rows, lambda: panels.learning(history))
 
 
 def _thresholds(steps: Mapping[str, ThresholdSteps]) -> Sheet:

@@ -28,8 +28,8 @@ def train(
     """Read, audit, split, pack, fit, export and evaluate.
 
     Leaves in `out`: genres.onnx, config.toml, catalogue.parquet, findings.csv, audit.html, split.csv, history.csv,
-    evaluation.json, predictions.csv, report.html, figures/; and what a resumed run needs: packed/, run.json, network.safetensors (and
-    checkpoints/ until the run is finished).
+    evaluation.json, predictions.csv, report.html, figures/; and what a resumed run needs: packed/, run.json,
+    network.safetensors (and checkpoints/ until the run is finished).
 
     Args:
         recipe: every choice.
