@@ -116,7 +116,7 @@ def confusion(evaluation: Evaluation) -> Figure:
 def cooccurrence(evaluation: Evaluation) -> Figure:
     """Which genres go together: in truth and as given, in shares of the row's genre."""
     tables = {"True": evaluation.cooccurrence_true, "Given": evaluation.cooccurrence_given}
-    shares = {name: _of(np.array(table, float), np.diagonal(table)) for name, table in tables.items()}
+    shares = {name: _of(np.array(table, float), np.diagonal(np.array(table, float))) for name, table in tables.items()}
     return _heats(shares, evaluation.genres, evaluation.genres)
 
 
@@ -124,7 +124,7 @@ def _short(name: str) -> str:
     return name if len(name) <= NAME_LETTERS else name[: NAME_LETTERS - 1] + "…"
 
 
-def _of(counts: NDArray[np.float64], whole: NDArray[np.generic]) -> NDArray[np.float64]:
+def _of(counts: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
     part = np.zeros_like(counts)
     return np.divide(counts, whole[:, None], out=part, where=whole[:, None] > 0)
 
