@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from onesheet.data import PARTS, Film, Findings, Packed
 from onesheet.data.findings import FLAGS
@@ -67,37 +68,26 @@ def evaluate_file(
     if not len(rows):
         raise CatalogueError(f"{str(packed.folder)!r} has no posters in part {part!r}; choose another --part")
     probabilities = score_part(predictor, packed, part, progress=progress).probabilities
-    labels = packed.labels[rows]
-    points = predictor.points
+    answers = _answers(predictor, packed, rows, probabilities)
     evaluation = evaluate(
-        labels,
+        answers.labels,
         probabilities,
         genres=predictor.genres,
-        points=points,
+        points=predictor.points,
         train_labels=predictor.card.train_labels,
         part=part,
         draws=draws,
         progress=progress,
     )
     write_evaluation(out / "evaluation.json", evaluation)
-    films = [packed.films[row] for row in rows]
-    answers = Answers(
-        film_ids=tuple(film.film_id for film in films),
-        titles=tuple(film.title for film in films),
-        posters=tuple(film.poster for film in films),
-        genres=predictor.genres,
-        labels=labels,
-        probabilities=probabilities,
-        given={name: point.decide(probabilities) for name, point in points.items()},
-    )
     write_answers(out / "predictions.csv", answers)
-    suspects = suspect_labels(labels, probabilities) if part != "train" else None
+    suspects = suspect_labels(answers.labels, probabilities) if part != "train" else None
     shown: dict[str, Any] = {
         "evaluation": evaluation,
         "history": run.history if run else [],
         "balance": {name: packed.labels[packed.rows(name)].sum(0).tolist() for name in _parts(packed)},
-        "steps": _steps(answers, points),
-        "slices": _slices(films, answers, draws),
+        "steps": _steps(answers, predictor.points),
+        "slices": _slices([packed.films[row] for row in rows], answers, draws),
         "suspects": suspects,
     }
     write_sheets(out / "figures", answers=answers, **shown)
@@ -125,6 +115,21 @@ def check_genres(model: GenreSet, catalogue: GenreSet, where: Path, *, model_may
         f"the genres of the model and of {str(where)!r} do not match: only the catalogue has "
         f"{', '.join(strange) or 'none'}; only the model has {', '.join(absent) or 'none'}; "
         "rename or drop genres with --genre-map"
+    )
+
+
+def _answers(
+    predictor: Predictor, packed: Packed, rows: NDArray[np.int64], probabilities: NDArray[np.float32]
+) -> Answers:
+    films = [packed.films[row] for row in rows]
+    return Answers(
+        film_ids=tuple(film.film_id for film in films),
+        titles=tuple(film.title for film in films),
+        posters=tuple(film.poster for film in films),
+        genres=predictor.genres,
+        labels=packed.labels[rows],
+        probabilities=probabilities,
+        given={name: point.decide(probabilities) for name, point in predictor.points.items()},
     )
 
 
