@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from onesheet.errors import ConfigError, OnesheetError, UnreadablePoster
-from onesheet.images import FORMATS, open_poster, read_poster
+from onesheet.images import FORMATS, open_poster, poster_size, read_poster
 
 SIZE = (48, 32)
 
@@ -274,3 +274,15 @@ def test_spoilt_bytes_give_pixels_or_the_one_error(format, spoils):
         assert read_poster(bytes(data), size=SIZE).shape == (*SIZE, 3)
     except UnreadablePoster as error:
         assert error.reason in ("unreadable", "truncated", "not-an-image", "too-large")
+
+
+def test_the_size_is_told_from_the_header_alone(tmp_path):
+    path = tmp_path / "a.png"
+    Image.new("RGB", (30, 50)).save(path)
+    path.write_bytes(path.read_bytes()[:60])
+    assert poster_size(path) == (50, 30)
+    path.write_bytes(b"no picture")
+    for where, reason in ((path, "not-an-image"), (tmp_path / "none", "missing")):
+        with pytest.raises(UnreadablePoster) as caught:
+            poster_size(where)
+        assert caught.value.reason == reason

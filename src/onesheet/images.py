@@ -175,6 +175,23 @@ def open_poster(source: str | Path | bytes, *, at_least: Size | None = None, max
         raise _unreadable(name, _reason(source, error), str(error) or type(error).__name__) from error
 
 
+def poster_size(path: str | Path) -> Size:
+    """Height and width of a poster file as its header says, in pixels, before orientation; nothing is decoded.
+
+    Raises:
+        UnreadablePoster: as `open_poster`, as far as the header tells.
+    """
+    name = repr(os.fspath(path))
+    try:
+        with _opened(Path(path), name) as file:
+            picture = _identified(file, name)
+            return picture.height, picture.width
+    except UnreadablePoster:
+        raise
+    except Exception as error:  # as in open_poster
+        raise _unreadable(name, _reason(path, error), str(error) or type(error).__name__) from error
+
+
 def _unreadable(name: str, reason: str, why: str, cure: str = "") -> UnreadablePoster:
     why = " ".join(why.split())
     return UnreadablePoster(f"cannot read {name}: {why}; {cure or _CURES[reason]}", reason=reason)

@@ -24,6 +24,8 @@ RUN_FILES = {
     "split.csv",
     "history.csv",
     "evaluation.json",
+    "figures",
+    "predictions.csv",
     "report.html",
 }
 
@@ -94,9 +96,9 @@ def test_an_audit_finds_rare_genres_and_never_refuses_them(
 def test_a_config_file_gives_the_same_run_and_options_win(trained: Path, tmp_path: Path) -> None:
     config = str(trained / "config.toml")
     assert main(["train", "--config", config, "--out", str(tmp_path / "again")]) == 0
-    again = (tmp_path / "again" / "evaluation.json").read_bytes()
-    assert again == (trained / "evaluation.json").read_bytes()
-    assert (tmp_path / "again" / "split.csv").read_bytes() == (trained / "split.csv").read_bytes()
+    figures = sorted(path.relative_to(trained) for path in (trained / "figures").iterdir())
+    for name in ("evaluation.json", "split.csv", "predictions.csv", *figures):
+        assert (tmp_path / "again" / name).read_bytes() == (trained / name).read_bytes(), name
 
 
 def test_the_steps_alone_give_what_train_gives(
@@ -128,6 +130,40 @@ def test_a_report_made_alone_knows_the_run_and_the_audit_it_is_told(
     alone, told = ((tmp_path / name / "report.html").read_text() for name in ("alone", "told"))
     assert "Not known here" in alone and "Not known here" not in told
     assert 'href="#learning"' in told and 'href="#learning"' not in alone
+
+
+def test_two_runs_are_compared_on_the_same_films(
+    trained: Path, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other, out = tmp_path / "other", ["--draws", "20", "--out", str(tmp_path / "compared")]
+    assert main(["train", str(table), "--out", str(other), *TINY, "--epochs", "1"]) == 0
+    capsys.readouterr()
+    assert main(["compare", str(trained), str(other), *out, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    for name, folder in (("one", trained), ("other", other)):
+        evaluation = json.loads((folder / "evaluation.json").read_text())
+        assert found["films"] == evaluation["films"]
+        assert found["ranking"]["macro_average_precision"][name] == evaluation["ranking"]["macro_average_precision"]
+        assert found["at"]["exact"]["exact_match"][name] == evaluation["at"]["exact"]["exact_match"]
+    assert found["both"] + found["neither"] + len(found["only_one"]) + len(found["only_other"]) == found["films"]
+    assert main(["compare", str(trained), str(other), *out]) == 0
+    printed = capsys.readouterr().out
+    assert "Mean average precision" in printed and "Comedy" in printed and "compare.html" in printed
+    page = (tmp_path / "compared" / "compare.html").read_bytes()
+    assert main(["compare", str(trained), str(other), *out]) == 0
+    assert (tmp_path / "compared" / "compare.html").read_bytes() == page
+    assert page.count(b"<img ") == min(24, len(found["only_one"])) + min(24, len(found["only_other"]))
+
+
+def test_runs_on_other_films_are_not_compared(
+    trained: Path, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    everything = str(tmp_path / "everything")
+    assert main(["evaluate", str(trained / "genres.onnx"), str(table), "--out", everything, "--draws", "10"]) == 0
+    line = failing(capsys, "compare", trained, everything, "--out", tmp_path / "compared")
+    assert "measured on other films" in line and "evaluate both models on the same packed folder and part" in line
+    assert "run: onesheet evaluate" in failing(capsys, "compare", trained, tmp_path, "--out", tmp_path / "compared")
+    assert not (tmp_path / "compared").exists()
 
 
 def test_evaluating_a_catalogue_measures_all_its_films(
@@ -350,7 +386,7 @@ from importlib.abc import MetaPathFinder
 class Absent(MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
         if name.split('.')[0] in {'torch', 'lightning', 'transformers', 'onnx', 'onnxscript', 'pyarrow', 'matplotlib',
-                                  'jinja2', 'safetensors', 'sklearn', 'scipy', 'pandas'}:
+                                  'jinja2', 'safetensors', 'sklearn', 'scipy', 'pandas', 'cleanlab'}:
             raise ModuleNotFoundError(f'No module named {name!r}', name=name)
 sys.meta_path.insert(0, Absent())
 from onesheet.cli import main

@@ -17,13 +17,17 @@ def score(value: float, width: float = 0.02) -> Score:
     return Score(value, value - width, value + width)
 
 
+def bins(pairs=30_000):
+    return tuple(Bin(k / 15, (k + 1) / 15, pairs // 4**k, (k + 0.5) / 15, (k + 0.5) / 15) for k in range(15))
+
+
 def genre(name="Drama", *, support=100, share=0.1, ap=0.5, auc=0.8, precision=0.5, recall=0.5, f1=0.5, width=0.02):
     point = GenreAtPoint(
         0.3, support, score(precision, width), score(recall, width), score(f1, width), score(0.9, width)
     )
     return GenreResult(
         name, support, share, score(ap, width), score(auc, width), score(0.02, width),
-        {"balanced": point}, ((0.0, 1.0, 0.9), (0.5, ap, 0.4), (1.0, share, 0.0)),
+        {"balanced": point}, ((0.0, 1.0, 0.9), (0.5, ap, 0.4), (1.0, share, 0.0)), bins(support),
     )  # fmt: skip
 
 
@@ -54,7 +58,7 @@ def evaluation(genres=None, *, names=("Action", "Drama", "Horror"), films=500, s
             "prior": draw(KEYS) | {"macro_average_precision": score(chance, 0.01)},
         },
         per_genre=tuple(genres),
-        reliability=tuple(Bin(k / 15, (k + 1) / 15, 30_000 // 4**k, (k + 0.5) / 15, (k + 0.5) / 15) for k in range(15)),
+        reliability=bins(),
         confusion=tuple(tuple(map(float, row)) for row in rng.integers(0, 50, (count + 1, count + 1))),
         cooccurrence_true=tuple(tuple(map(int, row)) for row in rng.integers(0, 50, (count, count))),
         cooccurrence_given=tuple(tuple(map(int, row)) for row in np.zeros((count, count))),

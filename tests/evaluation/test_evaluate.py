@@ -189,7 +189,9 @@ def test_json_gives_the_same_evaluation_and_the_same_bytes(tmp_path):
     assert "NaN" not in text and "null" in text
     again = read_evaluation(tmp_path / "one/evaluation.json")
     assert repr(again.per_genre[4].average_precision) == repr(result.per_genre[4].average_precision)
-    assert again.per_genre[:4] == result.per_genre[:4]
+    for read, written in zip(again.per_genre[:4], result.per_genre[:4], strict=True):
+        assert replace(read, reliability=()) == replace(written, reliability=())
+        assert repr(read.reliability) == repr(written.reliability)
     assert repr(again.reliability) == repr(result.reliability)
     assert again.at == result.at and again.baselines == result.baselines and again.ranking == result.ranking
     assert replace(again, per_genre=(), reliability=()) == replace(result, per_genre=(), reliability=())

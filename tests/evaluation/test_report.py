@@ -8,14 +8,19 @@ from html.parser import HTMLParser
 import matplotlib
 import numpy as np
 import pytest
-from drawn_evaluation import NAN, evaluation, genre
+from drawn_evaluation import NAN, evaluation, genre, score
 from PIL import Image
 
 from onesheet.errors import OnesheetError
+from onesheet.evaluation.label_errors import SuspectLabel
 from onesheet.evaluation.report import Example, write_report
+from onesheet.evaluation.slices import FIGURES, Slice
+from onesheet.evaluation.threshold_steps import ThresholdSteps
 
 EVIL = "<script>alert('1')</script> & \"two\""
-VOID = {"meta", "link", "img", "br", "path", "use"}
+VOID = {"meta", "link", "img", "br", "path", "use", "input"}
+KINDS = ("best", "worst", "suspect", "sample")
+STEPS = ThresholdSteps((0.0, 0.3, 1.0), (50, 20, 0), (10, 8, 0), 10, {"balanced": 1})
 
 
 class Page(HTMLParser):
@@ -57,15 +62,25 @@ def history(epochs=3):
 
 def example(title="Heat", kind="best", size=(60, 40), names=("Action", "Drama", "Horror")):
     poster = np.random.default_rng(1).integers(0, 256, (*size, 3), dtype=np.uint8)
-    return Example(poster, title, names[:2], names[1:3], dict.fromkeys(names, 0.5), 0.5, kind)
+    heat = (names[0], poster[::-1]) if kind == "worst" else None
+    return Example(poster, title, names[:2], names[1:3], dict.fromkeys(names, 0.5), kind, heat, names[:1])
 
 
 def write(folder, **changes):
+    result = changes.get("evaluation", evaluation())
     given = {
-        "evaluation": evaluation(),
+        "evaluation": result,
+        "steps": dict.fromkeys(result.genres, STEPS),
+        "slices": {"Decade": [Slice("1990s", 40, dict.fromkeys(FIGURES, score(0.5)))]},
+        "suspects": [SuspectLabel(0, 1, True, 0.01, 0.9)],
         "history": history(),
         "balance": {"train": [10, 20, 30], "test": [1, 2, 3]},
-        "examples": [example(), example("Alien", "worst")],
+        "examples": [
+            example(),
+            example("Alien", "worst"),
+            example("Up", "suspect"),
+            example("Big", "sample", names=result.genres),
+        ],
         "findings": {"truncated": (3, "the file ends early")},
         "facts": {"Model": "poster-cnn", "Training time": "3 min"},
     } | changes
@@ -81,7 +96,7 @@ def test_the_page_is_whole_and_asks_for_nothing_outside(tmp_path):
         for name in ("src", "href", "xlink:href"):
             assert attrs.get(name, "#").startswith(("#", "data:")), (tag, attrs)
     assert page.count("h1") == 1 and page.count("script") == 1
-    assert page.count("svg") > 4 + 3 + 1  # learning, one a genre, reliability, and the small lines
+    assert page.count("svg") > 4 + 3 + 4  # learning, one a genre, reliability, and the small lines
 
 
 def test_ids_are_unique_and_every_reference_is_answered(tmp_path):
@@ -109,7 +124,8 @@ def test_everything_is_escaped(tmp_path):
         tmp_path,
         evaluation=evaluation(names=names),
         balance={EVIL: [1, 2, 3, 4]},
-        examples=[example(EVIL, names=names), example("bytes \udcff", names=names)],
+        examples=[example(EVIL, kind, names=names) for kind in KINDS] + [example("bytes \udcff", names=names)],
+        slices={EVIL: [Slice(EVIL, 40, dict.fromkeys(FIGURES, score(0.5)))]},
         findings={EVIL: (1, EVIL)},
         facts={EVIL: EVIL, "Model": EVIL},
     )
@@ -166,17 +182,19 @@ def test_little_is_enough(tmp_path):
         genre(support=0, share=0.0), average_precision=NAN, roc_auc=NAN, curve=(), calibration_error=NAN
     )
     result = dataclasses.replace(evaluation([empty], films=0), baselines={}, reliability=())
-    text = write(tmp_path, evaluation=result, history=[], balance={"test": [0]}, examples=[], findings={}, facts={})
+    nothing = {"history": [], "balance": {"test": [0]}, "slices": {}, "suspects": [], "examples": [], "findings": {}}
+    text = write(tmp_path, evaluation=result, facts={}, **nothing)
     page = Page(text)
-    assert 'id="learning"' not in text and 'id="posters"' not in text
-    assert "Nothing." in page.texts
+    for section in ("learning", "posters", "explorer", "slices"):
+        assert f'id="{section}"' not in text and f'href="#{section}"' not in text
+    assert "Nothing." in page.texts and "None found." in page.texts
     assert "nan" not in [text.strip().lower() for text in page.texts]
     assert "nan" not in "".join(re.findall(r"<svg.*?</svg>", text, flags=re.DOTALL))
 
 
 def test_a_full_report_is_small_and_quick(tmp_path):
     names = [f"Genre {k}" for k in range(24)]
-    examples = [example(f"Film {k}", ("best", "worst")[k % 2], (224, 160)) for k in range(24)]
+    examples = [example(f"Film {k}", KINDS[min(k // 12, 3)], (224, 160), names) for k in range(132)]
     start = time.perf_counter()
     text = write(
         tmp_path,
@@ -186,7 +204,7 @@ def test_a_full_report_is_small_and_quick(tmp_path):
         examples=examples,
     )
     assert time.perf_counter() - start < 20  # 2 s on an idle machine
-    assert len(text.encode()) < 1_500_000
+    assert len(text.encode()) < 6_000_000  # of which the posters, noise here, are five
 
 
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path):

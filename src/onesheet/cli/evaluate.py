@@ -27,7 +27,7 @@ def add_command(commands: Any) -> None:
     evaluate = step_command(commands, "evaluate", run, "measure a model file; write a report")
     evaluate.add_argument("model_file", metavar="MODEL", help="model file")
     evaluate.add_argument("source", metavar="SOURCE", help="packed folder, or a catalogue (all its films are measured)")
-    add_out(evaluate, "folder for evaluation.json and report.html")
+    add_out(evaluate, "folder for report.html, figures/, evaluation.json and predictions.csv")
     evaluate.add_argument(
         "--part", default="test", choices=("train", "validation", "test"), help="part of a packed folder"
     )

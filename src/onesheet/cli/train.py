@@ -23,7 +23,8 @@ def add_commands(commands: Any) -> None:
         "train",
         help="from posters and genres to a model file and its report",
         description="Read, audit, split, pack, train, export and evaluate. OUT holds genres.onnx, report.html, "
-        "evaluation.json, findings.csv, split.csv, history.csv, catalogue.parquet, config.toml.",
+        "figures/, evaluation.json, predictions.csv, findings.csv, split.csv, history.csv, catalogue.parquet and "
+        "config.toml.",
         allow_abbrev=False,
     )
     add_catalogue(train)

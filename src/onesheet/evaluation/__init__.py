@@ -1,9 +1,12 @@
 """Calibration, operating points and honest evaluation: arrays in, results out; knows no framework."""
 
+from onesheet.evaluation.answers import Answers, read_answers, write_answers
 from onesheet.evaluation.calibration import Calibration, fit_calibration
+from onesheet.evaluation.comparison import Comparison, Paired, compare_answers
 from onesheet.evaluation.confusion import confusion_matrix
 from onesheet.evaluation.decisions import decision_figures
 from onesheet.evaluation.evaluate import evaluate
+from onesheet.evaluation.label_errors import SuspectLabel, suspect_labels
 from onesheet.evaluation.label_sets import LabelSets
 from onesheet.evaluation.operating import OperatingPoint, Thresholds, fit_operating_points, operating_point
 from onesheet.evaluation.order import ranking_loss, top_hit
@@ -13,17 +16,22 @@ from onesheet.evaluation.reliability import calibration_error
 from onesheet.evaluation.results import Bin, Evaluation, GenreAtPoint, GenreResult, Score
 
 __all__ = [
+    "Answers",
     "Bin",
     "Calibration",
+    "Comparison",
     "Evaluation",
     "GenreAtPoint",
     "GenreResult",
     "LabelSets",
     "OperatingPoint",
+    "Paired",
     "Score",
+    "SuspectLabel",
     "Thresholds",
     "average_precision",
     "calibration_error",
+    "compare_answers",
     "confusion_matrix",
     "decision_figures",
     "evaluate",
@@ -31,9 +39,12 @@ __all__ = [
     "fit_operating_points",
     "operating_point",
     "ranking_loss",
+    "read_answers",
     "read_evaluation",
     "recall_at_precision",
     "roc_auc",
+    "suspect_labels",
     "top_hit",
+    "write_answers",
     "write_evaluation",
 ]

@@ -63,6 +63,7 @@ def bootstrap(
     *,
     draws: int,
     seed: int,
+    signed: Callable[[Key], bool] = lambda key: False,
     progress: Progress = silent,
 ) -> dict[Key, Intervals]:
     """Measure once with weights of one, then on `draws` samples of the films drawn with replacement.
@@ -77,6 +78,8 @@ def bootstrap(
         films: N.
         draws: 0 or more. Draws are the same whatever the memory, and shared by all figures.
         seed: of the draws.
+        signed: which figures may be negative, as differences are.
+        progress: told after each block of draws.
 
     Raises:
         EvaluationError: `draws` is negative.
@@ -100,10 +103,10 @@ def bootstrap(
         for key, figure in measure(weights).items():
             found[key].append(figure)
         progress("evaluate", start + len(weights), draws)
-    return {key: Intervals(value[key], *_bounds(found[key], value[key])) for key in value}
+    return {key: Intervals(value[key], *_bounds(found[key], value[key], signed=signed(key))) for key in value}
 
 
-def _bounds(found: list[Floats], value: Floats) -> tuple[Floats, Floats]:
+def _bounds(found: list[Floats], value: Floats, *, signed: bool) -> tuple[Floats, Floats]:
     """2.5 and 97.5 percentiles over the leading axis less the bootstrap's bias; NaN draws do not count."""
     bounds = np.full((2, value.size), np.nan)
     if found:
@@ -112,7 +115,8 @@ def _bounds(found: list[Floats], value: Floats) -> tuple[Floats, Floats]:
         if defined.any():
             low, middle, high = np.nanpercentile(drawn[:, defined], [2.5, 50, 97.5], axis=0)
             bias = middle - value.reshape(-1)[defined]
+            floor = np.minimum(np.nanmin(drawn[:, defined], axis=0), -1.0 if signed else 0.0)
             ceiling = np.maximum(np.nanmax(drawn[:, defined], axis=0), 1.0)
-            bounds[:, defined] = np.maximum(low - bias, 0.0), np.minimum(high - bias, ceiling)
+            bounds[:, defined] = np.maximum(low - bias, floor), np.minimum(high - bias, ceiling)
     low, high = bounds.reshape(2, *value.shape)
     return low, high

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from onesheet.errors import EvaluationError
-from onesheet.evaluation.baselines import baseline_decisions, prior
-from onesheet.evaluation.bootstrap import Intervals, bootstrap, weighted_sums
-from onesheet.evaluation.checks import Floats, Labels, Scores, as_labels, as_probabilities
+from onesheet.evaluation.baselines import baseline_decisions
+from onesheet.evaluation.bootstrap import Intervals, bootstrap
+from onesheet.evaluation.checks import Labels, Scores, as_labels, as_probabilities
 from onesheet.evaluation.confusion import confusion_matrix, count_together
-from onesheet.evaluation.decisions import PER_GENRE, decision_figures, mean_of_defined
+from onesheet.evaluation.decisions import PER_GENRE
+from onesheet.evaluation.measure import Key, Measure, TrivialMeasure
 from onesheet.evaluation.operating import OperatingPoint, Thresholds
-from onesheet.evaluation.order import ranking_loss, top_hit
-from onesheet.evaluation.ranking import Ranking, precision_recall_curve
-from onesheet.evaluation.reliability import calibration_errors, reliability
+from onesheet.evaluation.ranking import precision_recall_curve
+from onesheet.evaluation.reliability import reliability
 from onesheet.evaluation.results import Evaluation, GenreAtPoint, GenreResult, Score
 from onesheet.genres import GenreSet
 from onesheet.progress import Progress, silent
-
-Key = tuple[str, str]  # (what is measured, figure)
 
 
 def evaluate(
@@ -64,7 +61,10 @@ def evaluate(
         )
     all_points = {**points, "0.5": Thresholds((0.5,) * len(names))}
     given = {name: point.decide(values) for name, point in all_points.items()}
-    measured = bootstrap(_Measure(truth, values, given, seen), len(truth), draws=draws, seed=seed, progress=progress)
+    model, trivial = Measure(truth, values, given), TrivialMeasure(truth, seen)
+    measured = bootstrap(
+        lambda weights: model(weights) | trivial(weights), len(truth), draws=draws, seed=seed, progress=progress
+    )
     shown = given.get("balanced", given["0.5"])
     return Evaluation(
         part=part,
@@ -80,84 +80,6 @@ def evaluate(
         cooccurrence_true=tuple(map(tuple, count_together(truth, truth).tolist())),
         cooccurrence_given=tuple(map(tuple, count_together(shown, shown).tolist())),
     )
-
-
-class _Measure:
-    """Weights B×N -> every figure, float B or B×G, by key; sorts once, when it is made."""
-
-    def __init__(self, truth: Labels, values: Scores, given: Mapping[str, Labels], seen: Labels) -> None:
-        self._truth, self._values = truth, values
-        self._prior = np.broadcast_to(prior(seen), truth.shape)
-        answers = {name: np.broadcast_to(row, truth.shape) for name, row in baseline_decisions(seen).items()}
-        self._given = {f"at {name}": table for name, table in given.items()}
-        self._given |= {f"baseline {name}": table for name, table in answers.items()}
-        self._genres = [Ranking(truth[:, genre], values[:, genre]) for genre in range(truth.shape[1])]
-        self._pairs = Ranking(truth.ravel(), values.ravel())
-
-    def __call__(self, weights: NDArray[np.generic]) -> dict[Key, Floats]:
-        figures: dict[Key, Floats] = {}
-        for section, given in self._given.items():
-            found = decision_figures(self._truth, given, weights=weights)
-            figures |= {(section, name): figure for name, figure in found.items()}
-        ranking = self._ranking(weights) | self._by_film(self._values, weights)
-        films, support = weights.sum(axis=1, dtype=np.float64), figures["at 0.5", "support"]
-        trivial = self._prior_ranking(films, support) | self._by_film(self._prior, weights)
-        figures |= {("ranking", name): figure for name, figure in ranking.items()}
-        return figures | {("baseline prior", name): figure for name, figure in trivial.items()}
-
-    def _ranking(self, weights: NDArray[np.generic]) -> dict[str, Floats]:
-        genre_figures = np.empty((2, len(weights), len(self._genres)))
-        pooled = np.empty((3, len(weights)))
-        for draw, weight in enumerate(weights.astype(np.float64)):
-            for genre, ranking in enumerate(self._genres):
-                counts = ranking.counts(weight)
-                genre_figures[:, draw, genre] = counts.average_precision(), counts.roc_auc()
-            counts = self._pairs.counts(np.repeat(weight, len(self._genres)))
-            pooled[:, draw] = counts.average_precision(), counts.roc_auc(), counts.recall_at_precision(0.6)
-        return _ranking_figures(genre_figures, pooled)
-
-    def _prior_ranking(self, films: Floats, support: Floats) -> dict[str, Floats]:
-        """The prior gives all films the same, so its ranking needs only how many have each genre."""
-        genres = support.shape[1]
-        shares = self._prior[0]
-        pairs = Ranking(np.repeat([True, False], genres), np.concatenate([shares, shares]))
-        none, all_ = support == 0, support == films[:, None]
-        precision = np.where(none, np.nan, support / films[:, None])
-        genre_figures = np.stack([precision, np.where(none | all_, np.nan, 0.5)])
-        pooled = [
-            (counts.average_precision(), counts.roc_auc(), counts.recall_at_precision(0.6))
-            for counts in map(pairs.counts, np.concatenate([support, films[:, None] - support], axis=1))
-        ]
-        return _ranking_figures(genre_figures, np.array(pooled).T)
-
-    def _by_film(self, scores: Scores, weights: NDArray[np.generic]) -> dict[str, Floats]:
-        def columns(films: slice) -> Floats:
-            truth, part = self._truth[films], scores[films]
-            hits = [top_hit(truth, part, k=k) for k in (1, 3)]
-            return np.stack([ranking_loss(truth, part), *hits], axis=1)
-
-        loss, first, third = (weighted_sums(weights, columns) / weights.sum(axis=1)[:, None]).T
-        pooled, each = calibration_errors(self._truth, scores, weights)
-        return {
-            "ranking_loss": loss,
-            "top1_hit": first,
-            "top3_hit": third,
-            "calibration_error": pooled,
-            "genre calibration_error": each,
-        }
-
-
-def _ranking_figures(genre_figures: Floats, pooled: Floats) -> dict[str, Floats]:
-    precision, roc_auc = genre_figures
-    return {
-        "macro_average_precision": mean_of_defined(precision),
-        "micro_average_precision": pooled[0],
-        "macro_roc_auc": mean_of_defined(roc_auc),
-        "micro_roc_auc": pooled[1],
-        "recall_at_precision_60": pooled[2],
-        "genre average_precision": precision,
-        "genre roc_auc": roc_auc,
-    }
 
 
 def _section(measured: Mapping[Key, Intervals], section: str) -> dict[str, Score]:
@@ -192,6 +114,7 @@ def _genre_results(
             share=float(truth[:, genre].mean()),
             at={point: at(point, genre) for point in points},
             curve=precision_recall_curve(truth[:, genre], values[:, genre]),
+            reliability=reliability(truth[:, [genre]], values[:, [genre]]),
             **{figure: scores["ranking", f"genre {figure}"][genre] for figure in ranking},
         )
         for genre, name in enumerate(names)

@@ -1,115 +1,111 @@
-"""The report's drawings: SVG whose colours are the page's CSS variables, so that it follows light and dark.
-
-Draw inside `house_style()`; every function returns the markup of one `<svg>`, the same bytes for the same figures.
-"""
+"""The report's drawings: each drawn into axes, so that page (SVG) and sheets (PNG) show the same."""
 
 from __future__ import annotations
 
-import io
 import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from html import escape
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from onesheet.errors import require
+from onesheet.evaluation.drawing import INK, MODEL, MUTED, OTHER, RULE, as_svg, new_axes
 from onesheet.evaluation.results import Bin, GenreResult
+from onesheet.evaluation.threshold_steps import ThresholdSteps
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Stand-ins that matplotlib accepts as colours, replaced by CSS variables once drawn.
-INK, MUTED, RULE, MODEL, OTHER = "#010101", "#020202", "#030303", "#040404", "#050505"
-VARIABLES = {INK: "--ink", MUTED: "--muted", RULE: "--rule", MODEL: "--accent", OTHER: "--second"}
+CURVES = {"loss": "Loss", "precision": "Precision", "recall": "Recall", "map": "Mean average precision"}
+"""The learning curves: column of `history.csv` -> title."""
 
-STYLE: dict[str, Any] = {
-    "svg.fonttype": "none",  # text stays text
-    "text.parse_math": False,  # a genre may be called "$1"
-    "text.color": INK,
-    "font.sans-serif": ["DejaVu Sans"],  # measures the text; the page sets its own font
-    "font.size": 10,
-    "axes.edgecolor": RULE,
-    "axes.labelcolor": MUTED,
-    "axes.facecolor": "none",
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "grid.color": RULE,
-    "grid.linewidth": 0.5,
-    "figure.facecolor": "none",
-    "xtick.color": RULE,
-    "ytick.color": RULE,
-    "xtick.labelcolor": MUTED,
-    "ytick.labelcolor": MUTED,
-    "lines.linewidth": 1.6,
-}
-
-
-@contextmanager
-def house_style() -> Iterator[None]:
-    """Matplotlib's settings for these drawings, whatever the user's own are; given back at the end.
-
-    Raises:
-        MissingExtra: matplotlib is not installed.
-    """
-    matplotlib = require("matplotlib", purpose="the report", extra="train")
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)
-        yield
+POINTS = {"balanced": "o", "precise": "^", "generous": "s", "exact": "X", "0.5": "D"}
+"""Operating point -> its mark on a precision-recall curve."""
 
 
 def learning_curve(history: Sequence[Mapping[str, float]], figure: str) -> str:
-    """One figure by epoch, train (dashed) and validation, the chosen epoch marked.
+    """SVG: one figure by epoch, train (dashed) and validation, the chosen epoch marked.
 
     Args:
         history: rows with `epoch`, `train_<figure>`, `validation_<figure>` and `best` (1 = the chosen epoch).
         figure: "loss", "precision", "recall", "map", ….
     """
+    drawing, axes = new_axes(270, 190, left=38, bottom=34)
+    draw_learning(axes, history, figure)
+    return as_svg(drawing, f"{figure} by epoch, train and validation")
+
+
+def precision_recall(result: GenreResult) -> str:
+    """SVG: a genre's precision-recall curve, the operating points on it, chance as a dashed line."""
+    drawing, axes = new_axes(170, 140, left=27, bottom=20)
+    draw_precision_recall(axes, result)
+    return as_svg(drawing, f"Precision-recall curve of {result.genre}")
+
+
+def reliability(bins: Sequence[Bin]) -> str:
+    """SVG: stated probability against true share, over a histogram (logarithmic) of how often each is stated."""
+    from matplotlib.figure import Figure
+
+    drawing = Figure(figsize=(440 / 72, 340 / 72))
+    draw_reliability_with_counts(drawing, bins)
+    return as_svg(drawing, "Reliability diagram: stated probability against true share")
+
+
+def genre_reliability(result: GenreResult) -> str:
+    """SVG: the reliability diagram of one genre, small."""
+    drawing, axes = new_axes(170, 140, left=27, bottom=20)
+    draw_reliability(axes, result.reliability, ticks=(0, 0.5, 1), by_count=True)
+    return as_svg(drawing, f"Reliability diagram of {result.genre}")
+
+
+def draw_learning(axes: Axes, history: Sequence[Mapping[str, float]], figure: str) -> None:
+    """As `learning_curve`."""
     from matplotlib.ticker import MaxNLocator
 
-    drawing, axes = _axes(270, 190, left=38, bottom=34)
     epochs = [row["epoch"] for row in history]
     for part, colour, dashes in (("train", OTHER, (0, (4, 2))), ("validation", MODEL, "solid")):
         values = [row.get(f"{part}_{figure}", math.nan) for row in history]
-        axes.plot(epochs, values, color=colour, linestyle=dashes, marker="o", markersize=2.5)
+        axes.plot(epochs, values, color=colour, linestyle=dashes, marker="o", markersize=2.5, label=part)
     for row in history:
         if row.get("best"):
-            axes.axvline(row["epoch"], color=MUTED, linewidth=1, linestyle=(0, (1, 2)))
+            axes.axvline(row["epoch"], color=MUTED, linewidth=1, linestyle=(0, (1, 2)), label="the epoch kept")
     axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlabel("epoch")
-    return _svg(drawing, f"{figure} by epoch, train and validation")
 
 
-def precision_recall(result: GenreResult, *, at: str = "balanced") -> str:
-    """A genre's precision-recall curve, the operating point as a dot, chance as a dashed line."""
-    drawing, axes = _axes(170, 140, left=27, bottom=20)
+def draw_precision_recall(axes: Axes, result: GenreResult) -> None:
+    """As `precision_recall`."""
     axes.axhline(result.share, color=MUTED, linewidth=0.8, linestyle=(0, (3, 2)))
     if result.curve:
         recall, precision, _ = zip(*result.curve, strict=True)
         axes.plot(recall, precision, color=MODEL, linewidth=1.4)
-    point = result.at[at]
-    axes.plot([point.recall.value], [point.precision.value], "o", color=OTHER, markersize=5, clip_on=False)
-    _unit_square(axes, ticks=(0, 0.5, 1))
-    return _svg(drawing, f"Precision-recall curve of {result.genre}")
+    for name, mark in reversed(POINTS.items()):  # balanced on top
+        if name in result.at:
+            point, size = result.at[name], 7 if name == "balanced" else 5
+            place = [point.recall.value], [point.precision.value]
+            axes.plot(*place, mark, color=OTHER, markersize=size, markeredgewidth=0, clip_on=False, label=name)
+    unit_square(axes, ticks=(0, 0.5, 1))
 
 
-def reliability(bins: Sequence[Bin]) -> str:
-    """Stated probability against true share, over a histogram (logarithmic) of how often each is stated."""
-    drawing, axes = _axes(440, 340, left=44, bottom=130)
+def draw_reliability(axes: Axes, bins: Sequence[Bin], *, ticks: Sequence[float], by_count: bool = False) -> None:
+    """Stated probability against true share; `by_count`: the area of a dot grows with the pairs behind it."""
     filled = [one for one in bins if one.pairs]
+    most = max([one.pairs for one in filled], default=1)
+    sizes = [4 + 36 * math.sqrt(one.pairs / most) if by_count else 25.0 for one in filled]
+    stated, true = [one.mean_probability for one in filled], [one.true_share for one in filled]
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=(0, (3, 2)))
-    stated = [one.mean_probability for one in filled]
-    axes.plot(stated, [one.true_share for one in filled], color=MODEL, marker="o", markersize=5, clip_on=False)
-    _unit_square(axes, ticks=(0, 0.2, 0.4, 0.6, 0.8, 1))
-    axes.set_ylabel("films that have the genre")
-    axes.tick_params(labelbottom=False)
+    axes.plot(stated, true, color=MODEL, linewidth=1 if by_count else 1.6)
+    axes.scatter(stated, true, s=sizes, color=MODEL, clip_on=False, zorder=3, linewidths=0)
+    unit_square(axes, ticks=ticks)
 
-    counts = drawing.add_axes((44 / 440, 38 / 340, (440 - 44 - 8) / 440, 80 / 340))
+
+def draw_reliability_with_counts(drawing: Figure, bins: Sequence[Bin]) -> None:
+    """As `reliability`, filling a figure of 440×340 units."""
+    axes = drawing.add_axes((44 / 440, 130 / 340, 388 / 440, 202 / 340))
+    axes.tick_params(length=0, labelsize=9, labelbottom=False)
+    draw_reliability(axes, bins, ticks=(0, 0.2, 0.4, 0.6, 0.8, 1))
+    axes.set_ylabel("films that have the genre")
+    filled = [one for one in bins if one.pairs]
+    counts = drawing.add_axes((44 / 440, 38 / 340, 388 / 440, 80 / 340))
     counts.bar(
         [one.low for one in filled], [one.pairs for one in filled],
         width=[one.high - one.low for one in filled], align="edge", color=RULE, edgecolor=MUTED, linewidth=0.5,
@@ -123,48 +119,25 @@ def reliability(bins: Sequence[Bin]) -> str:
     counts.set_ylim(0.5, 8 * max([one.pairs for one in filled], default=1))
     counts.yaxis.minorticks_off()
     counts.grid(visible=False)
-    return _svg(drawing, "Reliability diagram: stated probability against true share")
 
 
-def _axes(width: float, height: float, *, left: float, bottom: float) -> tuple[Figure, Axes]:
-    """A figure and its axes; every length in SVG units (1/72 inch)."""
-    from matplotlib.figure import Figure
+def draw_thresholds(axes: Axes, steps: ThresholdSteps) -> None:
+    """A genre's precision and recall (dashed) by threshold, the balanced point as a dotted line."""
+    shown = [place for place, given in enumerate(steps.given) if given]
+    at = [steps.thresholds[place] for place in shown]
+    axes.plot(at, [steps.right[place] / steps.given[place] for place in shown], color=MODEL, linewidth=1.4)
+    recall = [right / max(steps.support, 1) for right in steps.right]
+    axes.plot(steps.thresholds, recall, color=OTHER, linewidth=1.4, linestyle=(0, (4, 2)))
+    if "balanced" in steps.points:
+        axes.axvline(steps.thresholds[steps.points["balanced"]], color=INK, linewidth=0.8, linestyle=(0, (1, 2)))
+    unit_square(axes, ticks=(0, 0.5, 1))
 
-    figure = Figure(figsize=(width / 72, height / 72))
-    box = (left / width, bottom / height, (width - left - 8) / width, (height - bottom - 8) / height)
-    axes = figure.add_axes(box)
-    axes.tick_params(length=0, labelsize=9)
-    return figure, axes
 
-
-def _unit_square(axes: Axes, *, ticks: Sequence[float]) -> None:
+def unit_square(axes: Axes, *, ticks: Sequence[float]) -> None:
+    """Both axes from 0 to 1."""
     names = [f"{tick:g}" for tick in ticks]
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xticks=ticks, yticks=ticks, xticklabels=names, yticklabels=names)
 
 
 def _short(count: int) -> str:
     return str(count) if count < 1000 else f"{count / 1000:.1f}k" if count < 9950 else f"{count / 1000:,.0f}k"
-
-
-def _svg(figure: Figure, words: str) -> str:
-    """Markup without prologue, metadata, fixed size and group ids (which repeat from drawing to drawing)."""
-    import matplotlib
-
-    matplotlib.rcParams["svg.hashsalt"] = words  # ids that differ by drawing, not by run
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r"<[^>]*>", _slim, svg)
-    for colour, variable in VARIABLES.items():
-        svg = svg.replace(colour, f"var({variable})")
-    return svg.replace("<svg", f'<svg role="img" aria-label="{escape(words)}"', 1).strip()
-
-
-def _slim(tag: re.Match[str]) -> str:
-    slim = re.sub(r'(?<=<g) id="[^"]*"|font-family: [^;"]*;? ?', "", tag[0])
-    if slim.startswith("<svg"):
-        slim = re.sub(r' (width|height|version|xmlns|xmlns:xlink)="[^"]*"', "", slim)
-    slim = re.sub(r"(\d\.\d\d)\d+", r"\1", slim)  # hundredths of a pixel are enough
-    return re.sub(r"\s+", " ", slim)

@@ -30,8 +30,9 @@ class Headline:
     percent: bool
 
 
+# Shared with the comparison of two models.
 # (name, operating point or None for the ranking, key, lower is better, percent, meaning)
-_FIGURES: tuple[tuple[str, str | None, str, bool, bool, str], ...] = (
+FIGURES: tuple[tuple[str, str | None, str, bool, bool, str], ...] = (
     ("Mean average precision", None, "macro_average_precision", False, False,
      "Sort all films by one genre's probability: how pure is the top of the list? Averaged over genres, rare ones "
      "counting as much as common ones. 1 is perfect."),
@@ -66,7 +67,7 @@ _JUDGED = {
 
 def headlines(evaluation: Evaluation) -> Iterator[Headline]:
     """The headline figures that the evaluation defines, the leading one first."""
-    for name, point, key, lower_is_better, percent, meaning in _FIGURES:
+    for name, point, key, lower_is_better, percent, meaning in FIGURES:
         scores = evaluation.ranking if point is None else evaluation.at.get(point, {})
         if key not in scores:
             continue

@@ -22,7 +22,7 @@ def write_evaluation(path: str | Path, evaluation: Evaluation) -> None:
     Raises:
         OnesheetError: the place cannot be written.
     """
-    plain = _without_nan(asdict(evaluation))
+    plain = without_nan(asdict(evaluation))
     write_text(path, json.dumps(plain, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -43,11 +43,12 @@ def read_evaluation(path: str | Path) -> Evaluation:
         ) from None
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
+    """Dicts, lists and numbers with NaN as None, for JSON."""
     if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
+        return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
+        return [without_nan(item) for item in value]
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
@@ -71,9 +72,17 @@ def _at_point(plain: dict[str, Any]) -> GenreAtPoint:
 
 
 def _genre(plain: dict[str, Any]) -> GenreResult:
-    read = plain | {"at": _each(plain["at"], _at_point), "curve": _table(plain["curve"])}
+    read = plain | {
+        "at": _each(plain["at"], _at_point),
+        "curve": _table(plain["curve"]),
+        "reliability": _bins(plain["reliability"]),
+    }
     scores = {field.name: _row(Score, plain[field.name]) for field in fields(GenreResult) if field.type == "Score"}
     return GenreResult(**(read | scores))
+
+
+def _bins(plain: list[dict[str, Any]]) -> tuple[Bin, ...]:
+    return tuple(_row(Bin, row) for row in plain)
 
 
 def _table(plain: list[list[Any]]) -> tuple[tuple[Any, ...], ...]:
@@ -88,7 +97,7 @@ def _evaluation(plain: dict[str, Any]) -> Evaluation:
         "at": _each(plain["at"], _scores),
         "baselines": _each(plain["baselines"], _scores),
         "per_genre": tuple(_genre(genre) for genre in plain["per_genre"]),
-        "reliability": tuple(_row(Bin, row) for row in plain["reliability"]),
+        "reliability": _bins(plain["reliability"]),
         **{name: _table(plain[name]) for name in tables},
     }
     return Evaluation(**(plain | read))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +9,16 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from onesheet.errors import require
 from onesheet.evaluation import figures
+from onesheet.evaluation.drawing import house_style
 from onesheet.evaluation.headline import headlines
-from onesheet.evaluation.results import Evaluation, Score
+from onesheet.evaluation.label_errors import SuspectLabel
+from onesheet.evaluation.page import write_page
+from onesheet.evaluation.results import Evaluation
+from onesheet.evaluation.slices import Slice
+from onesheet.evaluation.threshold_steps import ThresholdSteps
 from onesheet.evaluation.verdict import JUDGEMENTS, judge, verdict
-from onesheet.files import write_text
-
-THUMBNAIL_PIXELS = (200, 300)
-"""Largest width and height of a poster in the report."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +30,9 @@ class Example:
         title: the film's title.
         true, given: genre names; given at the balanced point.
         probabilities: genre -> probability.
-        f1: how well given fits true, in [0, 1].
-        kind: the group it is shown in.
+        kind: the group it is shown in; "sample" for the threshold explorer.
+        heat: a genre and its heat map over the poster, uint8 h×w×3; None where the model has none.
+        doubted: genres whose labels are suspect.
     """
 
     poster: NDArray[np.uint8]
@@ -43,8 +40,9 @@ class Example:
     true: tuple[str, ...]
     given: tuple[str, ...]
     probabilities: Mapping[str, float]
-    f1: float
-    kind: Literal["best", "worst"]
+    kind: Literal["best", "worst", "suspect", "sample"]
+    heat: tuple[str, NDArray[np.uint8]] | None = None
+    doubted: tuple[str, ...] = ()
 
 
 def write_report(
@@ -53,6 +51,9 @@ def write_report(
     evaluation: Evaluation,
     history: Sequence[Mapping[str, float]],
     balance: Mapping[str, Sequence[int]],
+    steps: Mapping[str, ThresholdSteps],
+    slices: Mapping[str, Sequence[Slice]],
+    suspects: Sequence[SuspectLabel] | None,
     examples: Sequence[Example],
     findings: Mapping[str, tuple[int, str]] | None,
     facts: Mapping[str, str],
@@ -64,6 +65,9 @@ def write_report(
         evaluation: the figures.
         history: one row an epoch, `history.csv` as numbers; empty where nothing was trained.
         balance: part -> films per genre, in the evaluation's genre order.
+        steps: genre -> what its thresholds give, for the threshold explorer.
+        slices: what films have in common ("Decade") -> its slices; empty where nothing is known.
+        suspects: suspected label errors; None where the films are not held out.
         examples: posters, in the order to be shown.
         findings: flag -> how many, and the flag in a sentence; None where no audit is known.
         facts: what else to state, in order (model, posters, training time, …).
@@ -72,44 +76,38 @@ def write_report(
         MissingExtra: jinja2 or matplotlib is not installed.
         OnesheetError: the file cannot be written.
     """
-    jinja2 = require("jinja2", purpose="the report", extra="train")
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("onesheet.evaluation"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters.update(figure=_figure, interval=_interval, percent=_percent, spark=_spark)
-    page = environment.get_template("report.html").render(
-        evaluation=evaluation,
-        verdict=verdict(evaluation),
-        judgements=JUDGEMENTS,
-        headlines=list(headlines(evaluation)),
-        genres=_by_average_precision(evaluation),
-        confusion=_shares(evaluation.confusion),
-        pairs=[
+    values = {
+        "evaluation": evaluation,
+        "verdict": verdict(evaluation),
+        "judgements": JUDGEMENTS,
+        "headlines": list(headlines(evaluation)),
+        "genres": _by_average_precision(evaluation),
+        "confusion": _shares(evaluation.confusion),
+        "pairs": [
             ("True", _shares(evaluation.cooccurrence_true, by_diagonal=True)),
             ("Given", _shares(evaluation.cooccurrence_given, by_diagonal=True)),
         ],
-        history=history,
-        balance=_balance(balance),
-        examples=[(example, _data_uri(example.poster), _bars(example)) for example in examples],
-        findings=findings,
-        facts=facts,
-        **_drawings(evaluation, history),
-    )
-    # A file name may hold bytes that are no letters; they become "?".
-    write_text(path, page.encode("utf-8", "replace").decode("utf-8"))
+        "history": history,
+        "balance": _balance(balance),
+        "steps": steps,
+        "slices": slices,
+        "suspects": suspects,
+        "examples": [(example, _bars(example)) for example in examples if example.kind != "sample"],
+        "sample": [_sampled(example, evaluation.genres) for example in examples if example.kind == "sample"],
+        "findings": findings,
+        "facts": facts,
+    }
+    write_page(path, "report.html", values | _drawings(evaluation, history))
 
 
 def _drawings(evaluation: Evaluation, history: Sequence[Mapping[str, float]]) -> dict[str, Any]:
-    panels = {"loss": "Loss", "precision": "Precision", "recall": "Recall", "map": "Mean average precision"}
-    with figures.house_style():
+    results = evaluation.per_genre
+    with house_style():
         return {
-            "curves": {name: figures.learning_curve(history, key) for key, name in panels.items() if history},
-            "precision_recall": {result.genre: figures.precision_recall(result) for result in evaluation.per_genre},
+            "curves": {name: figures.learning_curve(history, key) for key, name in figures.CURVES.items() if history},
+            "precision_recall": {result.genre: figures.precision_recall(result) for result in results},
             "reliability": figures.reliability(evaluation.reliability),
+            "genre_reliability": {result.genre: figures.genre_reliability(result) for result in results},
         }
 
 
@@ -139,7 +137,7 @@ def _balance(balance: Mapping[str, Sequence[int]]) -> dict[str, list[tuple[int, 
 def _bars(example: Example, *, most: int = 5) -> list[tuple[str, float, str]]:
     """(genre, probability, "hit" | "missed" | "wrong" | ""): the most probable, and all true or given ones."""
     ranked = sorted(example.probabilities, key=lambda genre: -example.probabilities[genre])
-    told = {*example.true, *example.given}
+    told = {*example.true, *example.given, *example.doubted}
     shown = [genre for place, genre in enumerate(ranked) if place < most or genre in told]
     marks = {(True, True): "hit", (True, False): "missed", (False, True): "wrong", (False, False): ""}
     return [
@@ -147,36 +145,7 @@ def _bars(example: Example, *, most: int = 5) -> list[tuple[str, float, str]]:
     ]
 
 
-def _data_uri(poster: NDArray[np.uint8]) -> str:
-    image = Image.fromarray(poster)
-    image.thumbnail(THUMBNAIL_PIXELS)
-    buffer = io.BytesIO()
-    image.save(buffer, format="WEBP", quality=78, method=4)
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
-def _figure(value: float, digits: int = 3) -> str:
-    return f"{value:.{digits}f}" if math.isfinite(value) else "–"
-
-
-def _percent(value: float, digits: int = 1) -> str:
-    return f"{100 * value:.{digits}f}\N{NO-BREAK SPACE}%" if math.isfinite(value) else "–"
-
-
-def _interval(score: Score, percent: bool = False, digits: int = 3) -> str:
-    """The interval alone, "" where undefined."""
-    if not (math.isfinite(score.low) and math.isfinite(score.high)):
-        return ""
-    if percent:
-        return f"{100 * score.low:.1f}–{100 * score.high:.1f}\N{NO-BREAK SPACE}%"
-    return f"{score.low:.{digits}f}–{score.high:.{digits}f}"
-
-
-def _spark(score: Score, trivial: float | None = None) -> dict[str, float] | None:
-    """Places on a line of 100 units: the interval, the figure, and what a trivial answer reaches."""
-    places = {"low": score.low, "value": score.value, "high": score.high}
-    if trivial is not None and math.isfinite(trivial):
-        places["trivial"] = trivial
-    if not all(math.isfinite(place) for place in places.values()):
-        return None
-    return {name: round(100 * min(max(place, 0.0), 1.0), 1) for name, place in places.items()}
+def _sampled(example: Example, genres: Sequence[str]) -> tuple[Example, list[int], list[float]]:
+    """A poster of the threshold explorer, the columns of its true genres, and its probabilities in column order."""
+    true = [column for column, genre in enumerate(genres) if genre in example.true]
+    return example, true, [example.probabilities[genre] for genre in genres]

@@ -42,6 +42,7 @@ class GenreResult:
         curve: the precision-recall curve, at most 200 points of (recall, precision, threshold), recall rising.
         average_precision, roc_auc: ranking figures.
         calibration_error: expected calibration error of this genre alone, 15 equal-width bins.
+        reliability: the reliability diagram of this genre alone.
     """
 
     genre: str
@@ -52,6 +53,7 @@ class GenreResult:
     calibration_error: Score
     at: dict[str, GenreAtPoint]
     curve: tuple[tuple[float, float, float], ...]
+    reliability: tuple[Bin, ...]
 
 
 @dataclass(frozen=True, slots=True)

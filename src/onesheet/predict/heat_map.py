@@ -70,8 +70,11 @@ class HeatMap:
         Raises:
             UnreadablePoster: the poster is not there any more or cannot be decoded.
         """
-        picture = open_poster(self.poster if poster is None else poster).picture
-        strength = self._strength(*picture.size[::-1])
+        return self.over(np.asarray(open_poster(self.poster if poster is None else poster).picture))
+
+    def over(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """As `overlay`, over a poster's pixels, uint8 H×W×3."""
+        picture, strength = Image.fromarray(pixels), self._strength(*pixels.shape[:2])
         heat = Image.fromarray((strength / (strength.max() or 1) * 255).round().astype(np.uint8))
         heat.putpalette(_palette())
         # grey, and flattened, so that a white sky does not pass for heat

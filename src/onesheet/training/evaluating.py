@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onesheet.data import PARTS, Findings, Packed
+from onesheet.data import PARTS, Film, Findings, Packed
 from onesheet.data.findings import FLAGS
-from onesheet.errors import BundleError, CatalogueError, require
-from onesheet.evaluation import Evaluation, evaluate, write_evaluation
-from onesheet.evaluation.report import Example, write_report
+from onesheet.errors import BundleError, CatalogueError, UnreadablePoster, require
+from onesheet.evaluation import Evaluation, OperatingPoint, Thresholds, evaluate, write_evaluation
+from onesheet.evaluation.answers import Answers, write_answers
+from onesheet.evaluation.label_errors import suspect_labels
+from onesheet.evaluation.report import write_report
+from onesheet.evaluation.sheets import write_sheets
+from onesheet.evaluation.slices import Slice, slice_figures
+from onesheet.evaluation.threshold_steps import ThresholdSteps, threshold_steps
 from onesheet.genres import GenreSet
+from onesheet.images import poster_size
 from onesheet.predict import Predictor, load, score_part
 from onesheet.progress import Progress, silent
 from onesheet.training.run import Run
+from onesheet.training.showing import Showing
 
-EXAMPLES = 12  # posters of each kind in the report
+FEW_FILMS = 30  # smaller slices say nothing
+WIDTHS = (0, 200, 400, 800)  # bands of poster widths, in pixels, begin here
 
 
 def evaluate_file(
@@ -33,7 +42,9 @@ def evaluate_file(
     threads: int | None = None,
     progress: Progress = silent,
 ) -> Evaluation:
-    """Measure a model file on one part of a packed catalogue; write `evaluation.json` and `report.html` into `out`.
+    """Measure a model file on one part of a packed catalogue; write what was found into `out`.
+
+    That is `evaluation.json`, `predictions.csv`, `report.html` and `figures/`: its plots and their numbers.
 
     Args:
         model_path: the exported file: what is measured is what users get.
@@ -49,7 +60,7 @@ def evaluate_file(
     Raises:
         BundleError: the model's genres or poster size are not the store's.
     """
-    for package in ("jinja2", "matplotlib"):  # before the work, not after it
+    for package in ("jinja2", "matplotlib", "cleanlab"):  # before the work, not after it
         require(package, purpose="the report", extra="train")
     predictor, out = load(model_path, threads=threads), Path(out)
     check_genres(predictor.genres, packed.genres, packed.folder)
@@ -57,28 +68,35 @@ def evaluate_file(
     if not len(rows):
         raise CatalogueError(f"{str(packed.folder)!r} has no posters in part {part!r}; choose another --part")
     probabilities = score_part(predictor, packed, part, progress=progress).probabilities
-    labels = packed.labels[rows]
-    points = predictor.points
+    answers = _answers(predictor, packed, rows, probabilities)
     evaluation = evaluate(
-        labels,
+        answers.labels,
         probabilities,
         genres=predictor.genres,
-        points=points,
+        points=predictor.points,
         train_labels=predictor.card.train_labels,
         part=part,
         draws=draws,
         progress=progress,
     )
     write_evaluation(out / "evaluation.json", evaluation)
-    given = points["balanced"].decide(probabilities)
+    write_answers(out / "predictions.csv", answers)
+    suspects = suspect_labels(answers.labels, probabilities) if part != "train" else None
+    shown: dict[str, Any] = {
+        "evaluation": evaluation,
+        "history": run.history if run else [],
+        "balance": {name: packed.labels[packed.rows(name)].sum(0).tolist() for name in _parts(packed)},
+        "steps": _steps(answers, predictor.points),
+        "slices": _slices([packed.films[row] for row in rows], answers, draws),
+        "suspects": suspects,
+    }
+    write_sheets(out / "figures", answers=answers, **shown)
     write_report(
         out / "report.html",
-        evaluation=evaluation,
-        history=run.history if run else [],
-        balance={name: packed.labels[packed.rows(name)].sum(0).tolist() for name in _parts(packed)},
-        examples=_examples(packed, rows, labels, given, probabilities),
+        examples=Showing(predictor, packed, rows, answers).examples(suspects or ()),
         findings=None if findings is None else {flag: (n, FLAGS[flag]) for flag, n in findings.counts.items()},
         facts=_facts(Path(model_path), predictor, packed, run),
+        **shown,
     )
     return evaluation
 
@@ -100,35 +118,66 @@ def check_genres(model: GenreSet, catalogue: GenreSet, where: Path, *, model_may
     )
 
 
-def _examples(
-    packed: Packed,
-    rows: NDArray[np.int64],
-    labels: NDArray[np.bool_],
-    given: NDArray[np.bool_],
-    probabilities: NDArray[np.float32],
-) -> list[Example]:
-    """The posters the model is most right and most wrong about, by the likelihood of the truth, F1 first."""
-    f1 = 2 * (labels & given).sum(1) / np.maximum(labels.sum(1) + given.sum(1), 1)
-    clipped = np.clip(probabilities, 1e-6, 1 - 1e-6)
-    likelihood = np.where(labels, np.log(clipped), np.log1p(-clipped)).sum(1)
-    richness = labels.sum(1)
-    best = np.lexsort((-likelihood, -richness, -f1))[:EXAMPLES]
-    worst = np.lexsort((likelihood, f1))[:EXAMPLES]
-    names = packed.genres
-    kinds: list[tuple[Literal["best", "worst"], NDArray[np.int64]]] = [("best", best), ("worst", worst)]
-    return [
-        Example(
-            poster=np.asarray(packed.posters[rows[i]]),
-            title=packed.films[rows[i]].title or packed.films[rows[i]].film_id,
-            true=names.decode(labels[i : i + 1])[0],
-            given=names.decode(given[i : i + 1])[0],
-            probabilities={name: float(p) for name, p in zip(names.names, probabilities[i], strict=True)},
-            f1=float(f1[i]),
-            kind=kind,
+def _answers(
+    predictor: Predictor, packed: Packed, rows: NDArray[np.int64], probabilities: NDArray[np.float32]
+) -> Answers:
+    films = [packed.films[row] for row in rows]
+    return Answers(
+        film_ids=tuple(film.film_id for film in films),
+        titles=tuple(film.title for film in films),
+        posters=tuple(film.poster for film in films),
+        genres=predictor.genres,
+        labels=packed.labels[rows],
+        probabilities=probabilities,
+        given={name: point.decide(probabilities) for name, point in predictor.points.items()},
+    )
+
+
+def _steps(answers: Answers, points: Mapping[str, OperatingPoint]) -> dict[str, ThresholdSteps]:
+    """What moving each genre's threshold does."""
+    ruled = {name: point.thresholds for name, point in points.items() if isinstance(point, Thresholds)}
+    return {
+        genre: threshold_steps(
+            answers.labels[:, column],
+            answers.probabilities[:, column],
+            points={name: thresholds[column] for name, thresholds in ruled.items()},
         )
-        for kind, chosen in kinds
-        for i in chosen
-    ]
+        for column, genre in enumerate(answers.genres.names)
+    }
+
+
+def _slices(films: Sequence[Film], answers: Answers, draws: int) -> dict[str, tuple[Slice, ...]]:
+    """By decade, source and poster size, as far as they are known and divide the films."""
+    kinds = {
+        "Decade": [f"{film.year // 10 * 10}s" if film.year else "" for film in films],
+        "Source": [film.source for film in films],
+        "Poster file": [_poster_width(film.poster) for film in films],
+    }
+    slices = {}
+    for kind, names in kinds.items():
+        found = np.array(names)
+        groups = {str(name): np.flatnonzero(found == name) for name in sorted({*names} - {""}, key=_by_number)}
+        groups = {name: rows for name, rows in groups.items() if len(rows) >= FEW_FILMS}
+        if len(groups) > 1:
+            slices[kind] = slice_figures(
+                answers.labels, answers.probabilities, answers.given["balanced"], groups=groups, draws=draws
+            )
+    return slices
+
+
+def _by_number(name: str) -> tuple[int, str]:
+    return int(name.split()[0]) if name.split()[0].isdecimal() else 0, name
+
+
+def _poster_width(path: str) -> str:
+    """The band of the poster file's width, "" where the file is not there any more."""
+    try:
+        width = poster_size(path)[1]
+    except UnreadablePoster:
+        return ""
+    low = max(bound for bound in WIDTHS if bound <= width)
+    above = [bound for bound in WIDTHS if bound > low]
+    return f"{low} to {above[0] - 1} pixels wide" if above else f"{low} pixels wide or more"
 
 
 def _parts(packed: Packed) -> list[str]:

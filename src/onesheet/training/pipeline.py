@@ -18,7 +18,7 @@ from onesheet.training.preparing import CONFIG, Tell, mute, prepare
 
 RUN_FILES = (
     *("catalogue.parquet", "evaluation.json", "findings.csv", "genres.onnx", "history.csv"),
-    *("report.html", "split.csv"),
+    *("predictions.csv", "report.html", "split.csv"),
 )
 
 
@@ -28,8 +28,8 @@ def train(
     """Read, audit, split, pack, fit, export and evaluate.
 
     Leaves in `out`: genres.onnx, config.toml, catalogue.parquet, findings.csv, audit.html, split.csv, history.csv,
-    evaluation.json, report.html; and what a resumed run needs: packed/, run.json, network.safetensors (and
-    checkpoints/ until the run is finished).
+    evaluation.json, predictions.csv, report.html, figures/; and what a resumed run needs: packed/, run.json,
+    network.safetensors (and checkpoints/ until the run is finished).
 
     Args:
         recipe: every choice.

@@ -1,0 +1,125 @@
+"""`predictions.csv`: what a model answered to every film of a part, beside the truth."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onesheet.errors import CatalogueError, EvaluationError
+from onesheet.evaluation.checks import Labels
+from onesheet.files import whole_file
+from onesheet.genres import GenreSet
+
+ABOUT_FILM = ("film_id", "title", "poster", "true")
+GIVEN, PROBABILITY = "given at ", "probability of "
+"""What the headings of the other columns begin with."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """A model's answers to the N films of one part.
+
+    Attributes:
+        film_ids: N different ones.
+        titles: "" where unknown.
+        posters: path of each poster file, as the catalogue names it.
+        genres: the G genres in column order.
+        labels: the truth, bool N×G.
+        probabilities: calibrated, float32 N×G.
+        given: operating point -> given genres, bool N×G.
+    """
+
+    film_ids: tuple[str, ...]
+    titles: tuple[str, ...]
+    posters: tuple[str, ...]
+    genres: GenreSet
+    labels: Labels
+    probabilities: NDArray[np.float32]
+    given: dict[str, Labels]
+
+    def __len__(self) -> int:
+        return len(self.film_ids)
+
+    def rows(self, order: Sequence[int]) -> Answers:
+        """The same of some films, or in another order."""
+        return Answers(
+            film_ids=tuple(self.film_ids[row] for row in order),
+            titles=tuple(self.titles[row] for row in order),
+            posters=tuple(self.posters[row] for row in order),
+            genres=self.genres,
+            labels=self.labels[list(order)],
+            probabilities=self.probabilities[list(order)],
+            given={point: given[list(order)] for point, given in self.given.items()},
+        )
+
+
+def write_answers(path: str | Path, answers: Answers) -> None:
+    """Write `predictions.csv`, whole or not at all, the same bytes for the same answers.
+
+    One row a film: film_id, title, poster, true, given at each operating point (genres joined by "|"), and the
+    probability of each genre, with as many digits as tell it from every other float32.
+
+    Raises:
+        OnesheetError: the place cannot be written.
+    """
+    decided = [[_joined(row) for row in answers.genres.decode(given)] for given in answers.given.values()]
+    true = map(_joined, answers.genres.decode(answers.labels))
+    about = zip(answers.film_ids, answers.titles, answers.posters, true, *decided, strict=True)
+    with whole_file(path) as part, part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        points, genres = (GIVEN + name for name in answers.given), (PROBABILITY + name for name in answers.genres.names)
+        writer.writerow([*ABOUT_FILM, *points, *genres])
+        for film, probabilities in zip(about, answers.probabilities, strict=True):
+            writer.writerow([*film, *map(str, probabilities)])
+
+
+def read_answers(path: str | Path) -> Answers:
+    """Read what `write_answers` wrote.
+
+    Raises:
+        EvaluationError: there is no such file, or it is not one of ours.
+    """
+    try:
+        with Path(path).open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+            rows = csv.reader(file)
+            return _answers(next(rows, []), list(rows))
+    except OSError as error:
+        raise EvaluationError(f"cannot read {str(path)!r}: {error.strerror}; run: onesheet evaluate") from None
+    except (ValueError, IndexError, CatalogueError, csv.Error) as error:
+        raise EvaluationError(
+            f"{str(path)!r} is not a predictions file ({error}); write one with: onesheet evaluate"
+        ) from None
+
+
+def _answers(heads: list[str], rows: list[list[str]]) -> Answers:
+    points = [head.removeprefix(GIVEN) for head in heads if head.startswith(GIVEN)]
+    genres = GenreSet(head.removeprefix(PROBABILITY) for head in heads if head.startswith(PROBABILITY))
+    if heads != [*ABOUT_FILM, *(GIVEN + name for name in points), *(PROBABILITY + name for name in genres.names)]:
+        raise ValueError("other columns")
+    if not rows or not len(genres):
+        raise ValueError("no films or no genres")
+    film_ids, titles, posters, true, *given = list(zip(*rows, strict=True))[: len(ABOUT_FILM) + len(points)]
+    if len(set(film_ids)) != len(film_ids):
+        raise ValueError("a film stands in it twice")
+    return Answers(
+        film_ids=film_ids,
+        titles=titles,
+        posters=posters,
+        genres=genres,
+        labels=_encoded(genres, true),
+        probabilities=np.array([row[-len(genres) :] for row in rows], dtype=np.float32),
+        given={point: _encoded(genres, column) for point, column in zip(points, given, strict=True)},
+    )
+
+
+def _joined(names: Iterable[str]) -> str:
+    return "|".join(names)
+
+
+def _encoded(genres: GenreSet, column: Iterable[str]) -> Labels:
+    return genres.encode([cell.split("|") if cell else [] for cell in column])

@@ -1,0 +1,168 @@
+"""Two models on the same films: paired differences, and which films each got right that the other did not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onesheet.errors import EvaluationError
+from onesheet.evaluation.answers import Answers
+from onesheet.evaluation.bootstrap import bootstrap
+from onesheet.evaluation.checks import Floats
+from onesheet.evaluation.decisions import PER_GENRE
+from onesheet.evaluation.measure import Key, Measure
+from onesheet.evaluation.results import Score
+from onesheet.progress import Progress, silent
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """One figure of two models, and the second's less the first's, each with its 95 % interval."""
+
+    one: Score
+    other: Score
+    difference: Score
+
+    @property
+    def surely(self) -> int:
+        """1: the second's is surely higher, -1: surely lower, 0: the interval of the difference holds 0."""
+        return (self.difference.low > 0) - (self.difference.high < 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Two models on the same N films; names as in `Evaluation`.
+
+    Attributes:
+        genres: names in column order.
+        draws: bootstrap draws behind every interval.
+        ranking: figures that need no threshold.
+        at: operating point that both have -> figures.
+        support: films that have each genre.
+        per_genre: figure (average_precision, roc_auc, calibration_error, and precision, recall and f1 at the balanced
+            point) -> one entry a genre.
+        one, other: the answers, films in the same order.
+        only_one, only_other: rows of the films that one model alone gave exactly their genres at the balanced point,
+            those in which the two differ most first.
+        both, neither: how many films both, or none, gave exactly their genres.
+    """
+
+    genres: tuple[str, ...]
+    draws: int
+    ranking: dict[str, Paired]
+    at: dict[str, dict[str, Paired]]
+    support: tuple[int, ...]
+    per_genre: dict[str, tuple[Paired, ...]]
+    one: Answers
+    other: Answers
+    only_one: tuple[int, ...]
+    only_other: tuple[int, ...]
+    both: int
+    neither: int
+
+
+def compare_answers(
+    one: Answers, other: Answers, *, draws: int = 1000, seed: int = 0, progress: Progress = silent
+) -> Comparison:
+    """Compare two models film by film: every draw of films is the same for both (paired bootstrap).
+
+    Args:
+        one, other: answers to the same films with the same labels; their order may differ.
+        draws: bootstrap draws; 0 leaves the intervals NaN.
+        seed: of the draws.
+        progress: told after each block of draws.
+
+    Raises:
+        EvaluationError: other films, other genres or other labels: nothing to pair.
+    """
+    other = _paired(one, other)
+    points = [point for point in one.given if point in other.given]
+    if "balanced" not in points:
+        raise EvaluationError("both must have the operating point 'balanced'; evaluate again with: onesheet evaluate")
+    measures = [Measure(each.labels, each.probabilities, {p: each.given[p] for p in points}) for each in (one, other)]
+    figures = _bootstrap_both(measures, len(one), draws=draws, seed=seed, progress=progress)
+    each_genre = {("ranking", f"genre {name}"): name for name in ("average_precision", "roc_auc", "calibration_error")}
+    each_genre |= {("at balanced", name): name for name in ("precision", "recall", "f1")}
+    right_one, right_other = ((each.given["balanced"] == one.labels).all(axis=1) for each in (one, other))
+    gain = _likelihood(other) - _likelihood(one)
+    return Comparison(
+        genres=one.genres.names,
+        draws=draws,
+        ranking=_section(figures, "ranking"),
+        at={point: _section(figures, f"at {point}") for point in points},
+        support=tuple(one.labels.sum(axis=0).tolist()),
+        per_genre={name: tuple(figures[key]) for key, name in each_genre.items()},
+        one=one,
+        other=other,
+        only_one=_falling(right_one & ~right_other, -gain),
+        only_other=_falling(right_other & ~right_one, gain),
+        both=int((right_one & right_other).sum()),
+        neither=int((~right_one & ~right_other).sum()),
+    )
+
+
+def _paired(one: Answers, other: Answers) -> Answers:
+    """The other's answers in the films' order of the first."""
+    if one.genres != other.genres:
+        strange = sorted({*one.genres.names} ^ {*other.genres.names})
+        what = f"only one has {', '.join(strange)}" if strange else "their order differs"
+        raise EvaluationError(f"the two know other genres ({what}); evaluate two models of the same genres")
+    missing = len({*one.film_ids} ^ {*other.film_ids})
+    if missing:
+        raise EvaluationError(
+            f"the two were measured on other films ({missing:,} stand in only one of them); "
+            "evaluate both models on the same packed folder and part"
+        )
+    place = {film_id: row for row, film_id in enumerate(other.film_ids)}
+    other = other.rows([place[film_id] for film_id in one.film_ids])
+    changed = int((one.labels != other.labels).any(axis=1).sum())
+    if changed:
+        raise EvaluationError(
+            f"{changed:,} films have other labels in the two; evaluate both models on the same catalogue"
+        )
+    return other
+
+
+def _bootstrap_both(
+    measures: list[Measure], films: int, *, draws: int, seed: int, progress: Progress
+) -> dict[Key, list[Paired]]:
+    """Every figure of both and its difference; one entry, or one a genre."""
+
+    def measure(weights: NDArray[np.generic]) -> dict[tuple[str, Key], Floats]:
+        one, other = (each(weights) for each in measures)
+        named: dict[str, Mapping[Key, Floats]] = {"one": one, "other": other}
+        named["difference"] = {key: other[key] - figure for key, figure in one.items()}
+        return {(name, key): figure for name, figures in named.items() for key, figure in figures.items()}
+
+    found = bootstrap(
+        measure, films, draws=draws, seed=seed, signed=lambda key: key[0] == "difference", progress=progress
+    )
+    scores = {key: each.scores() if each.value.ndim else [each.score()] for key, each in found.items()}
+    return {
+        key: [Paired(*three) for three in zip(first, scores["other", key], scores["difference", key], strict=True)]
+        for (name, key), first in scores.items()
+        if name == "one"
+    }
+
+
+def _section(figures: Mapping[Key, list[Paired]], section: str) -> dict[str, Paired]:
+    """The figures of one section that are not per genre."""
+    return {
+        name: found[0]
+        for (where, name), found in figures.items()
+        if where == section and not name.startswith("genre ") and name not in (*PER_GENRE, "support", "given")
+    }
+
+
+def _likelihood(answers: Answers) -> Floats:
+    """Mean log-likelihood of each film's labels: float N."""
+    clipped = np.clip(answers.probabilities.astype(np.float64), 1e-6, 1 - 1e-6)
+    return np.asarray(np.where(answers.labels, np.log(clipped), np.log1p(-clipped)).mean(axis=1))
+
+
+def _falling(chosen: NDArray[np.bool_], gain: Floats) -> tuple[int, ...]:
+    rows = np.flatnonzero(chosen)
+    return tuple(rows[np.argsort(-gain[rows], kind="stable")].tolist())

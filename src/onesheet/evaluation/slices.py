@@ -1,0 +1,67 @@
+"""How good a model is on films of one kind: of a decade, of a source, with small posters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onesheet.evaluation.bootstrap import bootstrap
+from onesheet.evaluation.checks import Floats, Labels, Scores
+from onesheet.evaluation.decisions import decision_figures
+from onesheet.evaluation.order import top_hit
+from onesheet.evaluation.results import Score
+
+FIGURES = ("micro_precision", "micro_recall", "micro_f1", "exact_match", "top1_hit")
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Some of the evaluated films.
+
+    Attributes:
+        name: what they have in common ("1990s").
+        films: how many.
+        figures: those of `FIGURES`.
+    """
+
+    name: str
+    films: int
+    figures: dict[str, Score]
+
+
+def slice_figures(
+    labels: Labels,
+    probabilities: Scores,
+    given: Labels,
+    *,
+    groups: Mapping[str, NDArray[np.int64]],
+    draws: int = 1000,
+    seed: int = 0,
+) -> tuple[Slice, ...]:
+    """Measure each group of films alone, with 95 % bootstrap intervals.
+
+    Args:
+        labels: bool N×G.
+        probabilities: float N×G.
+        given: genres given at the balanced point, bool N×G.
+        groups: name -> rows, at least one each.
+        draws, seed: as `evaluate`.
+    """
+    return tuple(
+        Slice(name, len(rows), _figures(labels[rows], probabilities[rows], given[rows], draws=draws, seed=seed))
+        for name, rows in groups.items()
+    )
+
+
+def _figures(labels: Labels, probabilities: Scores, given: Labels, *, draws: int, seed: int) -> dict[str, Score]:
+    first = top_hit(labels, probabilities, k=1).astype(np.float64)
+
+    def measure(weights: NDArray[np.generic]) -> dict[str, Floats]:
+        found = decision_figures(labels, given, weights=weights)
+        found["top1_hit"] = weights.astype(np.float64) @ first / weights.sum(axis=1)
+        return {name: found[name] for name in FIGURES}
+
+    return {name: found.score() for name, found in bootstrap(measure, len(labels), draws=draws, seed=seed).items()}
