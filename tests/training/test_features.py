@@ -71,11 +71,20 @@ def test_an_interrupted_computation_goes_on(store: Packed, tmp_path: Path, monke
     np.testing.assert_array_equal(whole, resumed)
 
 
+def test_a_head_standardises_by_the_rows_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onesheet.training.features.MOMENT_ROWS", 7)
+    features = np.random.default_rng(1).normal(1000, [1, 5], (60, 2)).astype(np.float32)
+    rows = np.arange(10, 50)
+    head = FeatureHead(features, rows, torch.tensor([0.2, 0.4]), dropout=0.5)
+    np.testing.assert_allclose(head.mean, features[rows].mean(0, dtype=np.float64), rtol=1e-6)
+    np.testing.assert_allclose(head.deviation, features[rows].std(0, dtype=np.float64), rtol=1e-5)
+
+
 def test_a_folded_head_gives_the_same_logits() -> None:
     rng = np.random.default_rng(0)
     features = rng.normal(3, 2, (50, 6)).astype(np.float32)
     features[:, 2] = 1.5  # a feature that never changes
-    head = FeatureHead(features, torch.tensor([0.2, 0.4]), dropout=0.5).eval()
+    head = FeatureHead(features, np.arange(len(features)), torch.tensor([0.2, 0.4]), dropout=0.5).eval()
     torch.nn.init.normal_(head.linear.weight)
     folded = torch.nn.Linear(6, 2)
     head.fold(folded)

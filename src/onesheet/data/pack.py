@@ -17,6 +17,7 @@ import json
 import zlib
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,10 +77,12 @@ class Packed:
     def __reduce__(self) -> tuple[Any, ...]:
         return open_packed, (self.folder,)
 
-    @property
+    @cached_property
     def labels(self) -> NDArray[np.bool_]:
-        """The truth, bool N×G."""
-        return self.genres.encode([film.genres for film in self.films])
+        """The truth, bool N×G, read-only."""
+        labels = self.genres.encode([film.genres for film in self.films])
+        labels.flags.writeable = False
+        return labels
 
     def rows(self, part: str) -> NDArray[np.int64]:
         """The rows of a part, in order, int64."""
@@ -93,7 +96,7 @@ class Packed:
         """
         damaged = []
         for row, checksum in enumerate(self.checksums):
-            if zlib.crc32(self.posters[row].tobytes()) != checksum:
+            if zlib.crc32(self.posters[row]) != checksum:
                 damaged.append(self.films[row].film_id)
             if row % CHUNK == CHUNK - 1 or row == len(self) - 1:
                 progress("verify", row + 1, len(self))

@@ -22,6 +22,7 @@ from onesheet.training.machine import arithmetic, autocast, device
 from onesheet.training.weights import save_weights
 
 CHUNK = 64
+MOMENT_ROWS = 8192  # rows whose mean and deviation are taken at a time: memory does not grow with the catalogue
 ADAPTATION_POSTERS = 2048
 
 
@@ -116,7 +117,8 @@ class FeatureHead(nn.Module):
     """A linear head on standardised features; `fold` gives the same head for features as they come.
 
     Args:
-        features: float32 N×D of the training part, for mean and standard deviation.
+        features: float32 N×D, memory-mapped or not.
+        rows: int64, the training part: its mean and standard deviation are taken.
         frequencies: share of training films with each genre, float G in (0, 1): the bias starts at its log-odds.
         dropout: in [0, 1).
     """
@@ -124,10 +126,15 @@ class FeatureHead(nn.Module):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, features: NDArray[np.float32], frequencies: Tensor, *, dropout: float) -> None:
+    def __init__(
+        self, features: NDArray[np.float32], rows: NDArray[np.int64], frequencies: Tensor, *, dropout: float
+    ) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.from_numpy(features.mean(0, dtype=np.float64)).float())
-        deviation = torch.from_numpy(features.std(0, dtype=np.float64)).float()
+        chunks = np.array_split(rows, -(-len(rows) // MOMENT_ROWS))
+        mean = sum(features[chunk].sum(0, dtype=np.float64) for chunk in chunks) / len(rows)
+        variance = sum(((features[chunk] - mean) ** 2).sum(0) for chunk in chunks) / len(rows)
+        self.register_buffer("mean", torch.from_numpy(mean).float())
+        deviation = torch.from_numpy(np.sqrt(variance)).float()
         self.register_buffer("deviation", deviation.where(deviation > 1e-4, 1.0))  # a constant feature says nothing
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(features.shape[1], len(frequencies))

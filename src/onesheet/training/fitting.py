@@ -172,7 +172,7 @@ def _fit_head(
         )
     features = frozen_features(network, packed, seed=config.seed, wish=config.arithmetic, progress=progress)
     network = network.cpu()
-    head = FeatureHead(features[packed.rows("train")], _frequencies(packed), dropout=config.dropout or 0.0)
+    head = FeatureHead(features, packed.rows("train"), _frequencies(packed), dropout=config.dropout or 0.0)
     loaders = _loaders(features, packed, targets, batch_size=config.batch_size or 1, seed=config.seed)
     in_fp32 = replace(config, arithmetic="fp32")  # features are small: nothing to gain
     stage = Stage("head", TrainingModule(head, in_fp32, _frequencies(packed), loader=loaders[0]), loaders)
