@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import zlib
+from array import array
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,7 +31,7 @@ from onesheet.data.catalogue import Film
 from onesheet.data.findings import Finding, Findings
 from onesheet.data.journal import PROTOCOL, Failure, Journal, PackOrder, film_record
 from onesheet.errors import CatalogueError, ConfigError, PackError, UnreadablePoster
-from onesheet.files import cannot_write, write_text
+from onesheet.files import cannot_write, whole_file, write_text
 from onesheet.genres import GenreSet
 from onesheet.images import RESIZES, Resize, Size, read_poster
 from onesheet.progress import Progress, silent
@@ -187,20 +189,15 @@ def open_packed(folder: str | Path) -> Packed:
 
 
 def _read(folder: Path, manifest: dict[str, Any]) -> Packed:
-    text = (folder / "films.jsonl").read_bytes()
-    if hashlib.sha256(text).hexdigest() != manifest["films_sha256"]:
-        raise ValueError("films.jsonl has changed")
-    records = [json.loads(line) for line in text.splitlines()]
-    parts = np.array([record.pop("part") for record in records], dtype=np.str_)
-    checksums = np.array([record.pop("crc32") for record in records], dtype=np.uint32)
+    films, parts, checksums = _read_films(folder / "films.jsonl", manifest["films_sha256"])
     posters = np.load(folder / "posters.npy", mmap_mode="r", allow_pickle=False)
     size: Size = (manifest["size"][0], manifest["size"][1])
-    if posters.shape != (len(records), *size, 3) or posters.dtype != np.uint8:
+    if posters.shape != (len(films), *size, 3) or posters.dtype != np.uint8:
         raise ValueError(f"posters.npy is {posters.dtype} {posters.shape}")
     return Packed(
         folder=folder,
         posters=posters,
-        films=tuple(Film(**{**record, "genres": tuple(record["genres"])}) for record in records),
+        films=films,
         genres=GenreSet(manifest["genres"]),
         parts=parts,
         size=size,
@@ -209,6 +206,25 @@ def _read(folder: Path, manifest: dict[str, Any]) -> Packed:
         fingerprint=manifest["fingerprint"],
         checksums=checksums,
     )
+
+
+def _read_films(path: Path, sha256: str) -> tuple[tuple[Film, ...], NDArray[np.str_], NDArray[np.uint32]]:
+    """Films, parts and checksums, line by line; equal genres are one tuple: memory is that of the films alone."""
+    digest, films, checksums = hashlib.sha256(), [], array("Q")
+    parts: list[str] = []
+    genres: dict[tuple[str, ...], tuple[str, ...]] = {}
+    with path.open("rb") as file:
+        for line in file:
+            digest.update(line)
+            record = json.loads(line)
+            parts.append(sys.intern(record.pop("part")))
+            checksums.append(record.pop("crc32"))
+            names = tuple(record["genres"])
+            shared = {"genres": genres.setdefault(names, names), "source": sys.intern(record["source"])}
+            films.append(Film(**(record | shared)))
+    if digest.hexdigest() != sha256:
+        raise ValueError("films.jsonl has changed")
+    return tuple(films), np.array(parts, dtype=np.str_), np.array(checksums, dtype=np.uint32)
 
 
 def _decode(order: PackOrder, journal: Journal, threads: int, progress: Progress) -> None:
@@ -245,12 +261,13 @@ def _finish(folder: Path, order: PackOrder, journal: Journal) -> None:
             f"{len(journal.kept)} of {len(order.films)} posters can be decoded{first}; at least 2 are needed"
         )
     journal.close_posters()
-    records = []
-    for index, checksum in zip(journal.kept, journal.checksums, strict=True):
-        record = film_record(order.films[index]) | {"part": str(order.parts[index]), "crc32": checksum}
-        records.append(json.dumps(record) + "\n")  # ASCII, so that any file name survives
-    films = "".join(records)
-    write_text(folder / "films.jsonl", films)
+    digest = hashlib.sha256()
+    with whole_file(folder / "films.jsonl") as part, part.open("wb") as file:
+        for index, checksum in zip(journal.kept, journal.checksums, strict=True):
+            record = film_record(order.films[index]) | {"part": str(order.parts[index]), "crc32": checksum}
+            line = json.dumps(record).encode() + b"\n"  # ASCII, so that any file name survives
+            digest.update(line)
+            file.write(line)
     _findings(order, journal).write_csv(folder / "findings.csv")
     manifest = {
         "protocol": PROTOCOL,
@@ -260,7 +277,7 @@ def _finish(folder: Path, order: PackOrder, journal: Journal) -> None:
         "genres": order.genres,
         "rows": len(journal.kept),
         "fingerprint": order.fingerprint,
-        "films_sha256": hashlib.sha256(films.encode()).hexdigest(),
+        "films_sha256": digest.hexdigest(),
     }
     write_text(folder / "manifest.json", json.dumps(manifest, indent=2) + "\n")
     journal.path.unlink()

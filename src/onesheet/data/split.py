@@ -106,7 +106,7 @@ def split(catalogue: Catalogue, *, seed: int, validation: float = 0.15, test: fl
     sizes = np.array([len(groups[item]) for item in items], dtype=np.int64)
     if len(items) < len(PARTS):
         raise CatalogueError(f"a split needs at least {len(PARTS)} films or groups; got {len(items)}; add films")
-    counts = np.add.reduceat(labels[order].astype(np.int64), first, axis=0)
+    counts = np.add.reduceat(labels[order], first, axis=0, dtype=np.int32)
     part_of_item = stratify(counts, sizes, (1 - validation - test, validation, test))
     parts = np.empty(len(order), dtype="<U10")
     parts[order] = np.array(PARTS)[np.repeat(part_of_item, sizes)]

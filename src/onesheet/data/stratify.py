@@ -31,7 +31,6 @@ def stratify(counts: NDArray[np.integer], sizes: NDArray[np.integer], shares: Se
     """
     wanted = _wanted(counts, shares)
     room = [share * float(sizes.sum()) for share in shares]
-    genres_of = [np.flatnonzero(row).tolist() for row in counts]
     parts = np.full(len(counts), -1, dtype=np.int64)
     remaining = counts.sum(axis=0)
     while True:
@@ -43,7 +42,7 @@ def stratify(counts: NDArray[np.integer], sizes: NDArray[np.integer], shares: Se
             part = max(range(len(room)), key=lambda p: (here[p], room[p], -p))
             parts[item] = part
             room[part] -= int(sizes[item])
-            for g in genres_of[item]:
+            for g in np.flatnonzero(counts[item]).tolist():
                 wanted[g][part] -= int(counts[item, g])
         if genre is None:
             break
