@@ -66,7 +66,7 @@ def test_review_and_undo_with_the_keyboard(page: sync_api.Page, run_folder: Path
     first, second, third = queue[:3]
     titled(page, first["title"])
     assert page.evaluate("document.activeElement.id") == "case-title"
-    assert f"labelled {first['doubted'][0]}, to the model" in page.locator("#case-why").inner_text()
+    assert f"labelled {first['doubted'][0]}, which the model gives" in page.locator("#case-why").inner_text()
     checked = page.locator("#case-genres input:checked").count()
     assert checked == len(first["genres"])
     page.wait_for_function("document.getElementById('case-heat').naturalWidth === 32")

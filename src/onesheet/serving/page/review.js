@@ -137,9 +137,9 @@ function why(film) {
   if (film.reason === "no-genres") return "The catalogue names no genre; those the model gives are ticked.";
   const doubts = film.doubted.map((genre) => {
     const likely = percent(film.probabilities[genre]);
-    return `${film.genres.includes(genre) ? "" : "not "}labelled ${genre}, to the model ${likely} likely`;
+    return `${film.genres.includes(genre) ? "" : "not "}labelled ${genre}, which the model gives ${likely}`;
   });
-  return `This label may be wrong: ${doubts.join("; ")}.`;
+  return `A label may be wrong: it is ${doubts.join("; ")}.`;
 }
 
 /** Doubted first, then what it is labelled or predicted, then the likeliest. */
@@ -165,7 +165,7 @@ function genreRow(film, genre, number) {
   if (value === undefined) return element("li", {}, label, element("span", {}, "unknown to the model"));
   const given = film.predicted.includes(genre);
   const of = element("span", { className: "unseen" }, ` of ${genre}`);
-  const heat = element("button", { type: "button", className: "plain" }, "heat map", of);
+  const heat = element("button", { type: "button", className: "plain" }, "map", of);
   heat.addEventListener("click", () => showHeat(film, genre));
   const spoken = element("span", { className: "unseen" }, given ? ", predicted" : "");
   const said = element("span", {}, heat, ` ${percent(value)}`, spoken);
