@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
 
@@ -154,6 +155,21 @@ def test_explaining_is_within_the_limits(client: Client, posters: list[bytes]) -
     assert served.post("/v1/explain?genre=Drama", files=two).status_code == 422
     large = client().post("/v1/explain?genre=Drama", content=png(1300, 2000))
     assert picture(large.content).size == (585, 900)
+
+
+def test_explaining_waits_its_turn(client: Client, predictor: Held, posters: list[bytes]) -> None:
+    served = client(queue=2, threads=1)
+    predictor.go.clear()
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(served.post, "/v1/explain?genre=Drama", content=posters[0])
+        predictor.begun.acquire()  # the one worker has it
+        more = [pool.submit(served.post, "/v1/explain?genre=Drama", content=posters[0]) for _ in range(2)]
+        while "onesheet_queue_posters 2.0" not in served.get("/metrics").text:
+            pass
+        full = served.post("/v1/explain?genre=Drama", content=posters[0])
+        assert full.status_code == 429 and full.headers["Retry-After"] == "1"
+        predictor.go.set()
+        assert [one.result().status_code for one in (first, *more)] == [200] * 3
 
 
 def test_the_nearest_posters_of_a_folder(client: Client, predictor: Held, catalogue: Catalogue, tmp_path: Path) -> None:

@@ -52,5 +52,6 @@ def run(arguments: argparse.Namespace) -> int:
     decisions = DecisionStore(path).standing()
     catalogue = corrected(source.catalogue, source.bare, decisions)
     write_catalogue(catalogue, arguments.out)
-    print(f"wrote {arguments.out}, {len(catalogue):,} films, {len(decisions):,} of them decided")
+    decided = sum(film.film_id in decisions for film in catalogue.films)
+    print(f"wrote {arguments.out}, {len(catalogue):,} films, {decided:,} of them decided")
     return 0

@@ -56,11 +56,14 @@ def serve(
         tell: called with lines for a person, the last of them when the service listens.
 
     Raises:
-        ConfigError: an address of other machines without a token, a token that cannot be sent, a wrong address.
+        ConfigError: an address of other machines without a token, a token that cannot be sent, a wrong address,
+            or decisions about nothing.
         BundleError: the model file cannot be used.
         OnesheetError: what `read_source`, `open_review` and `index_posters` raise.
     """
     _check_token(host, token)
+    if decisions and not (run or catalogue):
+        raise ConfigError("--decisions needs something to decide about; give --run or --catalogue")
     source = read_source(run=run, catalogue=catalogue) if run or catalogue else None
     model = Path(run) / RUN_MODEL if run and model is None else model
     predictor = load(model, threads=threads)
@@ -93,6 +96,8 @@ def serve(
     with _listening(host, port) as listener:
         tell(f"onesheet listens at http://{shown}:{listener.getsockname()[1]}/ (Ctrl-C stops it)")
         _Server(config, app.service).run(sockets=[listener])
+    if review:
+        review.store.close()
 
 
 class _Server(uvicorn.Server):
