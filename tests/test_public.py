@@ -13,6 +13,7 @@ import onesheet.data
 import onesheet.evaluation
 import onesheet.models
 import onesheet.predict
+import onesheet.review
 import onesheet.serving
 import onesheet.training
 from onesheet.errors import CatalogueError, MissingExtra, require
@@ -45,6 +46,19 @@ PUBLIC = {
         "load",
         "score_part",
     },
+    onesheet.review: {
+        "Case",
+        "Decision",
+        "DecisionStore",
+        "Review",
+        "Source",
+        "Standing",
+        "corrected",
+        "decisions_path",
+        "open_review",
+        "read_source",
+        "review_queue",
+    },
     onesheet.serving: {"Limits", "create_app", "serve"},
     onesheet.models: {"Ensemble", "Output", "PosterNetwork", "TenCrop", "build_network", "default_size"},
 }
@@ -72,6 +86,7 @@ def test_type_checkers_may_read_the_annotations() -> None:
         "onesheet.data",
         "onesheet.evaluation",
         "onesheet.predict",
+        "onesheet.review",
         "onesheet.serving",
         "onesheet.training",
     ],

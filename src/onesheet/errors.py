@@ -12,6 +12,8 @@
     ├── EvaluationError      labels, probabilities, weights or an operating point do not fit together
     ├── RunError             a run folder is taken, incomplete or does not fit
     │   └── Interrupted      Ctrl-C; everything is saved, and the same command with --resume goes on
+    ├── ReviewError          a file of decisions cannot be used
+    │   └── StaleDecision    another decision about the film came first
     ├── RequestRefused       the service turns a request away (.status is the HTTP status)
     └── MissingExtra         an optional package is not installed
 """
@@ -68,6 +70,14 @@ class RunError(OnesheetError):
 
 class Interrupted(RunError):
     """Ctrl-C: training stopped between two steps, with everything saved."""
+
+
+class ReviewError(OnesheetError):
+    """A file of decisions cannot be used."""
+
+
+class StaleDecision(ReviewError):
+    """Another decision about the film came first."""
 
 
 class RequestRefused(OnesheetError):

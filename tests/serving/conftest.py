@@ -10,6 +10,8 @@ from serving_client import HERE, Client, Held
 from starlette.testclient import TestClient
 
 from onesheet.data import Catalogue
+from onesheet.predict import PosterIndex
+from onesheet.review import Review
 from onesheet.serving import Limits, create_app
 
 
@@ -30,8 +32,26 @@ def client(predictor: Held) -> Iterator[Client]:
     """Makes clients of services with the given limits; they end with the test."""
     open_clients: list[TestClient] = []
 
-    def make(*, token: str | None = None, threads: int = 2, name: str = "genres", **limits: float) -> TestClient:
-        app = create_app(predictor, name=name, limits=Limits(**limits), token=token, threads=threads)  # type: ignore[arg-type]
+    def make(
+        *,
+        token: str | None = None,
+        threads: int = 2,
+        name: str = "genres",
+        review: Review | None = None,
+        similar: PosterIndex | None = None,
+        report: Path | None = None,
+        **limits: float,
+    ) -> TestClient:
+        app = create_app(
+            predictor,
+            name=name,
+            limits=Limits(**limits),  # type: ignore[arg-type]
+            token=token,
+            threads=threads,
+            review=review,
+            similar=similar,
+            report=report,
+        )
         made = TestClient(app, base_url=HERE, raise_server_exceptions=False)
         open_clients.append(made.__enter__())
         while predictor.begun.acquire(blocking=False):

@@ -70,9 +70,10 @@ def serving(model: Path, *options: str, **environment: str) -> Iterator[tuple[st
     )
     assert process.stderr
     try:
-        line = process.stderr.readline()
-        found = re.search(r"http://\S+?(?=/ )", line)
-        assert found, line + process.stderr.read()
+        said, found = "", None
+        while not found and (line := process.stderr.readline()):
+            said, found = said + line, re.search(r"http://\S+?(?=/ )", line)
+        assert found, said
         yield found[0], process
     finally:
         process.kill()

@@ -121,6 +121,8 @@ def test_metrics_count(client: Client, predictor: Held, posters: list[bytes]) ->
     assert metric(text, 'onesheet_request_seconds_count{route="/v1/predict"}') == 2
     assert metric(text, "onesheet_requests_in_flight") == 1  # this very request
     predictor.go.clear()
+    while predictor.begun.acquire(blocking=False):
+        pass
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(served.post, "/v1/predict", files=as_files(posters[:20]))
         predictor.begun.acquire(), predictor.begun.acquire()  # both workers hold 8 and 6
@@ -134,6 +136,7 @@ def test_openapi_has_every_route_with_examples(client: Client) -> None:
     described = client(token="secret").get("/openapi.json").json()
     assert set(described["paths"]) == {
         "/v1/predict",
+        "/v1/explain",
         "/v1/model",
         "/v1/limits",
         "/healthz",

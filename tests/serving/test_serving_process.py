@@ -13,6 +13,7 @@ import pytest
 from serving_client import serving
 
 from onesheet.cli import main
+from onesheet.data import Catalogue, write_catalogue
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
@@ -72,6 +73,23 @@ def test_limits_are_options(model_path: Path) -> None:
         }
 
 
+def test_a_catalogue_is_read_by_the_model_and_decided(model_path: Path, catalogue: Catalogue, tmp_path: Path) -> None:
+    table, decisions = tmp_path / "films.csv", tmp_path / "mine.sqlite"
+    write_catalogue(Catalogue(catalogue.films[:30], catalogue.genres), table)
+    with table.open("a") as file:
+        file.write(f"bare,{catalogue.films[40].poster},,,,,\n")
+        file.write(f"broken,{table},,,,,\n")
+    with serving(model_path, "--catalogue", str(table), "--decisions", str(decisions)) as (url, process):
+        last = httpx2.get(f"{url}/v1/review", params={"limit": 100}).json()["films"][-1]
+        assert (last["film"], last["reason"], last["genres"]) == ("bare", "no-genres", [])
+        body = {"action": "correct", "genres": ["Horror"], "version": 0}
+        assert httpx2.post(f"{url}/v1/review/films/bare", json=body).status_code == 200
+        assert "bare" in httpx2.get(f"{url}/v1/review/export").text
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["films.csv", "mine.sqlite"]  # no journal is left
+
+
 @pytest.mark.parametrize(
     ("options", "error"),
     [
@@ -82,6 +100,10 @@ def test_limits_are_options(model_path: Path) -> None:
         (["--token", "two words"], "the token must be ASCII"),
         (["--host", "192.0.2.1", "--token", "secret"], "cannot listen at 192.0.2.1 port 8000: "),
         (["--model", "nowhere.onnx"], "no model file 'nowhere.onnx'"),
+        (["--run", "nowhere"], "no run in 'nowhere'; name a folder"),
+        (["--catalogue", "nowhere.csv"], "no such path: 'nowhere.csv'"),
+        (["--similar-in", "nowhere"], "no such folder: 'nowhere'"),
+        (["--decisions", "d.sqlite"], "--decisions needs something to decide about; give --run or --catalogue"),
     ],
 )
 def test_what_cannot_be_served_is_one_line(

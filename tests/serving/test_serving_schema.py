@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,14 +13,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
 from serving_client import serving
 
+from drawn_review import write_run
+from onesheet.data import Catalogue
+
 BOUNDED = settings(
     max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), database=None, derandomize=True
 )
 
 
 @pytest.fixture(scope="module")
-def address(model_path: Path) -> Iterator[str]:
-    with serving(model_path, "--max-queue", "50") as (url, _):
+def address(model_path: Path, catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A service with all it can offer."""
+    run = write_run(tmp_path_factory.mktemp("run"), catalogue)
+    posters = tmp_path_factory.mktemp("similar")
+    for film in catalogue.films[:5]:
+        shutil.copy(film.poster, posters)
+    offered = ("--run", str(run), "--similar-in", str(posters))
+    with serving(model_path, "--max-queue", "50", *offered) as (url, _):
         yield url
 
 
@@ -39,4 +49,4 @@ def test_no_made_up_request_finds_a_fault(mode: schemathesis.GenerationMode, add
 
         with suppress(Unsatisfiable):  # against the description, where there is nothing to say
             ask()
-    assert len(operations) == 12 and 422 in statuses, statuses
+    assert len(operations) == 21 and 422 in statuses, statuses

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from typing import Any
 
+from onesheet.cli.console import Console
 from onesheet.cli.predict import positive
+from onesheet.cli.review import add_source
 from onesheet.errors import require
 
 PACKAGES = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
@@ -22,7 +23,9 @@ def add_command(commands: Any) -> None:
         "to disk, and nothing leaves this machine.",
         allow_abbrev=False,
     )
-    parser.add_argument("--model", metavar="FILE", help="model file (default: the one that ships)")
+    parser.add_argument("--model", metavar="FILE", help="model file (default: the one in RUN, or that ships)")
+    add_source(parser, required=False)
+    parser.add_argument("--similar-in", metavar="FOLDER", help="show the nearest posters of this folder")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1)")
     parser.add_argument("--port", type=_port, default=8000, help="0 = any that is free (default: 8000)")
     parser.add_argument(
@@ -51,6 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     from onesheet.serving import Limits, serve
 
     token = arguments.token if arguments.token is not None else os.environ.get("ONESHEET_TOKEN")
+    console = Console()  # lines, no bars: they would stay on the screen while it serves
     serve(
         arguments.model,
         host=arguments.host,
@@ -64,7 +68,12 @@ def run(arguments: argparse.Namespace) -> int:
             seconds=arguments.max_seconds,
         ),
         threads=arguments.threads,
-        tell=lambda line: print(line, file=sys.stderr, flush=True),
+        run=arguments.run_folder,
+        catalogue=arguments.catalogue,
+        decisions=arguments.decisions,
+        similar_in=arguments.similar_in,
+        progress=console.progress,
+        tell=console.tell,
     )
     return 0
 

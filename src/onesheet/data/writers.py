@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from onesheet.data.catalogue import Catalogue
 from onesheet.data.cells import GENRE_DELIMITERS
@@ -39,6 +40,13 @@ def write_catalogue(catalogue: Catalogue, path: str | Path) -> None:
         _write_parquet(catalogue, posters, path)
 
 
+def catalogue_csv(catalogue: Catalogue) -> bytes:
+    """As `write_catalogue` writes CSV, for a place not known yet: poster paths are absolute."""
+    file = io.StringIO()
+    _write_rows(catalogue, [os.path.abspath(film.poster) for film in catalogue.films], file)  # noqa: PTH100 - as below
+    return file.getvalue().encode("utf-8", "surrogateescape")
+
+
 def stored_path(poster: str, folder: Path) -> str:
     """A poster's path as a file in `folder` should name it."""
     absolute, base = os.path.abspath(poster), os.path.abspath(folder)  # noqa: PTH100 - keeps links as they are
@@ -48,16 +56,20 @@ def stored_path(poster: str, folder: Path) -> str:
 
 
 def _write_csv(catalogue: Catalogue, posters: Sequence[str], path: Path) -> None:
-    as_lists = any(d in genre for genre in catalogue.genres.names for d in (*GENRE_DELIMITERS, "["))
     with (
         whole_file(path) as part,
         part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
     ):
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for film, poster in zip(catalogue.films, posters, strict=True):
-            genres = json.dumps(film.genres, ensure_ascii=False) if as_lists else "|".join(film.genres)
-            writer.writerow((film.film_id, poster, genres, film.title, film.year, film.source, film.group))
+        _write_rows(catalogue, posters, file)
+
+
+def _write_rows(catalogue: Catalogue, posters: Sequence[str], file: IO[str]) -> None:
+    as_lists = any(d in genre for genre in catalogue.genres.names for d in (*GENRE_DELIMITERS, "["))
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for film, poster in zip(catalogue.films, posters, strict=True):
+        genres = json.dumps(film.genres, ensure_ascii=False) if as_lists else "|".join(film.genres)
+        writer.writerow((film.film_id, poster, genres, film.title, film.year, film.source, film.group))
 
 
 def _write_parquet(catalogue: Catalogue, posters: Sequence[str], path: Path) -> None:

@@ -13,7 +13,7 @@ from onesheet.errors import RequestRefused, UnreadablePoster
 from onesheet.predict import Failure
 from onesheet.serving import schema
 from onesheet.serving.service import Service
-from onesheet.serving.uploads import is_form
+from onesheet.serving.uploads import is_form, refusal_of
 
 
 def prediction_routes(service: Service) -> APIRouter:
@@ -52,7 +52,7 @@ def prediction_routes(service: Service) -> APIRouter:
         async with service.uploads.files(request) as uploads:
             answers = await service.batcher.score([upload.data for upload in uploads])
         if isinstance(answers[0], UnreadablePoster) and not is_form(request):
-            raise RequestRefused(str(answers[0]), status=413 if answers[0].reason == "too-large" else 422)
+            raise refusal_of(answers[0])
 
         def spoken(name: str, answer: Scores | UnreadablePoster) -> dict[str, object]:
             if isinstance(answer, UnreadablePoster):
@@ -66,7 +66,8 @@ def prediction_routes(service: Service) -> APIRouter:
     async def model() -> JSONResponse:
         """What the model file says of itself."""
         card: dict[str, Any] = json.loads(predictor.card.to_json())
-        return JSONResponse({"name": service.name, "card": card, "model_card": predictor.model_card})
+        about = {"name": service.name, "card": card, "model_card": predictor.model_card}
+        return JSONResponse(about | {"offers": list(service.offers)})
 
     @router.get("/limits", response_model=schema.LimitsBody, responses=schema.refusals(400, 401, 503))
     async def limits() -> JSONResponse:

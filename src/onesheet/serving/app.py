@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from fastapi import Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.security import HTTPBearer
@@ -16,14 +16,17 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from onesheet.errors import OnesheetError, RequestRefused
-from onesheet.predict import Predictor
+from onesheet.errors import OnesheetError, RequestRefused, ReviewError
+from onesheet.predict import PosterIndex, Predictor
+from onesheet.review import Review
 from onesheet.serving.api import health_routes, metric_routes, prediction_routes
 from onesheet.serving.batching import Batcher
 from onesheet.serving.gate import Gate, refusal
 from onesheet.serving.inference import inference_health_routes, inference_routes
 from onesheet.serving.limits import Limits
+from onesheet.serving.looking import explanation_routes, report_routes, similar_routes
 from onesheet.serving.measures import Measures
+from onesheet.serving.reviewing import review_routes
 from onesheet.serving.service import Service
 from onesheet.serving.uploads import Uploads
 
@@ -39,6 +42,9 @@ def create_app(
     token: str | None = None,
     hosts: frozenset[str] = LOCAL_HOSTS,
     threads: int | None = None,
+    review: Review | None = None,
+    similar: PosterIndex | None = None,
+    report: Path | None = None,
 ) -> Gate:
     """The service of one model, for any ASGI server.
 
@@ -49,10 +55,15 @@ def create_app(
         token: what clients must show; None = nothing.
         hosts: without a token, the names in the Host header that are answered, as "localhost" or "[::1]".
         threads: posters decoded and scored at the same time; None = all cores.
+        review: films to look at and decide about.
+        similar: the posters among which the nearest are found.
+        report: `report.html` of the model's run.
     """
     limits, measures = limits or Limits(), Measures()
     batcher = Batcher(predictor, limits=limits, measures=measures, threads=threads)
-    service = Service(name, predictor, limits, batcher, Uploads(limits), measures, token)
+    has = {"similar": similar, "review": review, "report": report}
+    offers = tuple(name for name, value in has.items() if value is not None)
+    service = Service(name, predictor, limits, batcher, Uploads(limits), measures, token, offers)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -70,13 +81,29 @@ def create_app(
         redoc_url=None,
     )
     guarded = [Depends(HTTPBearer(auto_error=False))] if token else []  # for the description; the gate does the work
-    for router in (prediction_routes(service), inference_routes(service), metric_routes(service)):
+    routers = [prediction_routes(service), explanation_routes(service), inference_routes(service)]
+    routers += _offered(service, review, similar, report)
+    for router in (*routers, metric_routes(service)):
         app.include_router(router, dependencies=guarded)
     app.include_router(health_routes(service))
     app.include_router(inference_health_routes(service))
     _add_page(app)
     _add_errors(app)
     return Gate(app, service=service, hosts=hosts)
+
+
+def _offered(
+    service: Service, review: Review | None, similar: PosterIndex | None, report: Path | None
+) -> list[APIRouter]:
+    """The routes of what the service has besides predictions."""
+    routers = []
+    if similar is not None:
+        routers.append(similar_routes(service, similar))
+    if review is not None:
+        routers.append(review_routes(service, review))
+    if report is not None:
+        routers.append(report_routes(report))
+    return routers
 
 
 def _add_page(app: FastAPI) -> None:
@@ -95,6 +122,10 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(RequestRefused)
     async def refused(_: Request, error: RequestRefused) -> JSONResponse:
         return refusal(error)
+
+    @app.exception_handler(ReviewError)
+    async def undecided(_: Request, error: ReviewError) -> JSONResponse:
+        return refusal(RequestRefused(str(error), status=503))
 
     @app.exception_handler(OnesheetError)
     async def unusable(_: Request, error: OnesheetError) -> JSONResponse:

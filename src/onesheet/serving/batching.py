@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +24,21 @@ from onesheet.threads import thread_count
 RETRY_SECONDS = 1  # what a client that finds the queue full is told to wait
 
 
+Result = TypeVar("Result")
+
+
 class Waiting(NamedTuple):
     """A poster in the queue: an image file's bytes, or uint8 H×W×3 of the card's size; and who waits for its scores."""
 
     poster: bytes | NDArray[np.uint8]
-    scores: Future[Scores]
+    answer: Future[Scores]
+
+
+class Task(NamedTuple):
+    """Other work on one poster in the queue, and who waits for what it returns."""
+
+    work: Callable[[], Any]
+    answer: Future[Any]
 
 
 class Batcher:
@@ -39,7 +49,7 @@ class Batcher:
         self._limits = limits
         self._measures = measures
         self._threads = thread_count(threads)
-        self._queue: deque[Waiting] = deque()
+        self._queue: deque[Waiting | Task] = deque()
         self._changed = threading.Condition()
         self._workers: list[threading.Thread] = []
         self._stopping = False
@@ -77,7 +87,10 @@ class Batcher:
         Raises:
             RequestRefused: 413 for more posters than the queue ever holds, 429 while there is no room for them.
         """
-        answers = await asyncio.gather(*map(asyncio.wrap_future, self._put(posters)), return_exceptions=True)
+        waiting = [Waiting(poster, Future()) for poster in posters]
+        self._put(waiting)
+        futures = (asyncio.wrap_future(item.answer) for item in waiting)
+        answers = await asyncio.gather(*futures, return_exceptions=True)
         known: list[Scores | UnreadablePoster] = []
         for answer in answers:
             if isinstance(answer, BaseException) and not isinstance(answer, UnreadablePoster):
@@ -85,13 +98,23 @@ class Batcher:
             known.append(answer)
         return known
 
-    def _put(self, posters: Sequence[bytes | NDArray[np.uint8]]) -> list[Future[Scores]]:
-        if len(posters) > self._limits.queue:
+    async def run(self, work: Callable[[], Result]) -> Result:
+        """Do other work on one poster, such as a heat map, when its turn comes; it fails as the work does.
+
+        Raises:
+            RequestRefused: as `score`.
+        """
+        task = Task(work, Future())
+        self._put([task])
+        result: Result = await asyncio.wrap_future(task.answer)
+        return result
+
+    def _put(self, waiting: Sequence[Waiting | Task]) -> None:
+        if len(waiting) > self._limits.queue:
             raise RequestRefused(
-                f"a request may have at most {self._limits.queue:,} posters; got {len(posters):,}: send them in parts",
+                f"a request may have at most {self._limits.queue:,} posters; got {len(waiting):,}: send them in parts",
                 status=413,
             )
-        waiting = [Waiting(poster, Future()) for poster in posters]
         with self._changed:
             if len(self._queue) + len(waiting) > self._limits.queue:
                 raise RequestRefused(
@@ -100,13 +123,16 @@ class Batcher:
                 )
             self._queue.extend(waiting)
             self._changed.notify(len(waiting))
-        return [item.scores for item in waiting]
 
     def _work(self) -> None:
         while batch := self._take():
-            self._answer([item for item in batch if item.scores.set_running_or_notify_cancel()])
+            wanted = [item for item in batch if item.answer.set_running_or_notify_cancel()]
+            self._answer([item for item in wanted if isinstance(item, Waiting)])
+            for item in wanted:
+                if isinstance(item, Task):
+                    _do(item)
 
-    def _take(self) -> list[Waiting]:
+    def _take(self) -> list[Waiting | Task]:
         """This worker's share of what waits; empty at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._stopping)
@@ -123,25 +149,32 @@ class Batcher:
             except Exception as error:  # who waits must hear of it, and the worker must go on
                 if isinstance(error, UnreadablePoster):
                     self._measures.failures.labels(error.reason).inc()
-                item.scores.set_exception(error)
+                item.answer.set_exception(error)
         if not readable:
             return
         try:
             scores = self._predictor.score(np.stack(pixels))
         except Exception as error:  # likewise
             for item in readable:
-                item.scores.set_exception(error)
+                item.answer.set_exception(error)
             return
         self._measures.batches.observe(len(readable))
         self._measures.posters.inc(len(readable))
         for row, item in enumerate(readable):
-            item.scores.set_result(_one(scores, row))
+            item.answer.set_result(_one(scores, row))
 
     def _decoded(self, poster: bytes | NDArray[np.uint8]) -> NDArray[np.uint8]:
         if not isinstance(poster, bytes):
             return poster
         card = self._predictor.card
         return read_poster(poster, size=card.size, resize=card.resize, max_pixels=self._limits.pixels)
+
+
+def _do(task: Task) -> None:
+    try:
+        task.answer.set_result(task.work())
+    except Exception as error:  # who waits must hear of it, and the worker must go on
+        task.answer.set_exception(error)
 
 
 def _one(scores: Scores, row: int) -> Scores:

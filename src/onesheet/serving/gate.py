@@ -116,8 +116,8 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
-            headers.update(SECURITY)
-            headers.setdefault("Cache-Control", "no-store")
+            for name, value in {**SECURITY, "Cache-Control": "no-store"}.items():
+                headers.setdefault(name, value)
         await self._send(message)
 
 

@@ -47,6 +47,7 @@ class ModelBody(BaseModel):
     name: str
     card: dict[str, Any] = Field(description="for programs: genres, thresholds, calibration, where it comes from")
     model_card: str = Field(description="for people, Markdown; empty where the file has none")
+    offers: list[str] = Field(description="what else this service has: similar, review, report")
 
 
 class LimitsBody(BaseModel):
@@ -63,6 +64,74 @@ class StateBody(BaseModel):
     """Whether the service lives, or is ready."""
 
     status: str
+
+
+class NeighbourBody(BaseModel):
+    """A poster near another."""
+
+    name: str = Field(description="the file's path below the folder")
+    similarity: float = Field(ge=-1, le=1, description="cosine of the two embeddings")
+    picture: str = Field(description="a small copy, as a data: address")
+
+
+class SimilarBody(BaseModel):
+    """The nearest posters, nearest first."""
+
+    neighbours: list[NeighbourBody]
+
+
+class HistoryRow(BaseModel):
+    """A decision, or an undo of one."""
+
+    id: int
+    film: str
+    action: str = Field(description="accept, correct, skip or undo")
+    genres: list[str] = Field(description="what the film is said to have")
+    undoes: int | None = Field(description="id of the decision that an undo takes back")
+    at: str = Field(description="when, UTC")
+
+
+class FilmBody(BaseModel):
+    """A film of the review queue."""
+
+    film: str
+    title: str
+    year: int | None
+    reason: str = Field(description="suspect, unsure or no-genres")
+    doubted: list[str] = Field(description="the genres whose label is suspect")
+    genres: list[str] = Field(description="as the catalogue has them")
+    predicted: list[str] = Field(description="what the model gives at the balanced operating point")
+    probabilities: dict[str, float]
+    version: int = Field(description="to be named by the next decision about the film")
+    decision: HistoryRow | None = Field(description="the one that stands")
+
+
+class ReviewBody(BaseModel):
+    """What is to be looked at next."""
+
+    counts: dict[str, int] = Field(description="films that wait, by reason; and those decided")
+    genres: list[str] = Field(description="what a film may be said to have")
+    films: list[FilmBody]
+
+
+class StaleBody(BaseModel):
+    """Why a decision came too late."""
+
+    error: str
+    now: FilmBody | None = Field(description="the film as it stands")
+
+
+class UndoneBody(BaseModel):
+    """What was taken back."""
+
+    undo: HistoryRow
+    now: FilmBody | None = Field(description="the film as it stands; null where it is in the queue no more")
+
+
+class HistoryBody(BaseModel):
+    """Decisions and undos, newest first."""
+
+    history: list[HistoryRow]
 
 
 PREDICTIONS_EXAMPLE = {
@@ -107,7 +176,7 @@ POSTERS_BODY = {
 _REFUSALS = {
     400: "A host or input that is not served.",
     401: "No token, or a wrong one.",
-    404: "No such model.",
+    404: "No such model or film.",
     408: "The upload took too long.",
     413: "Too many bytes, pixels or files.",
     422: "An option, a form or a single poster that cannot be read.",
@@ -138,3 +207,19 @@ def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
         }
         for status in statuses
     }
+
+
+STALE: dict[int | str, dict[str, Any]] = {
+    409: {"model": StaleBody, "description": "Another decision came first; `now` is the film as it stands."}
+}
+
+
+def file_answer(media_type: str) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI response of a route that answers with a file of this kind."""
+    return {200: {"content": {media_type: {"schema": {"type": "string", "format": "binary"}}}}}
+
+
+def json_body(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI description of a JSON body that the route reads itself, within the limits."""
+    content = {"application/json": {"schema": model.model_json_schema(), "example": example}}
+    return {"requestBody": {"required": True, "content": content}}

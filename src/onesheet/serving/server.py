@@ -12,11 +12,14 @@ from types import FrameType
 import uvicorn
 
 from onesheet.errors import ConfigError
-from onesheet.predict import load
+from onesheet.predict import index_posters, load
+from onesheet.progress import Progress, silent
+from onesheet.review import decisions_path, open_review, read_source
 from onesheet.serving.app import LOCAL_HOSTS, create_app
 from onesheet.serving.limits import Limits
 from onesheet.serving.service import Service
 
+RUN_MODEL, REPORT = "genres.onnx", "report.html"
 GRACE_SECONDS = 5
 """How long connections may take to close once their requests are answered."""
 
@@ -29,25 +32,46 @@ def serve(
     token: str | None = None,
     limits: Limits | None = None,
     threads: int | None = None,
+    run: str | Path | None = None,
+    catalogue: str | Path | None = None,
+    decisions: str | Path | None = None,
+    similar_in: str | Path | None = None,
+    progress: Progress = silent,
     tell: Callable[[str], None],
 ) -> None:
     """Serve a model file until SIGTERM or Ctrl-C; requests begun are answered first.
 
     Args:
-        model: the model file; None = the one that ships.
+        model: the model file; None = the run's, or else the one that ships.
         host: address to listen at.
         port: 0 = any that is free.
         token: what clients must show as `Authorization: Bearer TOKEN`; a must beyond this machine.
         limits: what is taken at most; None = the defaults.
         threads: posters decoded and scored at the same time; None = all cores.
-        tell: called with one line for a person when the service listens.
+        run: a run's folder; its held-out films can be reviewed, and its report read.
+        catalogue: a table or folder whose films can be reviewed, in place of `run`.
+        decisions: where decisions are kept; None = in the run's folder, or beside the catalogue.
+        similar_in: folder of posters among which the nearest are found.
+        progress: told of the posters read before the service listens.
+        tell: called with lines for a person, the last of them when the service listens.
 
     Raises:
-        ConfigError: an address of other machines without a token, a token that cannot be sent, a wrong address.
+        ConfigError: an address of other machines without a token, a token that cannot be sent, a wrong address,
+            or decisions about nothing.
         BundleError: the model file cannot be used.
+        OnesheetError: what `read_source`, `open_review` and `index_posters` raise.
     """
     _check_token(host, token)
+    if decisions and not (run or catalogue):
+        raise ConfigError("--decisions needs something to decide about; give --run or --catalogue")
+    source = read_source(run=run, catalogue=catalogue) if run or catalogue else None
+    model = Path(run) / RUN_MODEL if run and model is None else model
     predictor = load(model, threads=threads)
+    similar = index_posters(similar_in, predictor=predictor, progress=progress) if similar_in is not None else None
+    review = None
+    if source:
+        decisions = decisions or decisions_path(run=run, catalogue=catalogue)
+        review = open_review(source, predictor, decisions=decisions, progress=progress, tell=tell)
     shown = f"[{host}]" if ":" in host else host
     app = create_app(
         predictor,
@@ -56,6 +80,9 @@ def serve(
         token=token,
         hosts=LOCAL_HOSTS | {shown.lower()},
         threads=threads,
+        review=review,
+        similar=similar,
+        report=Path(run) / REPORT if run and (Path(run) / REPORT).is_file() else None,
     )
     config = uvicorn.Config(
         app,
@@ -69,6 +96,8 @@ def serve(
     with _listening(host, port) as listener:
         tell(f"onesheet listens at http://{shown}:{listener.getsockname()[1]}/ (Ctrl-C stops it)")
         _Server(config, app.service).run(sockets=[listener])
+    if review:
+        review.store.close()
 
 
 class _Server(uvicorn.Server):

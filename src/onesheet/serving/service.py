@@ -23,6 +23,7 @@ class Service:
         uploads: where bodies are read.
         measures: what is counted.
         token: what a client must show; None = nothing.
+        offers: what it has besides predictions: "similar", "review", "report".
         in_flight: requests being worked on.
         draining: the service is about to stop; new requests are turned away.
     """
@@ -34,6 +35,7 @@ class Service:
     uploads: Uploads
     measures: Measures
     token: str | None = None
+    offers: tuple[str, ...] = ()
     in_flight: int = field(default=0, init=False)
     draining: bool = field(default=False, init=False)
 

@@ -10,7 +10,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from onesheet.errors import RequestRefused
+from onesheet.errors import RequestRefused, UnreadablePoster
 from onesheet.serving.limits import HELD_REQUESTS, Limits
 
 FIELD = "files"
@@ -106,6 +106,11 @@ class Uploads:
 def is_form(request: Request) -> bool:
     """Whether the body is a multipart form; anything else is taken for one image file."""
     return request.headers.get("content-type", "").lower().startswith("multipart/")
+
+
+def refusal_of(error: UnreadablePoster) -> RequestRefused:
+    """The answer to a request whose one poster cannot be read."""
+    return RequestRefused(str(error), status=413 if error.reason == "too-large" else 422)
 
 
 async def _form_files(request: Request, stream: AsyncGenerator[bytes, None], most: int) -> list[Upload]:

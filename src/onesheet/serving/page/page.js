@@ -1,9 +1,11 @@
 import { decide, MEANINGS } from "./rules.js";
-import { get, keepToken, Sender, TokenWanted } from "./service.js";
-import { asCsv, asJson, bars, element, row } from "./shown.js";
+import { addSimilar, Heat } from "./looking.js";
+import { startReview } from "./review.js";
+import { get, getFile, hasToken, keepToken, Sender, TokenWanted } from "./service.js";
+import { asCsv, asJson, bars, download, element, row } from "./shown.js";
 
 const the = (id) => document.getElementById(id);
-const items = []; // {file, answer, card}: answer = an object of /v1/predict, card = its place in the list of posters
+const items = []; // {file, answer, card, heat}: answer = an object of /v1/predict, card = its place in the list of posters
 let model;
 let sender;
 
@@ -38,6 +40,25 @@ async function start() {
   sender = new Sender(limits, answersCame);
   the("tools").hidden = false;
   switchPoint();
+  const offers = new Set(model.offers);
+  the("report").hidden = !offers.has("report");
+  document.querySelector('#views a[href="#review"]').hidden = !offers.has("review");
+  the("views").hidden = !offers.has("review") && !offers.has("report");
+  if (offers.has("review")) {
+    startReview();
+    window.addEventListener("hashchange", switchView);
+    switchView();
+  }
+}
+
+function switchView() {
+  const reviewing = location.hash === "#review";
+  the("posters-view").hidden = reviewing;
+  the("review").hidden = !reviewing;
+  for (const link of document.querySelectorAll("#views a")) {
+    if (link.hash === (reviewing ? "#review" : "#posters-view")) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
 }
 
 function askToken() {
@@ -55,7 +76,9 @@ function add(files) {
     image.addEventListener("error", () => image.remove());
     picture.append(image);
     const side = element("div", {}, element("b", { className: "name" }, file.name), element("div", { className: "answer" }));
-    return { file, image, answer: null, card: element("li", { className: "poster" }, picture, side) };
+    const item = { file, image, answer: null, card: element("li", { className: "poster" }, picture, side) };
+    item.heat = new Heat(item, () => show(item), (words) => (the("status").textContent = words));
+    return item;
   });
   items.push(...added);
   the("posters").append(...added.map((item) => item.card));
@@ -84,13 +107,15 @@ function finished() {
   the("status").textContent = items.length ? `${words.join(", ")}.` : "";
 }
 
-function show({ answer, card }) {
+function show(item) {
+  const { answer, card, heat } = item;
   const place = card.querySelector(".answer");
   if (!answer) place.replaceChildren(element("p", { className: "waiting" }, "Waiting …"));
   else if (answer.error) place.replaceChildren(element("p", { className: "error" }, answer.error));
   else {
     const open = place.querySelector("details")?.open;
-    place.replaceChildren(...bars(answer, decided(answer), rule().thresholds));
+    place.replaceChildren(...bars(answer, decided(answer), rule().thresholds, heat));
+    if (model.offers.includes("similar")) addSimilar(item);
     if (open) place.querySelector("details").open = true;
   }
 }
@@ -116,15 +141,9 @@ function view(table) {
   showTable();
 }
 
-function download(name, type, text) {
-  const url = URL.createObjectURL(new Blob([text], { type }));
-  element("a", { href: url, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 1000);
-}
-
 function stop() {
   sender.stop();
-  const left = items.splice(0).filter((item) => item.answer || (item.card.remove(), URL.revokeObjectURL(item.image.src)));
+  const left = items.splice(0).filter((item) => item.answer || (item.card.remove(), item.heat.forget()));
   items.push(...left);
   answersCame([]);
   the("results").hidden = !items.length;
@@ -164,10 +183,15 @@ the("show-posters").addEventListener("click", () => view(false));
 the("show-table").addEventListener("click", () => view(true));
 the("csv").addEventListener("click", () => {
   const answers = answered().map((item) => item.answer);
-  download("genres.csv", "text/csv", asCsv(answers, decided, model.card.genres));
+  download("genres.csv", new Blob([asCsv(answers, decided, model.card.genres)], { type: "text/csv" }));
 });
 the("json").addEventListener("click", () => {
   const answers = answered().map(({ answer }) => asJson(answer, answer.error ? null : decided(answer)));
-  download("genres.json", "application/json", JSON.stringify(answers, null, 1));
+  download("genres.json", new Blob([JSON.stringify(answers, null, 1)], { type: "application/json" }));
+});
+the("report").addEventListener("click", async (event) => {
+  if (!hasToken()) return; // a link cannot show the token
+  event.preventDefault();
+  download("report.html", await getFile("/report"));
 });
 start();

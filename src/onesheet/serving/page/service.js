@@ -17,6 +17,29 @@ function ask(path, options = {}) {
   return fetch(path, { ...options, headers: token ? { Authorization: `Bearer ${token}` } : {} });
 }
 
+export const hasToken = () => sessionStorage.getItem(KEY) !== null;
+
+/** POST a JSON object; the answer's status and JSON. */
+export async function postJson(path, value) {
+  const response = await ask(path, { method: "POST", body: JSON.stringify(value) });
+  return { status: response.status, body: await response.json() };
+}
+
+/** POST a file; the answer's JSON. */
+export async function postFile(path, file) {
+  const response = await ask(path, { method: "POST", body: file });
+  const body = await response.json();
+  if (!response.ok) throw new Error(body.error);
+  return body;
+}
+
+/** A file of the service, or what it makes of one that is sent. */
+export async function getFile(path, sent) {
+  const response = await ask(path, sent ? { method: "POST", body: sent } : {});
+  if (!response.ok) throw new Error((await response.json()).error);
+  return response.blob();
+}
+
 /** GET a JSON object. */
 export async function get(path) {
   const response = await ask(path);

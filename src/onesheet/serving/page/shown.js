@@ -2,7 +2,7 @@
 
 const FIRST = 6; // bars shown at once, more where more are given
 
-const percent = (value) => `${(100 * value).toFixed(value < 0.1 ? 1 : 0)} %`;
+export const percent = (value) => `${(100 * value).toFixed(value < 0.1 ? 1 : 0)} %`;
 
 export function element(name, properties = {}, ...children) {
   const made = Object.assign(document.createElement(name), properties);
@@ -21,7 +21,14 @@ export function givenGenres(answer, given) {
   return ranked(answer, given).filter((row) => row.given);
 }
 
-function bar({ genre, value, given, threshold }) {
+export function download(name, blob) {
+  const url = URL.createObjectURL(blob);
+  element("a", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
+}
+
+/** How likely a genre is, drawn. */
+export function drawnBar(value, threshold) {
   const length = element("i");
   length.style.width = `${100 * value}%`;
   const drawn = element("span", { className: "bar", ariaHidden: "true" }, length);
@@ -30,19 +37,27 @@ function bar({ genre, value, given, threshold }) {
     mark.style.left = `${100 * threshold}%`;
     drawn.append(mark);
   }
+  return drawn;
+}
+
+function bar({ genre, value, given, threshold }, heat) {
+  const drawn = drawnBar(value, threshold);
   const needed = threshold === undefined ? "" : `, given from ${percent(threshold)} on`;
   const spoken = element("span", { className: "unseen" }, given ? ", given" : ", not given", needed);
-  const item = element("li", {}, element("span", {}, genre), element("span", {}, percent(value), spoken), drawn);
+  const name = element("button", { type: "button", className: "plain", title: "Heat map" }, genre);
+  name.setAttribute("aria-pressed", heat.shown === genre);
+  name.addEventListener("click", () => heat.toggle(genre));
+  const item = element("li", {}, name, element("span", {}, percent(value), spoken), drawn);
   if (threshold !== undefined) item.title = `${genre}: ${percent(value)}${needed}`;
   if (given) item.className = "given";
   return item;
 }
 
-/** What stands beside a poster. */
-export function bars(answer, given, thresholds) {
+/** What stands beside a poster; `heat` = {shown: genre or null, toggle(genre)}. */
+export function bars(answer, given, thresholds, heat) {
   const rows = ranked(answer, given, thresholds);
   const first = Math.max(FIRST, given.size);
-  const list = (part) => element("ul", { className: "genres" }, ...part.map(bar));
+  const list = (part) => element("ul", { className: "genres" }, ...part.map((row) => bar(row, heat)));
   const parts = [list(rows.slice(0, first))];
   if (!given.size) parts.unshift(element("p", { className: "waiting" }, "No genre is sure enough."));
   if (rows.length > first) {

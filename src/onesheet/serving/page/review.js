@@ -1,0 +1,215 @@
+// The review: a film at a time, decided with the mouse or the keyboard.
+
+import { get, getFile, postJson } from "./service.js";
+import { download, drawnBar, element, percent } from "./shown.js";
+
+const AHEAD = 10; // films asked for at a time
+const NUMBERED = 9; // genres that a digit ticks
+const KEYS = { a: "accept", c: "correct", s: "skip", u: "undo", p: "previous", n: "next" };
+const DONE = { accept: "accepted", correct: "corrected", skip: "skipped", undo: "taken back" };
+
+const the = (id) => document.getElementById(id);
+const films = []; // of GET /v1/review, those decided here among them
+const made = []; // ids of the decisions made here
+let genres;
+let at = -1;
+let ticked = new Set();
+let busy = false;
+
+const say = (words) => (the("review-said").textContent = words);
+const name = (film) => film.title || film.film;
+const starting = (film) => [film.decision?.genres, film.genres, film.predicted].find((names) => names?.length) ?? [];
+const changed = () => films[at] && [...ticked].sort().join("|") !== [...starting(films[at])].sort().join("|");
+const address = (kind, film) => `/v1/review/${kind}/${encodeURIComponent(film.film)}`;
+
+export function startReview() {
+  const actions = {
+    accept: () => decide("accept"),
+    correct: () => decide("correct"),
+    skip: () => decide("skip"),
+    undo,
+    previous: () => go(at - 1),
+    next: () => go(at + 1),
+  };
+  const run = async (action) => {
+    if (busy || (the("case").hidden && action !== "undo")) return;
+    busy = true;
+    await actions[action]().catch((error) => say(error.message));
+    busy = false;
+  };
+  for (const action of Object.keys(actions)) the(action).addEventListener("click", () => run(action));
+  the("review").addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    if (KEYS[event.key]) run(KEYS[event.key]);
+    else if (/^[1-9]$/.test(event.key)) the("case-genres").querySelectorAll("input")[event.key - 1]?.click();
+    else return;
+    event.preventDefault();
+  });
+  the("export").addEventListener("click", async () => download("corrected.csv", await getFile("/v1/review/export")));
+  the("history").addEventListener("toggle", showHistory);
+  window.addEventListener("hashchange", open);
+  open();
+}
+
+async function open() {
+  if (location.hash !== "#review") return;
+  if (films.length) show();
+  else await go(0).catch((error) => say(error.message));
+}
+
+/** Go to a film; at the end, ask for more. */
+async function go(number) {
+  if (number < 0) return say("This is the first film.");
+  if (number >= films.length) {
+    const last = films.at(-1);
+    const query = last ? `&after=${encodeURIComponent(last.film)}` : "";
+    const found = await get(`/v1/review?limit=${AHEAD}${query}`);
+    genres = found.genres;
+    films.push(...found.films);
+    if (number >= films.length) {
+      await showCounts();
+      return say(films.length ? "That was the last film of the queue." : "There is nothing to review.");
+    }
+  }
+  at = number;
+  say("");
+  show();
+}
+
+async function decide(action) {
+  const film = films[at];
+  if (action === "accept" && changed()) return say("You have ticked other genres: Correct keeps them.");
+  if (action === "correct" && !changed()) return say("These are its genres already: tick others first, or Accept.");
+  if (action === "correct" && !ticked.size) return say("A film needs at least one genre: tick one, or Skip.");
+  const { status, body } = await postJson(address("films", film), { action, genres: [...ticked], version: film.version });
+  if (status === 409) {
+    films[at] = body.now;
+    show();
+    return say("Decided in another tab or by another person meanwhile; this is how it stands now.");
+  }
+  if (status !== 200) return say(body.error);
+  films[at] = body;
+  made.push(body.decision.id);
+  const said = `${name(film)} ${DONE[action]}.`;
+  await go(at + 1);
+  say(`${said} ${the("review-said").textContent}`);
+  if (films[at].film === film.film) show();
+}
+
+/** Take back the last decision made here; after a reload, the last one of the history. */
+async function undo() {
+  if (!made.length) {
+    const { history } = await get("/v1/review/history");
+    const undone = new Set(history.map((row) => row.undoes));
+    const last = history.find((row) => row.action !== "undo" && !undone.has(row.id));
+    if (!last) return say("There is nothing to undo.");
+    made.push(last.id);
+  }
+  if (!genres) ({ genres } = await get("/v1/review?limit=1"));
+  const { status, body } = await postJson("/v1/review/undo", { decision: made.pop() });
+  if (status !== 200) return say(body.error);
+  if (!body.now) return say("Taken back; the film is in this queue no more.");
+  const known = films.findIndex((film) => film.film === body.now.film);
+  at = known >= 0 ? known : Math.max(at, 0);
+  films.splice(at, known >= 0 ? 1 : 0, body.now);
+  show();
+  say(`Taken back: ${name(body.now)}.`);
+}
+
+function show() {
+  const film = films[at];
+  the("case").hidden = false;
+  the("case-title").textContent = film.year ? `${name(film)} (${film.year})` : name(film);
+  the("case-why").textContent = why(film);
+  the("case-state").textContent = film.decision ? `Already ${DONE[film.decision.action]}.` : "";
+  ticked = new Set(starting(film));
+  the("case-genres").replaceChildren(...ranked(film).map((genre, number) => genreRow(film, genre, number)));
+  mark();
+  the("case-title").focus();
+  const heat = ranked(film).find((genre) => genre in film.probabilities);
+  const poster = picture(the("case-poster"), address("posters", film));
+  const rest = Promise.all([poster, showHeat(film, heat), showCounts(), showHistory()]);
+  rest.catch((error) => say(error.message)); // the next key need not wait for it
+}
+
+function why(film) {
+  if (film.reason === "unsure") return "The model is not sure of any genre.";
+  if (film.reason === "no-genres") return "The catalogue names no genre; those the model gives are ticked.";
+  const doubts = film.doubted.map((genre) => {
+    const likely = percent(film.probabilities[genre]);
+    return `${film.genres.includes(genre) ? "" : "not "}labelled ${genre}, which the model gives ${likely}`;
+  });
+  return `A label may be wrong: it is ${doubts.join("; ")}.`;
+}
+
+/** Doubted first, then what it is labelled or predicted, then the likeliest. */
+function ranked(film) {
+  const named = (genre) => starting(film).includes(genre) || film.predicted.includes(genre);
+  const rank = (genre) => 4 * film.doubted.includes(genre) + 2 * named(genre) + (film.probabilities[genre] ?? 0);
+  return [...genres].sort((one, other) => rank(other) - rank(one));
+}
+
+function genreRow(film, genre, number) {
+  const value = film.probabilities[genre];
+  const box = element("input", { type: "checkbox", checked: ticked.has(genre) });
+  box.addEventListener("change", () => {
+    if (box.checked) ticked.add(genre);
+    else ticked.delete(genre);
+    mark();
+  });
+  const label = element("label", {}, box, ` ${genre}`);
+  if (number < NUMBERED) {
+    box.setAttribute("aria-keyshortcuts", number + 1);
+    label.append(" ", element("kbd", { ariaHidden: "true" }, String(number + 1)));
+  }
+  if (value === undefined) return element("li", {}, label, element("span", {}, "unknown to the model"));
+  const given = film.predicted.includes(genre);
+  const of = element("span", { className: "unseen" }, ` of ${genre}`);
+  const heat = element("button", { type: "button", className: "plain" }, "map", of);
+  heat.addEventListener("click", () => showHeat(film, genre));
+  const spoken = element("span", { className: "unseen" }, given ? ", predicted" : "");
+  const said = element("span", {}, heat, ` ${percent(value)}`, spoken);
+  return element("li", { className: given ? "given" : "" }, label, said, drawnBar(value));
+}
+
+function mark() {
+  the("accept").classList.toggle("dim", changed());
+  the("correct").classList.toggle("dim", !changed());
+}
+
+async function showHeat(film, genre) {
+  the("case-heat-genre").textContent = genre ? `What speaks for ${genre}` : "";
+  the("case-heat").alt = genre ? `Heat map of ${genre}` : "";
+  if (genre) await picture(the("case-heat"), `${address("heat-maps", film)}?genre=${encodeURIComponent(genre)}`);
+}
+
+/** Show a picture of the service, unless another was asked for meanwhile. */
+async function picture(image, path) {
+  image.dataset.path = path;
+  const blob = await getFile(path);
+  if (image.dataset.path !== path) return;
+  if (image.src) URL.revokeObjectURL(image.src);
+  image.src = URL.createObjectURL(blob);
+}
+
+async function showCounts() {
+  const { counts } = await get("/v1/review?limit=1");
+  const parts = [
+    [counts.suspect, "with suspect labels"],
+    [counts.unsure, "the model is unsure of"],
+    [counts["no-genres"], "without genres"],
+  ];
+  const waiting = parts.filter(([count]) => count).map(([count, what]) => `${count.toLocaleString()} ${what}`);
+  the("review-counts").textContent = `Films to look at: ${waiting.join(", ") || "none"}. Decided: ${counts.decided.toLocaleString()}.`;
+}
+
+async function showHistory() {
+  if (!the("history").open) return;
+  const { history } = await get("/v1/review/history");
+  const rows = history.map((row) => {
+    const film = films.find((one) => one.film === row.film);
+    const what = [`${film ? name(film) : row.film} ${DONE[row.action]}`, ...row.genres].join(", ");
+    return element("li", {}, `${new Date(row.at).toLocaleString()}: ${what}`);
+  });
+  the("history-rows").replaceChildren(...rows);
+}
