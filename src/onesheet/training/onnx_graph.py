@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,6 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import Tensor, nn
 
 from onesheet.errors import ExportError
@@ -73,12 +73,13 @@ def to_precision(path: Path, precision: str, posters: NDArray[np.uint8], rows: N
     once, when it opens the file. int8 follows ONNX Runtime's QDQ form: weights signed per channel, activations
     unsigned, ranges from `QUANTIZATION_POSTERS` of `posters` (uint8 N×H×W×3) drawn evenly from `rows`.
     """
+    if precision != "fp32":
+        _fold_batch_norm(path)
     if precision == "fp16":
         _halve_weights(path)
     elif precision == "int8":
         chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), QUANTIZATION_POSTERS)).astype(int)]
         with _quiet():
-            quant_pre_process(path, path, skip_symbolic_shape=True)  # batch norm goes into the convolutions
             quantize_static(
                 path,
                 path,
@@ -89,6 +90,44 @@ def to_precision(path: Path, precision: str, posters: NDArray[np.uint8], rows: N
                 weight_type=QuantType.QInt8,
                 op_types_to_quantize=["Conv", "Add", "MatMul", "Gemm"],
             )
+
+
+def _fold_batch_norm(path: Path) -> None:
+    """Take batch norm into the convolution before it; networks that read several views keep one set of weights."""
+    model = onnx.load(path)
+    graph = model.graph
+    values = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    makers = {node.output[0]: node for node in graph.node}
+    uses = Counter(name for node in graph.node for name in node.input)
+    folded: dict[tuple[str, ...], tuple[str, str]] = {}
+    for norm in [node for node in graph.node if node.op_type == "BatchNormalization"]:
+        convolution = makers.get(norm.input[0])
+        if convolution is None or convolution.op_type != "Conv" or uses[norm.input[0]] > 1:
+            continue
+        key = (*convolution.input[1:], *norm.input[1:])
+        if key not in folded:
+            weight, *given_bias = (values[name] for name in convolution.input[1:])
+            scale, shift, mean, variance = (values[name] for name in norm.input[1:])
+            factor = scale / np.sqrt(variance + _attribute(norm, "epsilon", 1e-5))
+            bias = shift + factor * ((given_bias[0] if given_bias else 0) - mean)
+            folded[key] = (f"folded_weight_{len(folded)}", f"folded_bias_{len(folded)}")
+            both = (weight * factor.reshape(-1, *[1] * (weight.ndim - 1)), bias)
+            graph.initializer.extend(
+                onnx.numpy_helper.from_array(array.astype(np.float32), name)
+                for array, name in zip(both, folded[key], strict=True)
+            )
+        convolution.input[:] = [convolution.input[0], *folded[key]]
+        convolution.output[0] = norm.output[0]
+        graph.node.remove(norm)
+    used = {name for node in graph.node for name in node.input}
+    kept = [tensor for tensor in graph.initializer if tensor.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
+    onnx.save(model, path)
+
+
+def _attribute(node: onnx.NodeProto, name: str, default: float) -> float:
+    return next((float(one.f) for one in node.attribute if one.name == name), default)
 
 
 def _halve_weights(path: Path) -> None:
