@@ -40,7 +40,7 @@ recipe: setup  # started again, it goes on where it stopped
 			$$(test -e runs/$$name/config.toml && echo --resume) || exit; \
 	done
 ifeq ($(NAME),default)
-	$(BIN)/onesheet export runs/default runs/teacher-2 --precision fp16 --out $(SHIPPED)
+	$(BIN)/onesheet export runs/default runs/teacher-2 --precision w8 --out $(SHIPPED)
 	$(BIN)/onesheet evaluate $(SHIPPED) runs/default/packed --run runs/default --out runs/default
 endif
 

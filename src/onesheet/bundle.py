@@ -45,7 +45,7 @@ class Card:
         genres: names in column order.
         size: H, W of the posters the graph takes, in pixels.
         resize: how a poster is brought to that size: "stretch" or "pad".
-        precision: "fp32", "fp16" (weights in 16 bits, arithmetic in 32) or "int8".
+        precision: "fp32", "w8" (weights in 8 bits, arithmetic in 32) or "int8".
         calibration: {"scale": G floats, "bias": G floats}: probabilities = sigmoid(scale × logits + bias).
         operating_points: name -> the point as a plain dict (see `evaluation.operating`).
         training: the training configuration.

@@ -79,7 +79,7 @@ def test_several_runs_answer_together(
     assert not (tmp_path / "no.onnx").exists()
 
 
-@pytest.mark.parametrize("precision", ["fp16", "int8"])
+@pytest.mark.parametrize("precision", ["w8", "int8"])
 def test_smaller_precisions_answer_nearly_the_same(
     precision: str, run: Run, model_path: Path, packed: Packed, tmp_path: Path
 ) -> None:

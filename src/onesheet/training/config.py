@@ -18,7 +18,7 @@ SCHEDULES = ("cosine", "step", "plateau", "constant-then-decay", "constant")
 TUNES = ("full", "head")
 SELECTS = ("map", "loss")
 ARITHMETICS = ("auto", "fp32", "bf16")
-PRECISIONS = ("fp32", "fp16", "int8")
+PRECISIONS = ("fp32", "w8", "int8")
 RESIZES = ("stretch", "pad")
 
 

@@ -21,6 +21,7 @@ from onesheet.errors import ExportError
 from onesheet.files import whole_file
 
 OPSET = 20
+LEAST_FAN_IN = 16  # inputs of an output from which 8 bits a weight are enough
 QUANTIZATION_POSTERS = 128  # training posters whose activations set int8's ranges
 
 
@@ -67,16 +68,16 @@ def write_graph(graph: ExportGraph, path: Path, *, size: tuple[int, int]) -> Non
 
 
 def to_precision(path: Path, precision: str, posters: NDArray[np.uint8], rows: NDArray[np.int64]) -> None:
-    """Rewrite the graph at `path` as "fp16" or "int8"; "fp32" leaves it. Input and outputs keep their types.
+    """Rewrite the graph at `path` as "w8" or "int8"; "fp32" leaves it. Input and outputs keep their types.
 
-    fp16 keeps the weights in 16 bits and computes in 32, which processors are faster at: the runtime widens them
+    w8 keeps the weights in 8 bits, with a scale for each output channel, and computes in 32: the runtime widens them
     once, when it opens the file. int8 follows ONNX Runtime's QDQ form: weights signed per channel, activations
     unsigned, ranges from `QUANTIZATION_POSTERS` of `posters` (uint8 N×H×W×3) drawn evenly from `rows`.
     """
     if precision != "fp32":
         _fold_batch_norm(path)
-    if precision == "fp16":
-        _halve_weights(path)
+    if precision == "w8":
+        _pack_weights(path)
     elif precision == "int8":
         chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), QUANTIZATION_POSTERS)).astype(int)]
         with _quiet():
@@ -130,19 +131,38 @@ def _attribute(node: onnx.NodeProto, name: str, default: float) -> float:
     return next((float(one.f) for one in node.attribute if one.name == name), default)
 
 
-def _halve_weights(path: Path) -> None:
-    """Store every matrix and kernel as float16, with a Cast before its use."""
+def _pack_weights(path: Path) -> None:
+    """Store matrices and kernels as int8 with a scale for each output channel, and widen them before their use.
+
+    Depthwise kernels are few and coarse in 8 bits: they are stored as float16.
+    """
     model = onnx.load(path)
-    casts = []
-    for weight in model.graph.initializer:
+    graph = model.graph
+    nodes, tensors = [], []
+    for weight in graph.initializer:
         if weight.data_type != onnx.TensorProto.FLOAT or len(weight.dims) < 2:
+            tensors.append(weight)
             continue
         name, values = weight.name, onnx.numpy_helper.to_array(weight)
-        weight.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}_fp16"))
-        casts.append(onnx.helper.make_node("Cast", [weight.name], [name], to=onnx.TensorProto.FLOAT))
-    nodes = [*casts, *model.graph.node]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
+        if values[0].size < LEAST_FAN_IN:
+            tensors.append(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}_fp16"))
+            nodes.append(onnx.helper.make_node("Cast", [f"{name}_fp16"], [name], to=onnx.TensorProto.FLOAT))
+            continue
+        scale = np.abs(values).max(axis=tuple(range(1, values.ndim)), keepdims=True) / 127
+        scale[scale == 0] = 1
+        whole = np.round(values / scale).astype(np.int8)
+        tensors += [
+            onnx.numpy_helper.from_array(whole, f"{name}_int8"),
+            onnx.numpy_helper.from_array(scale.astype(np.float32), f"{name}_scale"),
+        ]
+        nodes += [
+            onnx.helper.make_node("Cast", [f"{name}_int8"], [f"{name}_wide"], to=onnx.TensorProto.FLOAT),
+            onnx.helper.make_node("Mul", [f"{name}_wide", f"{name}_scale"], [name]),
+        ]
+    nodes += graph.node
+    del graph.node[:], graph.initializer[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(tensors)
     onnx.save(model, path)
 
 
