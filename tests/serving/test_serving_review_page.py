@@ -69,8 +69,8 @@ def test_review_and_undo_with_the_keyboard(page: sync_api.Page, run_folder: Path
     assert f"labelled {first['doubted'][0]}, which the model gives" in page.locator("#case-why").inner_text()
     checked = page.locator("#case-genres input:checked").count()
     assert checked == len(first["genres"])
-    page.wait_for_function("document.getElementById('case-heat').naturalWidth === 32")
-    page.wait_for_function("document.getElementById('case-poster').naturalWidth === 32")
+    sync_api.expect(page.locator("#case-heat")).to_have_js_property("naturalWidth", 32)
+    sync_api.expect(page.locator("#case-poster")).to_have_js_property("naturalWidth", 32)
     page.keyboard.press("c")
     said(page, "These are its genres already")
     page.keyboard.press("a")
@@ -161,7 +161,7 @@ def test_heat_maps_similar_posters_and_the_report(page: sync_api.Page, posters: 
     assert page.locator(".neighbours li").first.inner_text() == "0000.png, 100 % alike"
     with page.expect_popup() as popup:
         page.get_by_role("link", name="Report").click()
-    popup.value.wait_for_function("document.title === 'ran'")  # its script may run
+    sync_api.expect(popup.value).to_have_title("ran")  # its script may run
 
 
 def test_the_review_fits_a_phone(page: sync_api.Page) -> None:
