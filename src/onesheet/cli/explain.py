@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from onesheet.cli.predict import add_model, add_point, shown
+from onesheet.cli.predict import add_model, add_point, add_posters, shown
 
 if TYPE_CHECKING:
     from onesheet.predict import HeatMap, Predictor
@@ -23,9 +23,7 @@ def add_command(commands: Any) -> None:
         "genre. Unreadable posters are listed at the end (exit 1).",
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "posters", nargs="+", metavar="POSTER", help="files, folders or patterns such as 'posters/*.jpg'"
-    )
+    add_posters(parser)
     parser.add_argument(
         "--genre",
         action="append",

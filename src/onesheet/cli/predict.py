@@ -25,20 +25,30 @@ def add_command(commands: Any) -> None:
         description="The genres of posters, from a model file. Unreadable posters are listed at the end (exit 1).",
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "posters", nargs="+", metavar="POSTER", help="files, folders or patterns such as 'posters/*.jpg'"
-    )
+    add_posters(parser)
     add_model(parser)
     add_point(parser)
     parser.add_argument("--top", type=positive, metavar="K", help="the K most probable genres instead")
-    parser.add_argument(
-        "--threads", type=positive, metavar="THREADS", help="posters at the same time; default: all cores"
-    )
+    add_threads(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object a line")
     form.add_argument("--csv", action="store_true", help="CSV: path, genres, one column a genre, error")
     form.add_argument("--parquet", metavar="FILE", help="write the same columns to a Parquet file")
     parser.set_defaults(run=run)
+
+
+def add_posters(parser: argparse.ArgumentParser) -> None:
+    """Add the posters that a command reads."""
+    parser.add_argument(
+        "posters", nargs="+", metavar="POSTER", help="files, folders or patterns such as 'posters/*.jpg'"
+    )
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """Add `--threads`."""
+    parser.add_argument(
+        "--threads", type=positive, metavar="THREADS", help="posters at the same time; default: all cores"
+    )
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from onesheet.cli.console import Console
-from onesheet.cli.predict import positive
+from onesheet.cli.predict import add_threads, positive
 from onesheet.cli.review import add_source
 from onesheet.errors import require
 
@@ -31,7 +31,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--token", help="what clients must show; needed for every other address; better given as ONESHEET_TOKEN"
     )
-    parser.add_argument("--threads", type=positive, help="posters at the same time; default: all cores")
+    add_threads(parser)
     limits = parser.add_argument_group("limits")
     limits.add_argument("--max-file-mb", type=positive, default=20, metavar="MB", help="one image file (default: 20)")
     limits.add_argument("--max-request-mb", type=positive, default=64, metavar="MB", help="one request (default: 64)")

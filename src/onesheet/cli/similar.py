@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from onesheet.cli.console import Console, print_table
-from onesheet.cli.predict import add_model, positive, shown
+from onesheet.cli.predict import add_model, add_threads, positive, shown
 
 if TYPE_CHECKING:
     from onesheet.predict import Neighbour
@@ -31,9 +31,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--index", metavar="FOLDER", help="folder for the index (default: .onesheet-index in the posters' folder)"
     )
-    parser.add_argument(
-        "--threads", type=positive, metavar="THREADS", help="posters at the same time; default: all cores"
-    )
+    add_threads(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object a line")
     form.add_argument("--csv", action="store_true", help="CSV: path, similarity")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onesheet.errors import CatalogueError, EvaluationError
-from onesheet.evaluation.checks import Labels
+from onesheet.evaluation.checks import Floats, Labels
 from onesheet.files import whole_file
 from onesheet.genres import GenreSet
 
@@ -44,6 +44,12 @@ class Answers:
 
     def __len__(self) -> int:
         return len(self.film_ids)
+
+    @property
+    def log_likelihood(self) -> Floats:
+        """How likely each film's labels are by the probabilities: float64 N, at most 0."""
+        clipped = np.clip(self.probabilities.astype(np.float64), 1e-6, 1 - 1e-6)
+        return np.asarray(np.where(self.labels, np.log(clipped), np.log1p(-clipped)).sum(axis=1))
 
     def rows(self, order: Sequence[int]) -> Answers:
         """The same of some films, or in another order."""

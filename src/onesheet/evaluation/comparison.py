@@ -87,7 +87,7 @@ def compare_answers(
     each_genre = {("ranking", f"genre {name}"): name for name in ("average_precision", "roc_auc", "calibration_error")}
     each_genre |= {("at balanced", name): name for name in ("precision", "recall", "f1")}
     right_one, right_other = ((each.given["balanced"] == one.labels).all(axis=1) for each in (one, other))
-    gain = _likelihood(other) - _likelihood(one)
+    gain = other.log_likelihood - one.log_likelihood
     return Comparison(
         genres=one.genres.names,
         draws=draws,
@@ -155,12 +155,6 @@ def _section(figures: Mapping[Key, list[Paired]], section: str) -> dict[str, Pai
         for (where, name), found in figures.items()
         if where == section and not name.startswith("genre ") and name not in (*PER_GENRE, "support", "given")
     }
-
-
-def _likelihood(answers: Answers) -> Floats:
-    """Mean log-likelihood of each film's labels: float N."""
-    clipped = np.clip(answers.probabilities.astype(np.float64), 1e-6, 1 - 1e-6)
-    return np.asarray(np.where(answers.labels, np.log(clipped), np.log1p(-clipped)).mean(axis=1))
 
 
 def _falling(chosen: NDArray[np.bool_], gain: Floats) -> tuple[int, ...]:

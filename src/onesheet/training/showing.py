@@ -78,8 +78,7 @@ class Showing:
         """By F1 first, then by the likelihood of the truth; of hits those with most genres before."""
         labels, given = self.answers.labels, self.answers.given["balanced"]
         f1 = 2 * (labels & given).sum(1) / np.maximum(labels.sum(1) + given.sum(1), 1)
-        clipped = np.clip(self.answers.probabilities, 1e-6, 1 - 1e-6)
-        likelihood = np.where(labels, np.log(clipped), np.log1p(-clipped)).sum(1)
+        likelihood = self.answers.log_likelihood
         best = np.lexsort((-likelihood, -labels.sum(1), -f1))[:EXAMPLES]
         worst = np.lexsort((likelihood, f1))[:EXAMPLES]
         return best.tolist(), worst.tolist()
