@@ -1,4 +1,4 @@
-"""Learning from teachers: the targets."""
+"""The targets: labels, smoothed, and taught."""
 
 from __future__ import annotations
 
@@ -26,6 +26,14 @@ def test_targets_lie_halfway_between_label_and_answer_in_the_training_part_alone
         np.testing.assert_array_equal(targets[packed.rows(part)], labels[packed.rows(part)])
     np.testing.assert_allclose(soft_targets(packed, [str(model_path)] * 2), targets, atol=1e-6)
     np.testing.assert_array_equal(soft_targets(packed, []), labels)
+
+
+def test_smoothing_grants_every_genre_a_part_of_its_share_of_the_training_films(packed: Packed) -> None:
+    targets, labels, rows = soft_targets(packed, [], smoothing=0.1), packed.labels, packed.rows("train")
+    share = labels[rows].mean(axis=0)
+    np.testing.assert_allclose(targets[rows], np.where(labels[rows], 0.9, 0.0) + 0.1 * share, atol=1e-6)
+    np.testing.assert_allclose(targets[rows].mean(axis=0), share, atol=1e-6)
+    np.testing.assert_array_equal(targets[packed.rows("validation")], labels[packed.rows("validation")])
 
 
 def without_horror(parts: Split, folder: Path, instead: str) -> Packed:

@@ -50,6 +50,9 @@ class TrainConfig:
     batch_size: int | None = option(None, "posters a step")
     optimizer: str | None = option(None, "optimiser", OPTIMIZERS)
     learning_rate: float | None = option(None, "peak learning rate")
+    first_layer_rate: float = option(
+        1.0, "the first layer's learning rate as a share of the last's; geometric between (1: all learn alike)"
+    )
     weight_decay: float | None = option(None, "weight decay")
     schedule: str = option("cosine", "learning rate over time", SCHEDULES)
     warmup: float = option(0.05, "share of the steps in which the learning rate rises, in [0, 1)")
@@ -65,6 +68,9 @@ class TrainConfig:
     )
     cutmix: float = option(0.0, "share of the batches mixed by CutMix, in [0, 1]")
     mixup: float = option(0.0, "share of the batches mixed by mixup, in [0, 1]")
+    label_smoothing: float = option(
+        0.0, "how far targets move from the labels to each genre's share of the training films, in [0, 1)"
+    )
     teacher: tuple[str, ...] = option(
         (), "model files whose answers are learnt together with the labels, comma-separated"
     )
@@ -224,12 +230,14 @@ _RANGES: dict[str, tuple[float, float]] = {
     "head_epochs": (0, 10_000),
     "batch_size": (1, 65_536),
     "learning_rate": (1e-8, 10),
+    "first_layer_rate": (1e-4, 1),
     "weight_decay": (0, 10),
     "warmup": (0, 0.9),
     "start_scale": (0.25, 1),
     "crop_area": (0.08, 1),
     "cutmix": (0, 1),
     "mixup": (0, 1),
+    "label_smoothing": (0, 0.99),
     "ema": (0, 0.999999),
     "patience": (1, 10_000),
     "threads": (1, 1024),

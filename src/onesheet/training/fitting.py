@@ -143,8 +143,11 @@ def _targets(run: Run, packed: Packed, progress: Progress) -> NDArray[np.float32
     if path.exists():
         kept: NDArray[np.float32] = load_file(path)["targets"].numpy()
         return kept
-    targets = soft_targets(packed, run.config.teacher, threads=run.config.threads, progress=progress)
-    if run.config.teacher:
+    config = run.config
+    targets = soft_targets(
+        packed, config.teacher, smoothing=config.label_smoothing, threads=config.threads, progress=progress
+    )
+    if config.teacher:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_weights(path, {"targets": torch.from_numpy(targets)})
     return targets

@@ -19,6 +19,7 @@ from onesheet.training.figures import EPOCH_FIGURES, epoch_figures
 from onesheet.training.loader import Batch, BatchLoader
 from onesheet.training.losses import build_loss
 
+LAYER_STEPS = 10  # learning rates of a network whose layers learn at different ones
 TRAIN_SAMPLE = 20_000  # posters of an epoch whose answers the training figures are computed from
 
 
@@ -139,7 +140,7 @@ class TrainingModule(pl.LightningModule):
                     for name in ("loss", *EPOCH_FIGURES)
                     for part, figures in (("train", train), ("validation", self._validation))
                 },
-                "learning_rate": optimizer.param_groups[0]["lr"],
+                "learning_rate": optimizer.param_groups[-1]["lr"],
                 "seconds": self._earlier_seconds + time.perf_counter() - self._started,
             }
         )
@@ -175,14 +176,10 @@ class TrainingModule(pl.LightningModule):
         self._answers["train"] = [tuple(kept["seen"])] if kept["seen"] else []
 
     def configure_optimizers(self) -> Any:
-        """Optimiser and schedule; biases and normalisation do not decay."""
+        """Optimiser and schedule."""
         config = self.config
-        parameters = [p for p in self.network.parameters() if p.requires_grad]
-        groups: list[dict[str, Any]] = [
-            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
-            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-        ]
         rate = config.learning_rate or 0.0
+        groups = parameter_groups(self.network, rate, config.weight_decay or 0.0, config.first_layer_rate)
         if config.optimizer == "sgd":
             optimizer: torch.optim.Optimizer = torch.optim.SGD(groups, lr=rate, momentum=0.9)
         else:
@@ -200,6 +197,27 @@ class TrainingModule(pl.LightningModule):
             ]
         steps = LambdaLR(optimizer, lambda step: rate_factor(config.schedule, step / total, config.warmup))
         return [optimizer], [{"scheduler": steps, "interval": "step"}]
+
+
+def parameter_groups(network: nn.Module, rate: float, decay: float, first_layer_rate: float) -> list[dict[str, Any]]:
+    """What the optimiser trains, first layers first; biases and normalisation do not decay.
+
+    Args:
+        network: its modules stand in the order in which posters pass them.
+        rate: learning rate of the last layer.
+        decay: weight decay.
+        first_layer_rate: the first layer's learning rate as a share of the last's, geometric between, in ten steps.
+    """
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    steps = 1 if first_layer_rate == 1 else min(LAYER_STEPS, len(parameters))
+    groups = []
+    for step in range(steps):
+        own = parameters[step * len(parameters) // steps : (step + 1) * len(parameters) // steps]
+        share = first_layer_rate ** (1 - step / (steps - 1)) if steps > 1 else 1.0
+        for decays, strength in ((True, decay), (False, 0.0)):
+            chosen = [p for p in own if (p.ndim > 1) == decays]
+            groups.append({"params": chosen, "weight_decay": strength, "lr": rate * share})
+    return groups
 
 
 def rate_factor(schedule: str, progress: float, warmup: float) -> float:

@@ -1,4 +1,4 @@
-"""Targets from teachers: what a training film has by its label, softened by what trained models see in its poster."""
+"""Targets: what a training film has by its label, softened by its genres' shares and by what trained models see."""
 
 from __future__ import annotations
 
@@ -16,16 +16,23 @@ SHARE = 0.5  # of a target that is the teachers' answer
 
 
 def soft_targets(
-    packed: Packed, teachers: Sequence[str], *, threads: int | None = None, progress: Progress = silent
+    packed: Packed,
+    teachers: Sequence[str],
+    *,
+    smoothing: float = 0.0,
+    threads: int | None = None,
+    progress: Progress = silent,
 ) -> NDArray[np.float32]:
-    """Labels of the store, float32 N×G in [0, 1]; in the training part halfway to the mean answer of the teachers.
+    """Labels of the store, float32 N×G in [0, 1]; those of the training part smoothed, then halfway to the teachers.
 
     Catalogues name three genres a film at most, so that some negatives are false; a teacher's answer says which
-    (knowledge distillation, Hinton et al. 2015; between networks of one size, Furlanello et al. 2018).
+    (knowledge distillation, Hinton et al. 2015; between networks of one size, Furlanello et al. 2018). Without one,
+    label smoothing (Szegedy et al. 2016) grants every genre a little.
 
     Args:
         packed: the posters.
         teachers: model files that know the store's genres; none = the labels alone.
+        smoothing: how far a label moves to its genre's share of the training films, in [0, 1).
         threads: cores to use; None = all.
         progress: told of the posters scored.
 
@@ -33,9 +40,10 @@ def soft_targets(
         BundleError: a teacher that cannot be read, of other genres or of another poster size.
     """
     targets = packed.labels.astype(np.float32)
+    rows = packed.rows("train")
+    targets[rows] += smoothing * (targets[rows].mean(axis=0) - targets[rows])
     if not teachers:
         return targets
-    rows = packed.rows("train")
     answers = np.zeros((len(rows), len(packed.genres)), np.float32)
     for path in teachers:
         teacher = load(path, threads=threads)
