@@ -101,7 +101,7 @@ UINT8 = {"name": "posters", "datatype": "UINT8", "shape": [1, 48, 32, 3]}
         ("{", "the request is not JSON"),
         ("[" * 200_000, "the request is not JSON"),
         ([], "the request: Input should be a valid dictionary"),
-        ({"inputs": []}, "inputs: List should have at least 1 item"),
+        ({"inputs": []}, "inputs: List should have at least 1 item after validation, not 0; got []"),
         ({"inputs": [as_bytes([b"x"]), as_bytes([b"x"])]}, "inputs: List should have at most 1 item"),
         ({"inputs": [as_bytes([b"x"], name="images")]}, "unknown input 'images'; use 'posters'"),
         ({"inputs": [as_bytes([b"x"], datatype="FP32")]}, "must be BYTES or UINT8; got 'FP32'"),

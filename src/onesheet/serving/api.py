@@ -8,8 +8,8 @@ from typing import Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from onesheet.bundle import POINTS, Scores
-from onesheet.errors import RequestRefused, UnreadablePoster
+from onesheet.bundle import POINTS
+from onesheet.errors import UnreadablePoster
 from onesheet.predict import Failure
 from onesheet.serving import schema
 from onesheet.serving.service import Service
@@ -17,7 +17,7 @@ from onesheet.serving.uploads import is_form, refusal_of
 
 
 def prediction_routes(service: Service) -> APIRouter:
-    """`/v1`."""
+    """`/v1/predict`."""
     router = APIRouter(prefix="/v1", tags=["genres"])
     predictor, genres = service.predictor, len(service.predictor.genres)
 
@@ -53,14 +53,21 @@ def prediction_routes(service: Service) -> APIRouter:
             answers = await service.batcher.score([upload.data for upload in uploads])
         if isinstance(answers[0], UnreadablePoster) and not is_form(request):
             raise refusal_of(answers[0])
+        said = [
+            Failure(upload.name, str(answer))
+            if isinstance(answer, UnreadablePoster)
+            else predictor.predictions([upload.name], answer, at, top)[0]
+            for upload, answer in zip(uploads, answers, strict=True)
+        ]
+        return JSONResponse({"predictions": [one.to_dict() for one in said]})
 
-        def spoken(name: str, answer: Scores | UnreadablePoster) -> dict[str, object]:
-            if isinstance(answer, UnreadablePoster):
-                return Failure(name, str(answer)).to_dict()
-            return predictor.predictions([name], answer, at, top)[0].to_dict()
+    return router
 
-        pairs = zip(uploads, answers, strict=True)
-        return JSONResponse({"predictions": [spoken(upload.name, answer) for upload, answer in pairs]})
+
+def model_routes(service: Service) -> APIRouter:
+    """`/v1/model` and `/v1/limits`."""
+    router = APIRouter(prefix="/v1", tags=["genres"])
+    predictor = service.predictor
 
     @router.get("/model", response_model=schema.ModelBody, responses=schema.refusals(400, 401, 503))
     async def model() -> JSONResponse:
@@ -89,8 +96,7 @@ def health_routes(service: Service) -> APIRouter:
     @router.get("/readyz", response_model=schema.StateBody, responses=schema.refusals(503))
     async def readyz() -> JSONResponse:
         """The model is loaded, and requests are taken."""
-        if not service.ready:
-            raise RequestRefused("not ready; try again later", status=503)
+        service.check_ready()
         return JSONResponse({"status": "ready"})
 
     return router

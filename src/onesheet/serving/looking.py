@@ -76,11 +76,9 @@ def similar_routes(service: Service, index: PosterIndex) -> APIRouter:
     )
     async def similar(
         request: Request,
-        top: int = Query(6, description="how many", json_schema_extra={"minimum": 1, "maximum": MOST_SIMILAR}),
+        top: int = Query(6, ge=1, le=MOST_SIMILAR, description="how many"),
     ) -> JSONResponse:
         """The posters of the service's folder that are most like one, nearest first."""
-        if not 1 <= top <= MOST_SIMILAR:
-            raise RequestRefused(f"top must be between 1 and {MOST_SIMILAR}; got {top}", status=422)
         return JSONResponse({"neighbours": await _of_one(request, service, partial(nearest, top=top))})
 
     return router

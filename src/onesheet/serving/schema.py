@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import reprlib
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -223,3 +225,8 @@ def json_body(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]
     """The OpenAPI description of a JSON body that the route reads itself, within the limits."""
     content = {"application/json": {"schema": model.model_json_schema(), "example": example}}
     return {"requestBody": {"required": True, "content": content}}
+
+
+def fault(error: Mapping[str, object], where: Iterable[object]) -> str:
+    """One of pydantic's errors in a line: where it is, what is wrong, what was got."""
+    return f"{'.'.join(map(str, where))}: {error['msg']}; got {reprlib.repr(error['input'])}"
