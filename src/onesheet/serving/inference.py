@@ -22,7 +22,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from onesheet.bundle import Scores
 from onesheet.errors import RequestRefused, UnreadablePoster
-from onesheet.serving import schema
+from onesheet.serving import examples, schema
 from onesheet.serving.service import Service
 from onesheet.serving.tensors import (
     DATATYPES,
@@ -93,12 +93,12 @@ def inference_health_routes(service: Service) -> APIRouter:
     """`/v2/health`."""
     router = APIRouter(prefix="/v2/health", tags=["open inference protocol"])
 
-    @router.get("/live")
+    @router.get("/live", responses=schema.answer({"live": True}))
     async def live() -> JSONResponse:
         """The service lives."""
         return JSONResponse({"live": True})
 
-    @router.get("/ready", responses=schema.refusals(503))
+    @router.get("/ready", responses=schema.answer({"live": True, "ready": True}) | schema.refusals(503))
     async def ready() -> JSONResponse:
         """The model is loaded, and requests are taken."""
         service.check_ready()
@@ -119,12 +119,16 @@ def _add_metadata(router: APIRouter, service: Service) -> None:
     """What the server and the model say of themselves."""
     size = service.predictor.card.size
 
-    @router.get("", response_model=ServerMetadataBody, responses=schema.refusals(401))
+    @router.get("", response_model=ServerMetadataBody, responses=schema.answer(examples.SERVER) | schema.refusals(401))
     async def server() -> JSONResponse:
         """Which server this is."""
         return JSONResponse({"name": "onesheet", "version": version("onesheet"), "extensions": ["binary_tensor_data"]})
 
-    @router.get("/models/{model}", response_model=ModelMetadataBody, responses=schema.refusals(401, 404, 429))
+    @router.get(
+        "/models/{model}",
+        response_model=ModelMetadataBody,
+        responses=schema.answer(examples.METADATA) | schema.refusals(401, 404, 422, 429),
+    )
     async def metadata(model: str) -> JSONResponse:
         """What the model takes and gives; `posters` may also be BYTES of shape [-1], image files."""
         _check_name(model, service)
@@ -138,7 +142,10 @@ def _add_metadata(router: APIRouter, service: Service) -> None:
         body = ModelMetadataBody(name=model, platform="onnxruntime_onnx", inputs=[posters], outputs=outputs)
         return JSONResponse(body.model_dump())
 
-    @router.get("/models/{model}/ready", responses=schema.refusals(401, 404, 503))
+    @router.get(
+        "/models/{model}/ready",
+        responses=schema.answer({"name": "default", "ready": True}) | schema.refusals(401, 404, 422, 503),
+    )
     async def model_ready(model: str) -> JSONResponse:
         """The model is loaded, and requests are taken."""
         _check_name(model, service)
@@ -152,8 +159,8 @@ def _add_infer(router: APIRouter, service: Service) -> None:
     @router.post(
         "/models/{model}/infer",
         response_model=InferenceBody,
-        responses=schema.refusals(400, 401, 404, 408, 413, 429, 503, 504),
-        openapi_extra=schema.json_body(InferenceRequest, EXAMPLE),
+        responses=schema.answer(examples.INFERENCE) | schema.refusals(400, 401, 404, 408, 413, 422, 429, 503, 504),
+        openapi_extra=schema.json_body(InferenceRequest, examples.INFERENCE_REQUEST),
     )
     async def infer(model: str, request: Request) -> Response:
         """The model's answer to a tensor of posters."""
@@ -171,14 +178,6 @@ def _add_infer(router: APIRouter, service: Service) -> None:
 def _check_name(model: str, service: Service) -> None:
     if model != service.name:
         raise RequestRefused(f"no model {model!r}; use {service.name!r}", status=404)
-
-
-EXAMPLE = {
-    "id": "42",
-    "parameters": {"at": "precise"},
-    "inputs": [{"name": INPUT, "datatype": "BYTES", "shape": [1], "data": ["<base64 of an image file>"]}],
-    "outputs": [{"name": "probabilities"}, {"name": "genres"}],
-}
 
 
 def _read(

@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 
 from onesheet.errors import RequestRefused, UnreadablePoster
 from onesheet.predict import PosterIndex
-from onesheet.serving import schema
+from onesheet.serving import examples, schema
 from onesheet.serving.pictures import THUMBNAIL, as_address, heat_png, poster_jpeg
 from onesheet.serving.service import Service
 from onesheet.serving.uploads import refusal_of
@@ -71,7 +71,7 @@ def similar_routes(service: Service, index: PosterIndex) -> APIRouter:
     @router.post(
         "/similar",
         response_model=schema.SimilarBody,
-        responses=schema.refusals(400, 401, 408, 413, 422, 429, 503, 504),
+        responses=schema.answer(examples.SIMILAR) | schema.refusals(400, 401, 408, 413, 422, 429, 503, 504),
         openapi_extra=schema.POSTERS_BODY,
     )
     async def similar(

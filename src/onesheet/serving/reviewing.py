@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, ValidationError
 from onesheet.data.writers import catalogue_csv
 from onesheet.errors import CatalogueError, RequestRefused, StaleDecision, UnreadablePoster
 from onesheet.review import Case, Review
-from onesheet.serving import schema
+from onesheet.serving import examples, schema
 from onesheet.serving.pictures import heat_png, poster_jpeg
 from onesheet.serving.service import Service
 
@@ -54,7 +54,7 @@ def review_routes(service: Service, review: Review) -> APIRouter:
 def _add_reading(router: APIRouter, review: Review) -> None:
     """The queue, the history and the corrected catalogue."""
 
-    @router.get("", response_model=schema.ReviewBody, responses=REFUSALS)
+    @router.get("", response_model=schema.ReviewBody, responses=schema.answer(examples.REVIEW) | REFUSALS)
     async def queue(
         after: str | None = Query(None, description="begin behind this film"),
         limit: int = Query(10, ge=1, le=MOST_CASES),
@@ -67,7 +67,7 @@ def _add_reading(router: APIRouter, review: Review) -> None:
         films = [standing.to_dict() for standing in waiting]
         return JSONResponse({"counts": counts, "genres": list(review.genres.names), "films": films})
 
-    @router.get("/history", response_model=schema.HistoryBody, responses=REFUSALS)
+    @router.get("/history", response_model=schema.HistoryBody, responses=schema.answer(examples.HISTORY) | REFUSALS)
     async def history(last: int = Query(50, ge=1, le=MOST_ROWS)) -> JSONResponse:
         """The last decisions and undos, newest first."""
         rows = await asyncio.to_thread(review.store.history, last=last)
@@ -87,7 +87,7 @@ def _add_deciding(router: APIRouter, service: Service, review: Review) -> None:
     @router.post(
         "/films/{film:path}",
         response_model=schema.FilmBody,
-        responses=REFUSALS | schema.STALE,
+        responses=schema.answer(examples.DECIDED) | REFUSALS | schema.STALE,
         openapi_extra=schema.json_body(DecisionBody, {"action": "correct", "genres": ["Drama"], "version": 0}),
     )
     async def decide(film: str, request: Request) -> JSONResponse:
@@ -105,7 +105,7 @@ def _add_deciding(router: APIRouter, service: Service, review: Review) -> None:
     @router.post(
         "/undo",
         response_model=schema.UndoneBody,
-        responses=REFUSALS | schema.STALE,
+        responses=schema.answer(examples.UNDONE) | REFUSALS | schema.STALE,
         openapi_extra=schema.json_body(UndoBody, {"decision": 7}),
     )
     async def undo(request: Request) -> JSONResponse:
