@@ -137,6 +137,14 @@ def test_the_page_fits_a_phone_and_a_desk(open_page, report, width, scheme):
     assert colour == ("rgb(253, 252, 249)" if scheme == "light" else "rgb(23, 24, 27)")
 
 
+def test_it_prints_on_a_sheet_of_a4(open_page, tmp_path):
+    drawn = evaluation(names=GENRES)
+    write(tmp_path, evaluation=dataclasses.replace(drawn, baselines={"commonest label set": drawn.at["0.5"]}))
+    page = open_page(tmp_path / "report.html", viewport={"width": 680, "height": 980})  # 15 mm free at each side
+    page.emulate_media(media="print")
+    assert page.evaluate("document.documentElement.scrollWidth") == 680
+
+
 def test_without_scripts_all_figures_are_there(open_page, report):
     page = open_page(report, java_script_enabled=False)
     assert page.locator("#genres tbody tr").count() == 3

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,20 @@ def test_the_server_and_the_model_describe_themselves(client: Client) -> None:
     for path in ("", "/ready", "/infer"):
         answer = served.request("POST" if path == "/infer" else "GET", f"/v2/models/other{path}")
         assert answer.status_code == 404 and answer.json() == {"error": "no model 'other'; use 'genres'"}
+
+
+def test_the_models_description_waits_its_turn(client: Client, predictor: Held, posters: list[bytes]) -> None:
+    served = client(queue=1, threads=1)
+    predictor.go.clear()
+    with ThreadPoolExecutor(2) as pool:
+        begun = pool.submit(served.post, "/v1/predict", content=posters[0])
+        predictor.begun.acquire()
+        waiting = pool.submit(served.post, "/v1/predict", content=posters[0])
+        while "onesheet_queue_posters 1.0" not in served.get("/metrics").text:
+            pass
+        assert served.get("/v2/models/genres").status_code == 429
+        predictor.go.set()
+        assert begun.result().status_code == waiting.result().status_code == 200
 
 
 @pytest.mark.parametrize("at", [None, "precise", "exact"])
@@ -101,7 +116,7 @@ UINT8 = {"name": "posters", "datatype": "UINT8", "shape": [1, 48, 32, 3]}
         ("{", "the request is not JSON"),
         ("[" * 200_000, "the request is not JSON"),
         ([], "the request: Input should be a valid dictionary"),
-        ({"inputs": []}, "inputs: List should have at least 1 item"),
+        ({"inputs": []}, "inputs: List should have at least 1 item after validation, not 0; got []"),
         ({"inputs": [as_bytes([b"x"]), as_bytes([b"x"])]}, "inputs: List should have at most 1 item"),
         ({"inputs": [as_bytes([b"x"], name="images")]}, "unknown input 'images'; use 'posters'"),
         ({"inputs": [as_bytes([b"x"], datatype="FP32")]}, "must be BYTES or UINT8; got 'FP32'"),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import csv
+import io
 import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from serving_client import serving
 
 from onesheet.data import Catalogue
@@ -85,7 +87,7 @@ def given(page: sync_api.Page) -> list[list[str]]:
 def test_drop_three_one_broken_switch_and_download(
     page: sync_api.Page, posters: list[bytes], model_path: Path, tmp_path: Path
 ) -> None:
-    names = ['first, "the".png', "broken.png", "last.png"]
+    names = ['first, "the".png', "broken.png", "=1+1.png"]
     page.evaluate(DROP, encoded(list(zip(names, [posters[0], b"no picture", posters[3]], strict=True))))
     finished(page, "2 posters answered, 1 could not be read.")
     broken = page.locator("#posters > li").nth(1)
@@ -105,7 +107,7 @@ def test_drop_three_one_broken_switch_and_download(
     with (tmp_path / "genres.csv").open(newline="", encoding="utf-8") as file:
         table = list(csv.DictReader(file))
     assert list(table[0]) == ["path", "genres", *predictor.genres.names, "error"]
-    assert [row["path"] for row in table] == names
+    assert [row["path"] for row in table] == [*names[:2], "'=1+1.png"]  # no formula for a spreadsheet
     prediction = predictor.predict(posters[0], at="generous")
     assert table[0]["genres"] == "|".join(prediction.genres)
     assert float(table[0]["Drama"]) == pytest.approx(prediction.probabilities["Drama"], abs=2e-6)
@@ -114,6 +116,7 @@ def test_drop_three_one_broken_switch_and_download(
         page.get_by_role("button", name="Download JSON").click()
     download.value.save_as(tmp_path / "genres.json")
     objects = json.loads((tmp_path / "genres.json").read_text(encoding="utf-8"))
+    assert [one["path"] for one in objects] == names
     assert [row["genre"] for row in objects[0]["genres"]] == list(prediction.genres)
     assert objects[0]["probabilities"] == pytest.approx(prediction.probabilities, abs=2e-6)
     assert set(objects[0]) == {"path", "genres", "probabilities"} and set(objects[1]) == {"path", "error"}
@@ -177,6 +180,68 @@ def test_the_keyboard_reaches_everything(page: sync_api.Page, posters: list[byte
     page.get_by_role("button", name="Table").focus()
     page.keyboard.press("Enter")
     assert page.get_by_role("table").is_visible()
+
+
+def test_a_screen_reader_finds_every_part(page: sync_api.Page, posters: list[bytes]) -> None:
+    page.evaluate(DROP, encoded([("a.png", posters[0]), ("b.txt", b"no picture")]))
+    finished(page, "1 poster answered, 1 could not be read.")
+    sync_api.expect(page.locator("main")).to_match_aria_snapshot(
+        """
+        - button /^Drop posters here or choose files.* up to 20 MB each$/
+        - group "How sure must a genre be?":
+          - radio "balanced" [checked]
+          - radio "precise"
+          - paragraph: /the usual choice/
+        - status: 1 poster answered, 1 could not be read.
+        - region "Answers":
+          - heading "Answers" [level=2]
+          - group "Show as":
+            - button "Posters" [pressed]
+            - button "Table"
+          - group "Download":
+            - button "Download CSV"
+            - button "Download JSON"
+          - list:
+            - listitem:
+              - heading "a.png" [level=3]
+              - list:
+                - listitem:
+                  - button /Comedy|Drama|Horror/
+                  - text: /% , given, given from .* % on/
+            - listitem:
+              - heading "b.txt" [level=3]
+              - paragraph: /not a picture of a known format/
+        """
+    )
+
+
+def test_a_picture_that_no_browser_shows_has_its_heat_map(page: sync_api.Page, posters: list[bytes]) -> None:
+    tiff = io.BytesIO()
+    Image.open(io.BytesIO(posters[0])).save(tiff, "TIFF")
+    page.evaluate(DROP, encoded([("scan.tif", tiff.getvalue())]))
+    finished(page, "1 poster answered.")
+    shown = page.locator("#posters img")
+    sync_api.expect(shown).to_be_hidden()
+    genre = page.get_by_role("button", name="Drama", exact=True)
+    genre.click()
+    sync_api.expect(shown).to_be_visible()
+    sync_api.expect(shown).to_have_attribute("alt", "Heat map of Drama")
+    genre.click()
+    sync_api.expect(shown).to_be_hidden()
+
+
+def test_a_heat_map_that_does_not_come_says_why(browser: sync_api.Browser, address: str, posters: list[bytes]) -> None:
+    page = browser.new_page()  # not the fixture: the 429 is written to the console
+    page.goto(address)
+    page.get_by_text("Drop posters here").wait_for()
+    page.route("**/v1/explain?*", lambda route: route.fulfill(status=429, json={"error": "the queue is full"}))
+    page.evaluate(DROP, encoded([("a.png", posters[0])]))
+    finished(page, "1 poster answered.")
+    genre = page.get_by_role("button", name="Drama", exact=True)
+    genre.click()
+    finished(page, "the queue is full")
+    sync_api.expect(genre).to_have_attribute("aria-pressed", "false")
+    page.close()
 
 
 def test_a_phone_needs_no_sideways_scrolling(page: sync_api.Page, posters: list[bytes]) -> None:

@@ -111,9 +111,19 @@ def test_what_is_refused(path: str, body: str, status: int, error: str, client: 
     assert review.store.history(last=9) == []
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "after=nobody"])
-def test_a_page_of_the_queue_that_is_none(query: str, served: TestClient) -> None:
-    assert served.get(f"/v1/review?{query}").status_code in (404, 422)
+@pytest.mark.parametrize(
+    ("query", "status", "error"),
+    [
+        ("?limit=0", 422, "limit: Input should be greater than or equal to 1; got '0'"),
+        ("?limit=101", 422, "limit: Input should be less than or equal to 100; got '101'"),
+        ("?limit=x", 422, "limit: Input should be a valid integer"),
+        ("?after=nobody", 404, "no film 'nobody' in the review queue"),
+        ("/history?last=1001", 422, "last: Input should be less than or equal to 1000; got '1001'"),
+    ],
+)
+def test_a_page_of_the_queue_that_is_none(query: str, status: int, error: str, served: TestClient) -> None:
+    refused = served.get(f"/v1/review{query}")
+    assert refused.status_code == status and error in refused.json()["error"]
 
 
 def test_posters_by_film_never_by_path(served: TestClient, review: Review) -> None:

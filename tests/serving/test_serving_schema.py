@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import httpx2
+import jsonschema_rs
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
@@ -50,3 +52,18 @@ def test_no_made_up_request_finds_a_fault(mode: schemathesis.GenerationMode, add
         with suppress(Unsatisfiable):  # against the description, where there is nothing to say
             ask()
     assert len(operations) == 21 and 422 in statuses, statuses
+
+
+def test_every_answer_has_an_example_that_fits_its_schema(address: str) -> None:
+    described = httpx2.get(f"{address}/openapi.json").json()
+    examples = 0
+    for operations in described["paths"].values():
+        for operation in operations.values():
+            for status, response in operation["responses"].items():
+                body = response.get("content", {}).get("application/json")
+                if not body:
+                    continue
+                resolved = body.get("schema", {}) | {"components": described["components"]}
+                jsonschema_rs.validator_for(resolved).validate(body["example"])
+                examples += status == "200"
+    assert examples == 16, examples

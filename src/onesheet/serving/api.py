@@ -8,26 +8,23 @@ from typing import Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from onesheet.bundle import POINTS, Scores
-from onesheet.errors import RequestRefused, UnreadablePoster
+from onesheet.bundle import POINTS
+from onesheet.errors import UnreadablePoster
 from onesheet.predict import Failure
-from onesheet.serving import schema
+from onesheet.serving import examples, schema
 from onesheet.serving.service import Service
 from onesheet.serving.uploads import is_form, refusal_of
 
 
 def prediction_routes(service: Service) -> APIRouter:
-    """`/v1`."""
+    """`/v1/predict`."""
     router = APIRouter(prefix="/v1", tags=["genres"])
     predictor, genres = service.predictor, len(service.predictor.genres)
 
     @router.post(
         "/predict",
         response_model=schema.PredictionsBody,
-        responses={
-            200: {"content": {"application/json": {"example": schema.PREDICTIONS_EXAMPLE}}},
-            **schema.refusals(400, 401, 408, 413, 422, 429, 503, 504),
-        },
+        responses=schema.answer(examples.PREDICTIONS) | schema.refusals(400, 401, 408, 413, 422, 429, 503, 504),
         openapi_extra=schema.POSTERS_BODY,
     )
     async def predict(
@@ -53,23 +50,38 @@ def prediction_routes(service: Service) -> APIRouter:
             answers = await service.batcher.score([upload.data for upload in uploads])
         if isinstance(answers[0], UnreadablePoster) and not is_form(request):
             raise refusal_of(answers[0])
+        said = [
+            Failure(upload.name, str(answer))
+            if isinstance(answer, UnreadablePoster)
+            else predictor.predictions([upload.name], answer, at, top)[0]
+            for upload, answer in zip(uploads, answers, strict=True)
+        ]
+        return JSONResponse({"predictions": [one.to_dict() for one in said]})
 
-        def spoken(name: str, answer: Scores | UnreadablePoster) -> dict[str, object]:
-            if isinstance(answer, UnreadablePoster):
-                return Failure(name, str(answer)).to_dict()
-            return predictor.predictions([name], answer, at, top)[0].to_dict()
+    return router
 
-        pairs = zip(uploads, answers, strict=True)
-        return JSONResponse({"predictions": [spoken(upload.name, answer) for upload, answer in pairs]})
 
-    @router.get("/model", response_model=schema.ModelBody, responses=schema.refusals(400, 401, 503))
+def model_routes(service: Service) -> APIRouter:
+    """`/v1/model` and `/v1/limits`."""
+    router = APIRouter(prefix="/v1", tags=["genres"])
+    predictor = service.predictor
+
+    @router.get(
+        "/model",
+        response_model=schema.ModelBody,
+        responses=schema.answer(examples.MODEL) | schema.refusals(400, 401, 503),
+    )
     async def model() -> JSONResponse:
         """What the model file says of itself."""
         card: dict[str, Any] = json.loads(predictor.card.to_json())
         about = {"name": service.name, "card": card, "model_card": predictor.model_card}
         return JSONResponse(about | {"offers": list(service.offers)})
 
-    @router.get("/limits", response_model=schema.LimitsBody, responses=schema.refusals(400, 401, 503))
+    @router.get(
+        "/limits",
+        response_model=schema.LimitsBody,
+        responses=schema.answer(examples.LIMITS) | schema.refusals(400, 401, 503),
+    )
     async def limits() -> JSONResponse:
         """What the service takes at most."""
         return JSONResponse(service.limits.to_dict())
@@ -81,16 +93,17 @@ def health_routes(service: Service) -> APIRouter:
     """`/healthz` and `/readyz`."""
     router = APIRouter(tags=["health"])
 
-    @router.get("/healthz", response_model=schema.StateBody)
+    @router.get("/healthz", response_model=schema.StateBody, responses=schema.answer({"status": "alive"}))
     async def healthz() -> JSONResponse:
         """The service lives."""
         return JSONResponse({"status": "alive"})
 
-    @router.get("/readyz", response_model=schema.StateBody, responses=schema.refusals(503))
+    @router.get(
+        "/readyz", response_model=schema.StateBody, responses=schema.answer({"status": "ready"}) | schema.refusals(503)
+    )
     async def readyz() -> JSONResponse:
         """The model is loaded, and requests are taken."""
-        if not service.ready:
-            raise RequestRefused("not ready; try again later", status=503)
+        service.check_ready()
         return JSONResponse({"status": "ready"})
 
     return router
@@ -100,7 +113,7 @@ def metric_routes(service: Service) -> APIRouter:
     """`/metrics`."""
     router = APIRouter(tags=["health"])
 
-    @router.get("/metrics", responses={200: {"content": {"text/plain": {}}}})
+    @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     async def metrics() -> Response:
         """Figures in Prometheus' text form."""
         return Response(service.measures.text(), media_type="text/plain; version=0.0.4")

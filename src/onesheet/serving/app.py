@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from starlette.requests import ClientDisconnect
 from onesheet.errors import OnesheetError, RequestRefused, ReviewError
 from onesheet.predict import PosterIndex, Predictor
 from onesheet.review import Review
-from onesheet.serving.api import health_routes, metric_routes, prediction_routes
+from onesheet.serving import schema
+from onesheet.serving.api import health_routes, metric_routes, model_routes, prediction_routes
 from onesheet.serving.batching import Batcher
 from onesheet.serving.gate import Gate, refusal
 from onesheet.serving.inference import inference_health_routes, inference_routes
@@ -62,26 +63,23 @@ def create_app(
     limits, measures = limits or Limits(), Measures()
     batcher = Batcher(predictor, limits=limits, measures=measures, threads=threads)
     has = {"similar": similar, "review": review, "report": report}
-    offers = tuple(name for name, value in has.items() if value is not None)
+    offers = tuple(what for what, value in has.items() if value is not None)
     service = Service(name, predictor, limits, batcher, Uploads(limits), measures, token, offers)
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        predictor.score(np.zeros((1, *predictor.card.size, 3), np.uint8))  # the first call is slow
-        batcher.start()
-        yield
-        batcher.stop()
-
     app = FastAPI(
         title="onesheet",
         version=version("onesheet"),
         description="Predicts a film's genres from its poster.",
-        lifespan=lifespan,
+        lifespan=_lifespan(service),
         docs_url=None,  # its page comes from a CDN
         redoc_url=None,
     )
     guarded = [Depends(HTTPBearer(auto_error=False))] if token else []  # for the description; the gate does the work
-    routers = [prediction_routes(service), explanation_routes(service), inference_routes(service)]
+    routers = [
+        prediction_routes(service),
+        explanation_routes(service),
+        model_routes(service),
+        inference_routes(service),
+    ]
     routers += _offered(service, review, similar, report)
     for router in (*routers, metric_routes(service)):
         app.include_router(router, dependencies=guarded)
@@ -90,6 +88,20 @@ def create_app(
     _add_page(app)
     _add_errors(app)
     return Gate(app, service=service, hosts=hosts)
+
+
+def _lifespan(service: Service) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """What happens before the first request and after the last."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        size = service.predictor.card.size
+        service.predictor.score(np.zeros((1, *size, 3), np.uint8))  # the first call is slow
+        service.batcher.start()
+        yield
+        service.batcher.stop()
+
+    return lifespan
 
 
 def _offered(
@@ -134,8 +146,7 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"][1:])
-        return JSONResponse({"error": f"{where}: {first['msg']}; got {first.get('input')!r}"}, 422)
+        return JSONResponse({"error": schema.fault(first, first["loc"][1:])}, 422)
 
     @app.exception_handler(HTTPException)
     async def unknown(_: Request, error: HTTPException) -> JSONResponse:

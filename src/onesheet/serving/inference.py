@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -21,9 +22,17 @@ from pydantic import BaseModel, Field, ValidationError
 
 from onesheet.bundle import Scores
 from onesheet.errors import RequestRefused, UnreadablePoster
-from onesheet.serving import schema
+from onesheet.serving import examples, schema
 from onesheet.serving.service import Service
-from onesheet.serving.tensors import InputTensor, OutputTensor, Parameters, read_posters, refused, write_tensor
+from onesheet.serving.tensors import (
+    DATATYPES,
+    InputTensor,
+    OutputTensor,
+    Parameters,
+    read_posters,
+    refused,
+    write_tensor,
+)
 
 INPUT = "posters"
 HEADER = "Inference-Header-Content-Length"
@@ -84,16 +93,15 @@ def inference_health_routes(service: Service) -> APIRouter:
     """`/v2/health`."""
     router = APIRouter(prefix="/v2/health", tags=["open inference protocol"])
 
-    @router.get("/live")
+    @router.get("/live", responses=schema.answer({"live": True}))
     async def live() -> JSONResponse:
         """The service lives."""
         return JSONResponse({"live": True})
 
-    @router.get("/ready", responses=schema.refusals(503))
+    @router.get("/ready", responses=schema.answer({"live": True, "ready": True}) | schema.refusals(503))
     async def ready() -> JSONResponse:
         """The model is loaded, and requests are taken."""
-        if not service.ready:
-            raise RequestRefused("not ready; try again later", status=503)
+        service.check_ready()
         return JSONResponse({"live": True, "ready": True})
 
     return router
@@ -102,55 +110,61 @@ def inference_health_routes(service: Service) -> APIRouter:
 def inference_routes(service: Service) -> APIRouter:
     """`/v2` and `/v2/models/{model}`."""
     router = APIRouter(prefix="/v2", tags=["open inference protocol"])
-    card = service.predictor.card
+    _add_metadata(router, service)
+    _add_infer(router, service)
+    return router
 
-    def known(model: str) -> None:
-        if model != service.name:
-            raise RequestRefused(f"no model {model!r}; use {service.name!r}", status=404)
 
-    @router.get("", response_model=ServerMetadataBody, responses=schema.refusals(401))
+def _add_metadata(router: APIRouter, service: Service) -> None:
+    """What the server and the model say of themselves."""
+    size = service.predictor.card.size
+
+    @router.get("", response_model=ServerMetadataBody, responses=schema.answer(examples.SERVER) | schema.refusals(401))
     async def server() -> JSONResponse:
         """Which server this is."""
         return JSONResponse({"name": "onesheet", "version": version("onesheet"), "extensions": ["binary_tensor_data"]})
 
-    @router.get("/models/{model}", response_model=ModelMetadataBody, responses=schema.refusals(401, 404))
+    @router.get(
+        "/models/{model}",
+        response_model=ModelMetadataBody,
+        responses=schema.answer(examples.METADATA) | schema.refusals(401, 404, 422, 429),
+    )
     async def metadata(model: str) -> JSONResponse:
         """What the model takes and gives; `posters` may also be BYTES of shape [-1], image files."""
-        known(model)
-        posters = {"name": INPUT, "datatype": "UINT8", "shape": [-1, *card.size, 3]}
-        example = await asyncio.to_thread(service.predictor.score, np.zeros((1, *card.size, 3), np.uint8))
+        _check_name(model, service)
+        posters = TensorBody(name=INPUT, datatype="UINT8", shape=[-1, *size, 3])
+        blank = np.zeros((1, *size, 3), np.uint8)
+        example = await service.batcher.run(partial(service.predictor.score, blank))
         outputs = [
-            {
-                "name": name,
-                "datatype": write_tensor(name, values, binary=False)[0].datatype,
-                "shape": [-1, *values.shape[1:]],
-            }
+            TensorBody(name=name, datatype=DATATYPES[values.dtype.kind], shape=[-1, *values.shape[1:]])
             for name, values in _outputs(service, [example], "balanced").items()
         ]
-        return JSONResponse({"name": model, "platform": "onnxruntime_onnx", "inputs": [posters], "outputs": outputs})
+        body = ModelMetadataBody(name=model, platform="onnxruntime_onnx", inputs=[posters], outputs=outputs)
+        return JSONResponse(body.model_dump())
 
-    @router.get("/models/{model}/ready", responses=schema.refusals(401, 404, 503))
+    @router.get(
+        "/models/{model}/ready",
+        responses=schema.answer({"name": "default", "ready": True}) | schema.refusals(401, 404, 422, 503),
+    )
     async def model_ready(model: str) -> JSONResponse:
         """The model is loaded, and requests are taken."""
-        known(model)
-        if not service.ready:
-            raise RequestRefused("not ready; try again later", status=503)
+        _check_name(model, service)
+        service.check_ready()
         return JSONResponse({"name": model, "ready": True})
+
+
+def _add_infer(router: APIRouter, service: Service) -> None:
+    """The model's answers."""
 
     @router.post(
         "/models/{model}/infer",
         response_model=InferenceBody,
-        responses=schema.refusals(400, 401, 404, 408, 413, 429, 503, 504),
-        openapi_extra={
-            "requestBody": {
-                "required": True,
-                "content": {"application/json": {"schema": InferenceRequest.model_json_schema(), "example": EXAMPLE}},
-            }
-        },
+        responses=schema.answer(examples.INFERENCE) | schema.refusals(400, 401, 404, 408, 413, 422, 429, 503, 504),
+        openapi_extra=schema.json_body(InferenceRequest, examples.INFERENCE_REQUEST),
     )
     async def infer(model: str, request: Request) -> Response:
         """The model's answer to a tensor of posters."""
-        known(model)
+        _check_name(model, service)
         async with service.uploads.body(request) as body:
             asked, posters = await asyncio.to_thread(_read, body, request.headers.get(HEADER), service)
             answers = await service.batcher.score(posters)
@@ -160,15 +174,10 @@ def inference_routes(service: Service) -> APIRouter:
         scores = [answer for answer in answers if isinstance(answer, Scores)]
         return await asyncio.to_thread(_answer, asked, scores, service)
 
-    return router
 
-
-EXAMPLE = {
-    "id": "42",
-    "parameters": {"at": "precise"},
-    "inputs": [{"name": INPUT, "datatype": "BYTES", "shape": [1], "data": ["<base64 of an image file>"]}],
-    "outputs": [{"name": "probabilities"}, {"name": "genres"}],
-}
+def _check_name(model: str, service: Service) -> None:
+    if model != service.name:
+        raise RequestRefused(f"no model {model!r}; use {service.name!r}", status=404)
 
 
 def _read(
@@ -185,7 +194,7 @@ def _read(
         asked = InferenceRequest.model_validate(json.loads(body[:length]))
     except ValidationError as error:
         first = error.errors()[0]
-        raise refused(f"{'.'.join(map(str, first['loc'])) or 'the request'}: {first['msg']}") from error
+        raise refused(schema.fault(first, first["loc"] or ["the request"])) from error
     except (ValueError, RecursionError) as error:
         raise refused(f"the request is not JSON: {error}") from error
     tensor = asked.inputs[0]

@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 
 from onesheet.errors import RequestRefused, UnreadablePoster
 from onesheet.predict import PosterIndex
-from onesheet.serving import schema
+from onesheet.serving import examples, schema
 from onesheet.serving.pictures import THUMBNAIL, as_address, heat_png, poster_jpeg
 from onesheet.serving.service import Service
 from onesheet.serving.uploads import refusal_of
@@ -71,16 +71,14 @@ def similar_routes(service: Service, index: PosterIndex) -> APIRouter:
     @router.post(
         "/similar",
         response_model=schema.SimilarBody,
-        responses=schema.refusals(400, 401, 408, 413, 422, 429, 503, 504),
+        responses=schema.answer(examples.SIMILAR) | schema.refusals(400, 401, 408, 413, 422, 429, 503, 504),
         openapi_extra=schema.POSTERS_BODY,
     )
     async def similar(
         request: Request,
-        top: int = Query(6, description="how many", json_schema_extra={"minimum": 1, "maximum": MOST_SIMILAR}),
+        top: int = Query(6, ge=1, le=MOST_SIMILAR, description="how many"),
     ) -> JSONResponse:
         """The posters of the service's folder that are most like one, nearest first."""
-        if not 1 <= top <= MOST_SIMILAR:
-            raise RequestRefused(f"top must be between 1 and {MOST_SIMILAR}; got {top}", status=422)
         return JSONResponse({"neighbours": await _of_one(request, service, partial(nearest, top=top))})
 
     return router

@@ -14,13 +14,12 @@ from pydantic import BaseModel, Field, ValidationError
 from onesheet.data.writers import catalogue_csv
 from onesheet.errors import CatalogueError, RequestRefused, StaleDecision, UnreadablePoster
 from onesheet.review import Case, Review
-from onesheet.serving import schema
+from onesheet.serving import examples, schema
 from onesheet.serving.pictures import heat_png, poster_jpeg
 from onesheet.serving.service import Service
 
 LARGEST_ID = 2**63 - 1
 MOST_CASES, MOST_ROWS = 100, 1000
-Answer = TypeVar("Answer")
 Body = TypeVar("Body", bound=BaseModel)
 REFUSALS = schema.refusals(400, 401, 404, 408, 413, 422, 429, 503)
 
@@ -46,47 +45,55 @@ class UndoBody(BaseModel):
 def review_routes(service: Service, review: Review) -> APIRouter:
     """`/v1/review`."""
     router = APIRouter(prefix="/v1/review", tags=["review"])
+    _add_reading(router, review)
+    _add_deciding(router, service, review)
+    _add_pictures(router, service, review)
+    return router
 
-    def known(film: str) -> Case:
-        try:
-            return review.case(film)
-        except CatalogueError as error:
-            raise RequestRefused(str(error), status=404) from error
 
-    async def body_of(request: Request, kind: type[Body]) -> Body:
-        async with service.uploads.body(request) as body:
-            try:
-                return kind.model_validate_json(body)
-            except ValidationError as error:
-                first = error.errors()[0]
-                where = ".".join(map(str, first["loc"])) or "the body"
-                raise RequestRefused(f"{where}: {first['msg']}", status=422) from error
+def _add_reading(router: APIRouter, review: Review) -> None:
+    """The queue, the history and the corrected catalogue."""
 
-    @router.get("", response_model=schema.ReviewBody, responses=REFUSALS)
+    @router.get("", response_model=schema.ReviewBody, responses=schema.answer(examples.REVIEW) | REFUSALS)
     async def queue(
         after: str | None = Query(None, description="begin behind this film"),
-        limit: int = Query(10, json_schema_extra={"minimum": 1, "maximum": MOST_CASES}),
+        limit: int = Query(10, ge=1, le=MOST_CASES),
     ) -> JSONResponse:
         """The next undecided films in the queue's order, and how many there are."""
-        if not 1 <= limit <= MOST_CASES:
-            raise RequestRefused(f"limit must be between 1 and {MOST_CASES}; got {limit}", status=422)
         if after is not None:
-            known(after)
+            _known(review, after)
         waiting = await asyncio.to_thread(review.waiting, after=after, limit=limit)
         counts = await asyncio.to_thread(review.counts)
         films = [standing.to_dict() for standing in waiting]
         return JSONResponse({"counts": counts, "genres": list(review.genres.names), "films": films})
 
+    @router.get("/history", response_model=schema.HistoryBody, responses=schema.answer(examples.HISTORY) | REFUSALS)
+    async def history(last: int = Query(50, ge=1, le=MOST_ROWS)) -> JSONResponse:
+        """The last decisions and undos, newest first."""
+        rows = await asyncio.to_thread(review.store.history, last=last)
+        return JSONResponse({"history": [row.to_dict() for row in rows]})
+
+    @router.get("/export", response_class=Response, responses=schema.file_answer("text/csv") | REFUSALS)
+    async def export() -> Response:
+        """The catalogue with the genres that were decided, as `onesheet train` reads it."""
+        text = await asyncio.to_thread(lambda: catalogue_csv(review.corrected()))
+        headers = {"Content-Disposition": 'attachment; filename="corrected.csv"'}
+        return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _add_deciding(router: APIRouter, service: Service, review: Review) -> None:
+    """Decisions and undos."""
+
     @router.post(
         "/films/{film:path}",
         response_model=schema.FilmBody,
-        responses=REFUSALS | schema.STALE,
+        responses=schema.answer(examples.DECIDED) | REFUSALS | schema.STALE,
         openapi_extra=schema.json_body(DecisionBody, {"action": "correct", "genres": ["Drama"], "version": 0}),
     )
     async def decide(film: str, request: Request) -> JSONResponse:
         """Decide about a film; written to the disk before this answers."""
-        known(film)
-        said = await body_of(request, DecisionBody)
+        _known(review, film)
+        said = await _body(request, service, DecisionBody)
         decide_now = partial(review.decide, film, said.action, genres=said.genres, version=said.version)
         try:
             standing = await asyncio.to_thread(decide_now)
@@ -98,12 +105,12 @@ def review_routes(service: Service, review: Review) -> APIRouter:
     @router.post(
         "/undo",
         response_model=schema.UndoneBody,
-        responses=REFUSALS | schema.STALE,
+        responses=schema.answer(examples.UNDONE) | REFUSALS | schema.STALE,
         openapi_extra=schema.json_body(UndoBody, {"decision": 7}),
     )
     async def undo(request: Request) -> JSONResponse:
         """Take back a decision, by a new row of the history; what stood before it stands again."""
-        said = await body_of(request, UndoBody)
+        said = await _body(request, service, UndoBody)
         try:
             undone = await asyncio.to_thread(review.undo, said.decision)
         except StaleDecision as error:
@@ -111,22 +118,10 @@ def review_routes(service: Service, review: Review) -> APIRouter:
         now = await asyncio.to_thread(review.standing, undone.film) if undone.film in review.cases else None
         return JSONResponse({"undo": undone.to_dict(), "now": now and now.to_dict()})
 
-    @router.get("/history", response_model=schema.HistoryBody, responses=REFUSALS)
-    async def history(
-        last: int = Query(50, json_schema_extra={"minimum": 1, "maximum": MOST_ROWS}),
-    ) -> JSONResponse:
-        """The last decisions and undos, newest first."""
-        if not 1 <= last <= MOST_ROWS:
-            raise RequestRefused(f"last must be between 1 and {MOST_ROWS}; got {last}", status=422)
-        rows = await asyncio.to_thread(review.store.history, last=last)
-        return JSONResponse({"history": [row.to_dict() for row in rows]})
 
-    @router.get("/export", response_class=Response, responses=schema.file_answer("text/csv") | REFUSALS)
-    async def export() -> Response:
-        """The catalogue with the genres that were decided, as `onesheet train` reads it."""
-        text = await asyncio.to_thread(lambda: catalogue_csv(review.corrected()))
-        headers = {"Content-Disposition": 'attachment; filename="corrected.csv"'}
-        return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
+def _add_pictures(router: APIRouter, service: Service, review: Review) -> None:
+    """Posters and heat maps, by the film and never by a path."""
+    most = service.limits.pixels
 
     async def picture(work: Callable[[], bytes], kind: str) -> Response:
         try:
@@ -137,17 +132,30 @@ def review_routes(service: Service, review: Review) -> APIRouter:
     @router.get("/posters/{film:path}", response_class=Response, responses=schema.file_answer("image/jpeg") | REFUSALS)
     async def poster(film: str) -> Response:
         """A film's poster."""
-        return await picture(
-            partial(poster_jpeg, known(film).film.poster, max_pixels=service.limits.pixels), "image/jpeg"
-        )
+        path = _known(review, film).film.poster
+        return await picture(partial(poster_jpeg, path, max_pixels=most), "image/jpeg")
 
     @router.get("/heat-maps/{film:path}", response_class=Response, responses=schema.file_answer("image/png") | REFUSALS)
     async def heat_map(film: str, genre: str = Query(description="a genre of the model")) -> Response:
         """A heat map over a film's poster, as `POST /v1/explain` makes it."""
-        path = known(film).film.poster
+        path = _known(review, film).film.poster
         service.predictor.genres.column(genre)
-        return await picture(
-            partial(heat_png, service.predictor, path, genre, max_pixels=service.limits.pixels), "image/png"
-        )
+        return await picture(partial(heat_png, service.predictor, path, genre, max_pixels=most), "image/png")
 
-    return router
+
+def _known(review: Review, film: str) -> Case:
+    """A film's case; RequestRefused (404) where it is not in the queue."""
+    try:
+        return review.case(film)
+    except CatalogueError as error:
+        raise RequestRefused(str(error), status=404) from error
+
+
+async def _body(request: Request, service: Service, kind: type[Body]) -> Body:
+    """A request's JSON; RequestRefused (422) where it is not what it should be."""
+    async with service.uploads.body(request) as body:
+        try:
+            return kind.model_validate_json(body)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise RequestRefused(schema.fault(first, first["loc"] or ["the body"]), status=422) from error

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import reprlib
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, Field
+
+from onesheet.serving import examples
 
 
 class GivenGenre(BaseModel):
@@ -87,7 +91,7 @@ class HistoryRow(BaseModel):
     film: str
     action: str = Field(description="accept, correct, skip or undo")
     genres: list[str] = Field(description="what the film is said to have")
-    undoes: int | None = Field(description="id of the decision that an undo takes back")
+    undoes: int | None = Field(None, description="id of the decision that an undo takes back")
     at: str = Field(description="when, UTC")
 
 
@@ -103,7 +107,7 @@ class FilmBody(BaseModel):
     predicted: list[str] = Field(description="what the model gives at the balanced operating point")
     probabilities: dict[str, float]
     version: int = Field(description="to be named by the next decision about the film")
-    decision: HistoryRow | None = Field(description="the one that stands")
+    decision: HistoryRow | None = Field(None, description="the one that stands")
 
 
 class ReviewBody(BaseModel):
@@ -133,21 +137,6 @@ class HistoryBody(BaseModel):
 
     history: list[HistoryRow]
 
-
-PREDICTIONS_EXAMPLE = {
-    "predictions": [
-        {
-            "path": "the-cellar.jpg",
-            "genres": [{"genre": "Horror", "probability": 0.71}],
-            "probabilities": {"Comedy": 0.04, "Drama": 0.33, "Horror": 0.71},
-        },
-        {
-            "path": "notes.txt",
-            "error": "cannot read poster of 12 bytes: not a picture of a known format; "
-            "use one of JPEG, PNG, WEBP, GIF, TIFF, BMP, AVIF",
-        },
-    ]
-}
 
 POSTERS_BODY = {
     "requestBody": {
@@ -210,8 +199,17 @@ def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 STALE: dict[int | str, dict[str, Any]] = {
-    409: {"model": StaleBody, "description": "Another decision came first; `now` is the film as it stands."}
+    409: {
+        "model": StaleBody,
+        "description": "Another decision came first; `now` is the film as it stands.",
+        "content": {"application/json": {"example": examples.STALE}},
+    }
 }
+
+
+def answer(example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI response of a route that answers with JSON."""
+    return {200: {"content": {"application/json": {"example": example}}}}
 
 
 def file_answer(media_type: str) -> dict[int | str, dict[str, Any]]:
@@ -223,3 +221,8 @@ def json_body(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]
     """The OpenAPI description of a JSON body that the route reads itself, within the limits."""
     content = {"application/json": {"schema": model.model_json_schema(), "example": example}}
     return {"requestBody": {"required": True, "content": content}}
+
+
+def fault(error: Mapping[str, object], where: Iterable[object]) -> str:
+    """One of pydantic's errors in a line: where it is, what is wrong, what was got."""
+    return f"{'.'.join(map(str, where))}: {error['msg']}; got {reprlib.repr(error['input'])}"

@@ -16,6 +16,7 @@ from onesheet.predict import index_posters, load
 from onesheet.progress import Progress, silent
 from onesheet.review import decisions_path, open_review, read_source
 from onesheet.serving.app import LOCAL_HOSTS, create_app
+from onesheet.serving.gate import Gate
 from onesheet.serving.limits import Limits
 from onesheet.serving.service import Service
 
@@ -70,20 +71,26 @@ def serve(
     similar = index_posters(similar_in, predictor=predictor, progress=progress) if similar_in is not None else None
     review = None
     if source:
-        decisions = decisions or decisions_path(run=run, catalogue=catalogue)
-        review = open_review(source, predictor, decisions=decisions, progress=progress, tell=tell)
-    shown = f"[{host}]" if ":" in host else host
+        kept = decisions or decisions_path(run=run, catalogue=catalogue)
+        review = open_review(source, predictor, decisions=kept, progress=progress, tell=tell)
     app = create_app(
         predictor,
         name=Path(model).stem if model else "default",
         limits=limits,
         token=token,
-        hosts=LOCAL_HOSTS | {shown.lower()},
+        hosts=LOCAL_HOSTS | {_shown(host).lower()},
         threads=threads,
         review=review,
         similar=similar,
         report=Path(run) / REPORT if run and (Path(run) / REPORT).is_file() else None,
     )
+    _run(app, host, port, tell)
+    if review:
+        review.store.close()
+
+
+def _run(app: Gate, host: str, port: int, tell: Callable[[str], None]) -> None:
+    """Listen and answer until told to stop."""
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -94,10 +101,8 @@ def serve(
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     with _listening(host, port) as listener:
-        tell(f"onesheet listens at http://{shown}:{listener.getsockname()[1]}/ (Ctrl-C stops it)")
+        tell(f"onesheet listens at http://{_shown(host)}:{listener.getsockname()[1]}/ (Ctrl-C stops it)")
         _Server(config, app.service).run(sockets=[listener])
-    if review:
-        review.store.close()
 
 
 class _Server(uvicorn.Server):
@@ -136,6 +141,11 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host.lower() == "localhost"
+
+
+def _shown(host: str) -> str:
+    """As it stands in a web address."""
+    return f"[{host}]" if ":" in host else host
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from onesheet.errors import RequestRefused
 from onesheet.predict import Predictor
 from onesheet.serving.batching import Batcher
 from onesheet.serving.limits import Limits
@@ -39,7 +40,7 @@ class Service:
     in_flight: int = field(default=0, init=False)
     draining: bool = field(default=False, init=False)
 
-    @property
-    def ready(self) -> bool:
-        """Whether posters will be answered."""
-        return self.batcher.running and not self.draining
+    def check_ready(self) -> None:
+        """Raises RequestRefused (503) unless posters will be answered."""
+        if self.draining or not self.batcher.running:
+            raise RequestRefused("not ready; try again later", status=503)

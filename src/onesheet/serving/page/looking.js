@@ -32,6 +32,7 @@ export class Heat {
       this.#tell(`Heat map of ${genre} over ${this.#item.file.name}: bright where the poster speaks for it.`);
     } catch (error) {
       this.#tell(error.message);
+      if (this.shown === genre) await this.toggle(genre); // the poster again
     }
   }
 
@@ -56,16 +57,16 @@ export class Heat {
 /** Add what opens the nearest posters, once. */
 export function addSimilar({ file, card }) {
   if (card.querySelector(".similar")) return;
-  const list = element("ol", { className: "neighbours" });
+  const list = element("ol", { className: "neighbours", ariaLive: "polite" });
   const opened = element("details", { className: "similar" }, element("summary", {}, "Similar posters"), list);
   opened.addEventListener("toggle", async () => {
-    if (!opened.open || list.children.length) return;
+    if (!opened.open || list.querySelector("img")) return;
     list.replaceChildren(element("li", {}, "Looking …"));
     try {
       const { neighbours } = await postFile("/v1/similar", file);
       list.replaceChildren(
         ...neighbours.map(({ name, similarity, picture }) =>
-          element("li", {}, element("img", { src: picture, alt: "" }), `${name}, ${percent(similarity)} alike`),
+          element("li", {}, element("img", { src: picture, alt: "" }), `${percent(similarity)} alike`, element("span", {}, name)),
         ),
       );
     } catch (error) {

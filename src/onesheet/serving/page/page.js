@@ -73,9 +73,10 @@ function add(files) {
   const added = [...files].map((file) => {
     const picture = element("div", { className: "picture" });
     const image = element("img", { alt: "", src: URL.createObjectURL(file) });
-    image.addEventListener("error", () => image.remove());
+    image.addEventListener("load", () => (image.hidden = false));
+    image.addEventListener("error", () => (image.hidden = true)); // no browser shows TIFF; its heat maps can be seen
     picture.append(image);
-    const side = element("div", {}, element("b", { className: "name" }, file.name), element("div", { className: "answer" }));
+    const side = element("div", {}, element("h3", { className: "name" }, file.name), element("div", { className: "answer" }));
     const item = { file, image, answer: null, card: element("li", { className: "poster" }, picture, side) };
     item.heat = new Heat(item, () => show(item), (words) => (the("status").textContent = words));
     return item;
@@ -192,6 +193,7 @@ the("json").addEventListener("click", () => {
 the("report").addEventListener("click", async (event) => {
   if (!hasToken()) return; // a link cannot show the token
   event.preventDefault();
-  download("report.html", await getFile("/report"));
+  const say = (error) => (the(location.hash === "#review" ? "review-said" : "status").textContent = error.message);
+  await getFile("/report").then((blob) => download("report.html", blob)).catch(say);
 });
 start();

@@ -45,7 +45,10 @@ export function startReview() {
     else return;
     event.preventDefault();
   });
-  the("export").addEventListener("click", async () => download("corrected.csv", await getFile("/v1/review/export")));
+  the("export").addEventListener("click", async () => {
+    const got = getFile("/v1/review/export");
+    await got.then((blob) => download("corrected.csv", blob)).catch((error) => say(error.message));
+  });
   the("history").addEventListener("toggle", showHistory);
   window.addEventListener("hashchange", open);
   open();

@@ -2,7 +2,9 @@
 
 const FIRST = 6; // bars shown at once, more where more are given
 
-export const percent = (value) => `${(100 * value).toFixed(value < 0.1 ? 1 : 0)} %`;
+const FORMULA = /^[=+\-@\t\r\n]/; // how a cell begins that a spreadsheet would work out
+
+export const percent = (value) => `${(100 * value).toFixed(value < 0.1 ? 1 : 0)}\u00a0%`;
 
 export function element(name, properties = {}, ...children) {
   const made = Object.assign(document.createElement(name), properties);
@@ -82,9 +84,9 @@ export function asJson(answer, given) {
   return { path: answer.path, genres, probabilities: answer.probabilities };
 }
 
-/** The columns of `onesheet predict --csv`. */
+/** The columns of `onesheet predict --csv`; what looks like a formula gets an apostrophe in front. */
 export function asCsv(answers, decided, names) {
-  const quoted = (value) => `"${String(value ?? "").replaceAll('"', '""')}"`;
+  const quoted = (value) => `"${String(value ?? "").replace(FORMULA, "'$&").replaceAll('"', '""')}"`;
   const lines = [["path", "genres", ...names, "error"]];
   for (const answer of answers) {
     const genres = answer.error ? "" : givenGenres(answer, decided(answer)).map(({ genre }) => genre).join("|");
