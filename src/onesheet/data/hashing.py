@@ -14,6 +14,7 @@ byte that differs, so they always meet; of real pairs that differ in 16..32 bits
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,7 @@ _BYTES = 32
 _LAYOUTS = (1, 17)  # bits in steps of so many: by rows, by diagonals
 _WORDS = (1, 3, 5, 7)  # words of four bytes, so many apart: odd, so that every second byte of a word is even
 _BLOCK_BITS = 14  # about so many hashes, as a power of two, are compared at a time: they stay in the processor's cache
+_BYTE, _HALF = np.uint64(8), np.uint64(32)  # bits
 _ONES = np.ones(4, np.int64)
 _ODD = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93], np.uint64)
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -178,16 +180,18 @@ def _sharing(
         bytes_of = held.view(np.uint8)
         first = bytes_of[:, place].astype(np.uint64)
         for second, third in others:
-            key = (first << 8 | bytes_of[:, second]) << 8 | bytes_of[:, third]
+            key = (first << _BYTE | bytes_of[:, second]) << _BYTE | bytes_of[:, third]
             for a, b in _within_buckets(held, key, radius):
                 left, right = here.take(a), here.take(b)
                 yield np.minimum(left, right) * count + np.maximum(left, right)
 
 
-def _within_buckets(hashes: Hashes, keys: NDArray[np.uint64], radius: int) -> Iterator[tuple[Indices, Indices]]:
+def _within_buckets(
+    hashes: Hashes, keys: NDArray[np.unsignedinteger[Any]], radius: int
+) -> Iterator[tuple[Indices, Indices]]:
     """Near pairs of hashes with one key: sorted by it, each against the next, the next but one, … of its bucket."""
-    both = np.sort(keys << 32 | np.arange(len(keys), dtype=np.uint64))  # much faster than argsort
-    keys, rows = both >> 32, (both & 0xFFFF_FFFF).astype(np.int64)
+    both = np.sort(keys << _HALF | np.arange(len(keys), dtype=np.uint64))  # much faster than argsort
+    keys, rows = both >> _HALF, (both & 0xFFFF_FFFF).astype(np.int64)
     here = np.flatnonzero(keys[1:] == keys[:-1])
     for step in range(1, BUCKET_CAP + 1):
         if not len(here):
