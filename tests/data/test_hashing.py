@@ -48,6 +48,33 @@ def test_search_equals_brute_force_within_the_guaranteed_radius(seed, plants):
     np.testing.assert_array_equal(bits, np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]]).sum(axis=1))
 
 
+@given(
+    seed=st.integers(0, 2**32),
+    places=st.sets(st.integers(0, 31), min_size=GUARANTEED_RADIUS, max_size=GUARANTEED_RADIUS),
+)
+def test_search_finds_the_guaranteed_radius_where_every_turned_bit_spoils_another_byte(seed, places):
+    rng = np.random.default_rng(seed)
+    hashes = random_hashes(rng, 2)
+    hashes[1] = hashes[0]
+    hashes[1:].view(np.uint8)[0, sorted(places)] ^= 1 << rng.integers(0, 8, len(places), np.uint8)
+    assert near_pairs(hashes)[0].tolist() == [[0, 1]]
+
+
+def test_every_key_of_three_bytes_is_searched_once():
+    keys = [frozenset((place, *others)) for place, pairs in hashing._KEYS.items() for others in pairs]
+    assert len(set(keys)) == len(keys) == 4 * 8 * 4
+
+
+def test_search_in_blocks_finds_the_same(monkeypatch):
+    rng = np.random.default_rng(5)
+    hashes = random_hashes(rng, 3000)
+    hashes[1500:] = [flipped(rng, row, 20) for row in hashes[:1500]]
+    whole = near_pairs(hashes)[0]
+    monkeypatch.setattr(hashing, "_BLOCK_BITS", 4)
+    np.testing.assert_array_equal(near_pairs(hashes)[0], whole)
+    assert len(whole) == 1500
+
+
 def test_search_finds_most_beyond_the_guarantee_and_nothing_beyond_the_radius():
     rng = np.random.default_rng(0)
     base = random_hashes(rng, 600)

@@ -93,6 +93,18 @@ def test_smaller_precisions_answer_nearly_the_same(
     assert (bundle.score(posters).probabilities != read_bundle(model_path).score(posters).probabilities).any()
 
 
+def test_int8_takes_activations_into_its_layers_and_leaves_the_last_ones(run: Run, tmp_path: Path) -> None:
+    export(run, tmp_path / "int8.onnx", precision="int8")
+    graph = onnx.load(tmp_path / "int8.onnx").graph
+    makers = {node.output[0]: node for node in graph.node}
+    kinds = [node.op_type for node in graph.node]
+    assert "Relu" not in kinds and "BatchNormalization" not in kinds
+    layers = [node for node in graph.node if node.op_type in ("Conv", "Gemm")]
+    widened = [node.output[0] for node in layers if makers.get(node.input[1], node).op_type == "DequantizeLinear"]
+    assert len(widened) == len(layers) - 2
+    assert not {"logits", "evidence"} & set(widened)
+
+
 def test_the_card_says_what_it_was_made_from(model_path: Path, run: Run, packed: Packed) -> None:
     card = read_bundle(model_path).card
     assert card.genres == packed.genres.names and card.size == packed.size and card.resize == "stretch"

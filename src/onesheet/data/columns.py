@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -42,7 +43,8 @@ class Row:
     """One row of a table.
 
     Attributes:
-        where: file and row, for a person.
+        table: name of the file.
+        number: of the row, from 1.
         film_id: the film's id, an IMDb id where it can be one; "" where the row has none.
         ids: every id of the row as written, best first: a poster may be named by any.
         poster: the poster's path as written, "" where there is none.
@@ -50,7 +52,8 @@ class Row:
         problem: why the genres cannot be read, "" where they can.
     """
 
-    where: str
+    table: str
+    number: int
     film_id: str
     ids: tuple[str, ...]
     poster: str
@@ -60,6 +63,11 @@ class Row:
     year: int | None
     source: str
     group: str
+
+    @property
+    def where(self) -> str:
+        """File and row, for a person."""
+        return f"{self.table}, row {self.number}"
 
 
 @dataclass(frozen=True)
@@ -147,12 +155,13 @@ def find_columns(
 
 
 def read_rows(table: Table, columns: Columns) -> Iterator[Row]:
-    """The table's rows by meaning, in order."""
+    """The table's rows by meaning, in order; equal genres are one tuple, equal sources one string."""
     delimiter = genre_delimiter(row[columns.genre] for row in table.rows) if columns.genre is not None else ""
 
     def cell(row: Sequence[object], column: int | None) -> str:
         return "" if column is None else text(row[column])
 
+    shared: dict[tuple[str, ...], tuple[str, ...]] = {}
     for number, row in enumerate(table.rows, 1):
         ids = [(text(row[i]), imdb) for i, imdb in zip(columns.ids, columns.imdb, strict=True)]
         best = next(((written, imdb) for written, imdb in ids if written), ("", False))
@@ -164,15 +173,16 @@ def read_rows(table: Table, columns: Columns) -> Iterator[Row]:
                 problem = str(error)
         title, year = title_and_year(cell(row, columns.title), cell(row, columns.year))
         yield Row(
-            where=f"{table.path.name}, row {number}",
+            table=table.path.name,
+            number=number,
             film_id=imdb_id(best[0], numbers=best[1]) or best[0],
             ids=tuple(written for written, _ in ids if written),
             poster="" if columns.poster is None else raw_text(row[columns.poster]),
-            genres=genres,
+            genres=shared.setdefault(genres, genres),
             problem=problem,
             title=title,
             year=year,
-            source=cell(row, columns.source),
+            source=sys.intern(cell(row, columns.source)),
             group=cell(row, columns.group),
         )
 

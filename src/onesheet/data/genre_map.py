@@ -99,8 +99,11 @@ def settle_genres(
     findings = [_finding(name, settle(name), counts[name]) for name in sorted(counts) if settle(name) != (name,)]
     present = {name.casefold() for name in counts}
     findings += [_finding(left, settle(left), 0) for left in sorted(mapping) if left.casefold() not in present]
-    result = [tuple(sorted({new for name in names for new in settled[name]})) for names in films]
-    return result, [finding for finding in findings if finding is not None]
+    united: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for names in map(tuple, films):
+        if names not in united:
+            united[names] = tuple(sorted({new for name in names for new in settled[name]}))
+    return [united[tuple(names)] for names in films], [finding for finding in findings if finding is not None]
 
 
 def _finding(name: str, settled: tuple[str, ...], count: int) -> Finding | None:

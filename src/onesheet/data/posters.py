@@ -6,6 +6,7 @@ import errno
 import os
 import unicodedata
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 
 from onesheet.errors import CatalogueError
@@ -88,9 +89,11 @@ class PosterFolders:
         self._bases = tuple(dict.fromkeys((str(base), *self.folders)))
         self.images: list[str] = [path for folder in self.folders for path in disk.images(folder)]
         self._joined: dict[tuple[str, str], str] = {}
-        self._by_stem: dict[str, str] = {}
-        for path in self.images:
-            self._by_stem.setdefault(_composed(Path(path).stem), path)
+
+    @cached_property
+    def _by_stem(self) -> dict[str, str]:
+        """Name without suffix -> the first such poster; made only where a poster is not named by its path."""
+        return {_composed(Path(path).stem): path for path in reversed(self.images)}
 
     def by_path(self, written: str) -> str | None:
         """The poster that a cell names: absolute, relative to a base, or ("/x.jpg", a web address) by end."""

@@ -111,7 +111,9 @@ def _part(source: Source, table: Table, disk: Disk, folders: list[str] | None, t
         else:
             guessed = str(beside)
     places = PosterFolders(disk, beside, folders)
-    return _Part(source, table, list(read_rows(table, columns)), places, any(columns.imdb), guessed)
+    rows = list(read_rows(table, columns))
+    table.rows.clear()  # a large table need not be in memory twice
+    return _Part(source, table, rows, places, any(columns.imdb), guessed)
 
 
 def _films(
@@ -157,12 +159,17 @@ def _no_row(parts: Sequence[_Part], used: set[str]) -> list[Finding]:
             real[folder] = os.path.realpath(folder)
         return real[folder], name
 
-    known = {place(poster) for poster in used}
-    used_folders = {folder for folder, _ in known}
+    left = [(part, image) for part in parts for image in part.places.images if image not in used]
+    names = {os.path.basename(image) for _, image in left}  # noqa: PTH119 - speed
+    known, used_folders = set(), set()
+    for poster in used:
+        there = place(poster)
+        used_folders.add(there[0])
+        if there[1] in names:  # the same file may be listed by another way to its folder
+            known.add(there)
     unnamed = {
         place(image): image
-        for part in parts
-        for image in part.places.images
+        for part, image in left
         if place(image) not in known and (str(Path(image).parent) != part.guessed or place(image)[0] in used_folders)
     }
     action = "left out; add a row with its genres"

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -133,7 +134,7 @@ def _decode(data: bytes) -> str:
 def _records(lines: list[str], delimiter: str) -> list[tuple[int, list[str]]]:
     """(number of its last line, fields) of each record; line by line when a quote is never closed."""
     records = []
-    reader = csv.reader([*(line + "\n" for line in lines), _END], delimiter=delimiter)
+    reader = csv.reader(chain((line + "\n" for line in lines), [_END]), delimiter=delimiter)
     start = 0
     for fields in reader:
         if reader.line_num - start > MAX_RECORD_LINES:

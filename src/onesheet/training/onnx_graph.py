@@ -23,6 +23,9 @@ from onesheet.files import whole_file
 OPSET = 20
 LEAST_FAN_IN = 16  # inputs of an output from which 8 bits a weight are enough
 QUANTIZATION_POSTERS = 128  # training posters whose activations set int8's ranges
+WEIGHTED = ("Conv", "MatMul", "Gemm")
+# Activations too: where they are left out, the runtime widens every map to 32 bits and narrows it again.
+QUANTIZED = (*WEIGHTED, "Relu", "Clip", "MaxPool", "Add")
 
 
 class ExportGraph(nn.Module):
@@ -72,7 +75,8 @@ def to_precision(path: Path, precision: str, posters: NDArray[np.uint8], rows: N
 
     w8 keeps the weights in 8 bits, with a scale for each output channel, and computes in 32: the runtime widens them
     once, when it opens the file. int8 follows ONNX Runtime's QDQ form: weights signed per channel, activations
-    unsigned, ranges from `QUANTIZATION_POSTERS` of `posters` (uint8 N×H×W×3) drawn evenly from `rows`.
+    unsigned, ranges from `QUANTIZATION_POSTERS` of `posters` (uint8 N×H×W×3) drawn evenly from `rows`. The last layers,
+    a thousandth of the work, stay in 32 bits, and so what the graph gives is no multiple of a step.
     """
     if precision != "fp32":
         _fold_batch_norm(path)
@@ -89,8 +93,21 @@ def to_precision(path: Path, precision: str, posters: NDArray[np.uint8], rows: N
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
-                op_types_to_quantize=["Conv", "Add", "MatMul", "Gemm"],
+                op_types_to_quantize=list(QUANTIZED),
+                nodes_to_exclude=_last_layers(path),
             )
+
+
+def _last_layers(path: Path) -> list[str]:
+    """Names of the nodes after which nothing is multiplied by weights any more."""
+    found, before = [], set[str]()  # before: values that a layer is yet to read
+    for node in reversed(onnx.load(path).graph.node):
+        leads_on = not before.isdisjoint(node.output)
+        if not leads_on:
+            found.append(node.name)
+        if leads_on or node.op_type in WEIGHTED:
+            before.update(node.input)
+    return found
 
 
 def _fold_batch_norm(path: Path) -> None:
