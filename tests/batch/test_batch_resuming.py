@@ -89,7 +89,8 @@ def test_parts_are_the_listing_in_order(names: list[str], part_rows: int) -> Non
         parts = [list(PlanFile(place).part(number)) for number in range(plan.parts)]
     assert [row for part in parts for row in part] == listing
     assert [len(part) for part in parts] == [plan.part_listed(number) for number in range(plan.parts)]
-    assert sorted(names := [plan.part_name(number) for number in range(plan.parts)]) == names
+    files = [plan.part_name(number) for number in range(plan.parts)]
+    assert sorted(files) == files
 
 
 def test_the_number_of_threads_is_not_to_be_seen(

@@ -167,8 +167,8 @@ def test_a_poster_that_never_ends_is_refused(
     (folder / "b.png").write_bytes(posters[20].read_bytes() + b"0")
     (tmp_path / "films.csv").write_text(f"path\n{url}/a.png\n{url}/b.png\n")
     run_batch(tmp_path / "films.csv", tmp_path / "out", model=motif_model)
-    assert [row["error"] for row in rows_of(tmp_path / "out")][0] is None
-    assert "more than" in rows_of(tmp_path / "out")[1]["error"]
+    first, second = rows_of(tmp_path / "out")
+    assert first["error"] is None and "more than" in second["error"]
 
 
 def test_a_url_whose_package_is_missing_stops_before_it_costs_rows(motif_model: Path, tmp_path: Path) -> None:

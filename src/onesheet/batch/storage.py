@@ -94,7 +94,7 @@ def _downloaded(system: Any, path: str) -> bytes:
 
 
 def _read(system: Any, path: str) -> bytes:
-    # over HTTP as one stream: asking for the size first is a second request, which takes every failure for a missing file
+    # over HTTP as one stream: fsspec would ask for the size first, and take any failure of that for a missing file
     options = {"block_size": 0, "size": 1} if "http" in _protocols(system) else {}
     data = bytearray()
     with system.open(path, "rb", **options) as file:

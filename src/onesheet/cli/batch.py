@@ -15,7 +15,7 @@ def add_command(commands: Any) -> None:
         "batch",
         help="the genres of a whole catalogue, in parts",
         description="Predict every poster of SOURCE into PATH, part by part. Started again with the same command after "
-        "a stop of any kind, it makes the parts that are missing. Unreadable posters become rows with an error (exit 1).",
+        "any stop, it makes the parts that are missing. Unreadable posters become rows with an error (exit 1).",
         allow_abbrev=False,
     )
     parser.add_argument(
