@@ -54,9 +54,8 @@ def score(folder: Path, posters: list[str]) -> None:
     seconds = cpu_seconds(lambda: run_batch(path, folder / "out", threads=1))
     read = sum(Path(poster).stat().st_size for poster in posters) / len(posters)
     written = sum(part.stat().st_size for part in (folder / "out").glob("part-*")) / len(posters)
-    tell(
-        f"{len(posters):,} posters: {1000 * seconds / len(posters):.1f} CPU ms, {read:,.0f} bytes in, {written:,.0f} out"
-    )
+    each = 1000 * seconds / len(posters)
+    tell(f"{len(posters):,} posters: {each:.1f} CPU ms, {read:,.0f} bytes in, {written:,.0f} out")
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:
