@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import onesheet
+import onesheet.batch
 import onesheet.data
 import onesheet.evaluation
 import onesheet.models
@@ -21,6 +22,7 @@ from onesheet.genres import GenreSet
 
 PUBLIC = {
     onesheet: {"Prediction", "Predictor", "__version__", "load"},
+    onesheet.batch: {"BatchDone", "run_batch"},
     onesheet.training: {
         "Run",
         "TrainConfig",
@@ -82,6 +84,7 @@ def test_type_checkers_may_read_the_annotations() -> None:
     "module",
     [
         "onesheet",
+        "onesheet.batch",
         "onesheet.cli",
         "onesheet.data",
         "onesheet.evaluation",
@@ -95,7 +98,7 @@ def test_importing_brings_no_training_packages(module: str) -> None:
     code = (
         f"import sys, {module}\n"
         "heavy = {'torch', 'lightning', 'transformers', 'onnx', 'pyarrow', 'matplotlib', 'jinja2', 'scipy',"
-        " 'usearch'}\n"
+        " 'usearch', 'fsspec', 'ray'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -24,6 +24,7 @@ class Console:
         self._bars: RichProgress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._last_line = time.monotonic()
+        self._begun: dict[str, tuple[float, int]] = {}  # when a task was first told of, and how far it was
 
     def __enter__(self) -> Console:
         if sys.stderr.isatty():
@@ -60,9 +61,11 @@ class Console:
             self._bars.update(self._tasks[task], completed=done, total=total, note=note)
             return
         now = time.monotonic()
+        since, before = self._begun.setdefault(task, (now, done))
         if now - self._last_line >= QUIET_SECONDS and done < total:
             self._last_line = now
-            print(f"  {task}: {done:,} of {total:,}{'  ' + note if note else ''}", file=sys.stderr, flush=True)
+            left = f", {in_words((now - since) * (total - done) / (done - before))} left" if done > before else ""
+            print(f"  {task}: {done:,} of {total:,}{left}{'  ' + note if note else ''}", file=sys.stderr, flush=True)
 
     def tell(self, line: str) -> None:
         """A notice."""
@@ -70,6 +73,18 @@ class Console:
             self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:
             print(line, file=sys.stderr, flush=True)
+
+
+def in_words(seconds: float) -> str:
+    """A length of time, as exactly as a guess may be.
+
+    Example:
+        >>> in_words(40), in_words(400), in_words(40_000)
+        ('40 s', '7 min', '11.1 h')
+    """
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def print_table(title: str, columns: list[str], rows: list[list[Any]]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any, NoReturn
 
-from onesheet.cli import compare, evaluate, explain, predict, review, serve, similar, steps, train
+from onesheet.cli import batch, compare, evaluate, explain, predict, review, serve, similar, steps, train
 from onesheet.errors import Interrupted, OnesheetError
 
 
@@ -47,6 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"onesheet {version('onesheet')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     predict.add_command(commands)
+    batch.add_command(commands)
     explain.add_command(commands)
     similar.add_command(commands)
     train.add_commands(commands)

@@ -103,42 +103,22 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if failures else 0
 
 
-def _row(answer: Prediction | Failure, names: tuple[str, ...]) -> dict[str, Any]:
-    """One row of CSV or Parquet."""
-    from onesheet.predict import Failure
-
-    if isinstance(answer, Failure):
-        return {"path": answer.path, "genres": None, **dict.fromkeys(names), "error": answer.error}
-    return {"path": answer.path, "genres": "|".join(answer.genres), **answer.probabilities, "error": None}
-
-
 def _print_csv(answers: Answers, names: tuple[str, ...]) -> None:
-    writer = csv.DictWriter(sys.stdout, ["path", "genres", *names, "error"], lineterminator="\n", quoting=csv.QUOTE_ALL)
+    from onesheet.predict.rows import table_columns, table_row
+
+    writer = csv.DictWriter(sys.stdout, table_columns(names), lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writeheader()
     for answer in answers:
-        writer.writerow(_row(answer, names))
+        writer.writerow(table_row(answer, names))
 
 
 def _write_parquet(path: str, answers: Answers, names: tuple[str, ...]) -> None:
-    arrow = require("pyarrow", purpose="writing Parquet", extra="parquet")
-    parquet = require("pyarrow.parquet", purpose="writing Parquet", extra="parquet")
     from onesheet.files import whole_file
+    from onesheet.predict.rows import table_row, write_parquet
 
-    schema = arrow.schema(
-        [("path", arrow.string()), ("genres", arrow.string())]
-        + [(name, arrow.float32()) for name in names]
-        + [("error", arrow.string())]
-    )
-    with whole_file(path) as part, parquet.ParquetWriter(part, schema) as writer:
-        rows: list[dict[str, Any]] = []
-        for answer in answers:
-            row = _row(answer, names)
-            row["path"] = str(row["path"]).encode("utf-8", "backslashreplace").decode("utf-8")
-            rows.append(row)
-            if len(rows) == 10_000:
-                writer.write_table(arrow.Table.from_pylist(rows, schema=schema))
-                rows = []
-        writer.write_table(arrow.Table.from_pylist(rows, schema=schema))
+    require("pyarrow", purpose="writing Parquet", extra="parquet")  # said before any poster is read
+    with whole_file(path) as part:
+        write_parquet(part, (table_row(answer, names) for answer in answers), names)
 
 
 def _print_table(answers: Answers, posters: list[str]) -> None:

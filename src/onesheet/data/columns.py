@@ -125,7 +125,7 @@ def find_columns(
         return [known.index(name) for name in names if name in known]
 
     genre = find(GENRES, genre_column) or [i for i, name in enumerate(known) if "genre" in name and "id" not in name]
-    poster = find(POSTERS, poster_column) or [i for i in range(len(known)) if _names_images(table, i)]
+    poster = [table.columns.index(poster_column)] if poster_column in table.columns else poster_columns(table)
     title, year = [i for i in find(TITLES) if i not in poster], find(YEARS)
     ids = list(dict.fromkeys(find((), id_column) + find(IDS)))
     ours = "filmid" in known
@@ -152,6 +152,13 @@ def find_columns(
         source=next(iter(find(("source",))), None) if ours else None,
         group=next(iter(find(("group",))), None) if ours else None,
     )
+
+
+def poster_columns(table: Table) -> list[int]:
+    """The columns that name posters, best first: by their headings, or else by their values."""
+    known = [plain(name) for name in table.columns]
+    named = [known.index(name) for name in POSTERS if name in known]
+    return named or [i for i in range(len(known)) if _names_images(table, i)]
 
 
 def read_rows(table: Table, columns: Columns) -> Iterator[Row]:

@@ -25,6 +25,7 @@ from onesheet.threads import in_order, thread_count
 DEFAULT_MODEL = Path(__file__).with_name("default.onnx")
 BATCH = 8  # posters a call: larger gains nothing on a CPU and costs memory
 Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 
 
 class Predictor:
@@ -45,6 +46,11 @@ class Predictor:
         self.model_card = bundle.model_card
         self.genres: GenreSet = bundle.genres
         self.points: dict[str, OperatingPoint] = bundle.points
+
+    @property
+    def path(self) -> Path:
+        """The model file."""
+        return self._bundle.path
 
     @cached_property
     def fingerprint(self) -> str:
@@ -81,11 +87,22 @@ class Predictor:
         return heat_maps(self, poster, [genre])[0]
 
     def predict_many(
-        self, posters: Iterable[str | Path], *, at: str = "balanced", top: int | None = None
+        self,
+        posters: Iterable[Item],
+        *,
+        at: str = "balanced",
+        top: int | None = None,
+        read: Callable[[Item], str | bytes] = str,
     ) -> Iterator[Prediction | Failure]:
         """The genres of many posters, in their order; an unreadable one gives a Failure and never stops the rest.
 
         Memory does not grow with their number. Every core decodes and scores a batch of its own.
+
+        Args:
+            posters: paths, or anything else that `read` can read and whose `str` is its name.
+            at: as `predict`.
+            top: as `predict`.
+            read: a poster's path or bytes; called in a thread, and may raise UnreadablePoster.
 
         Raises:
             ConfigError: as `predict`, or one path where several are expected.
@@ -93,32 +110,36 @@ class Predictor:
         self.check(at, top)
         if isinstance(posters, str | bytes | Path):
             raise ConfigError(f"predict_many takes several posters; got {posters!r}: use predict or a list")
-        return self._answers(posters, lambda names, scores: self.predictions(names, scores, at, top))
+        return self._answers(posters, lambda names, scores: self.predictions(names, scores, at, top), read)
 
     def embed_many(self, posters: Iterable[str | Path]) -> Iterator[NDArray[np.float32] | Failure]:
         """The embeddings of many posters, float32 D each, in their order; an unreadable one gives a Failure."""
-        return self._answers(posters, lambda _, scores: list(scores.embedding))
+        return self._answers(posters, lambda _, scores: list(scores.embedding), str)
 
     def _answers(
-        self, posters: Iterable[str | Path], answer_all: Callable[[list[str], Scores], list[Item]]
-    ) -> Iterator[Item | Failure]:
+        self,
+        posters: Iterable[Item],
+        answer_all: Callable[[list[str], Scores], list[Answer]],
+        read: Callable[[Item], str | bytes],
+    ) -> Iterator[Answer | Failure]:
         """What `answer_all` makes of the readable posters' scores, batch by batch."""
 
-        def work(names: Sequence[str]) -> list[Item | Failure]:
+        def work(batch: Sequence[Item]) -> list[Answer | Failure]:
             pixels: list[NDArray[np.uint8]] = []
-            answers: list[Failure | None] = []
-            for name in names:
+            good: list[str] = []
+            failures: list[Failure | None] = []
+            for poster in batch:
                 try:
-                    pixels.append(read_poster(name, size=self.card.size, resize=self.card.resize))
-                    answers.append(None)
+                    pixels.append(read_poster(read(poster), size=self.card.size, resize=self.card.resize))
+                    good.append(str(poster))
+                    failures.append(None)
                 except UnreadablePoster as error:
-                    answers.append(Failure(name, str(error)))
-            good = [name for name, answer in zip(names, answers, strict=True) if answer is None]
+                    failures.append(Failure(str(poster), str(error)))
             scored = iter(answer_all(good, self.score(np.stack(pixels))) if good else ())
-            return [next(scored) if answer is None else answer for answer in answers]
+            return [next(scored) if failure is None else failure for failure in failures]
 
-        for batch in in_order(work, _batches(map(str, posters)), threads=self.threads):
-            yield from batch
+        for answers in in_order(work, _batches(posters), threads=self.threads):
+            yield from answers
 
     def score_posters(self, posters: NDArray[np.uint8], rows: NDArray[np.int64]) -> Iterator[Scores]:
         """Scores of the given rows of an N×H×W×3 uint8 array (a packed store), batch by batch, in order."""
