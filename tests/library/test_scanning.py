@@ -87,6 +87,16 @@ def test_films_that_share_a_folder(tmp_path: Path) -> None:
     assert left == dict.fromkeys(["movie.nfo", "other.nfo"], "belongs to no video beside it")
 
 
+def test_parts_and_versions_with_nfos_of_their_own_are_films_of_their_own(tmp_path: Path) -> None:
+    lay(tmp_path, "Saga/Saga - One.mkv", "Saga/Saga - One.nfo", "Saga/Saga - Two.mkv", "Saga/Saga - Two.nfo")
+    lay(tmp_path, "in/War Part 1.mkv", "in/War Part 1.nfo", "in/War Part 2.mkv", "in/War Part 2.nfo")
+    lay(tmp_path, "in/Peace Part 1.mkv", "in/Peace Part 2.mkv", "in/Peace.nfo")
+    names = ["Saga/Saga - One", "Saga/Saga - Two", "in/Peace", "in/War Part 1", "in/War Part 2"]
+    assert {name: film.nfo and film.nfo.stem for name, film in films(tmp_path).items()} == {
+        name: name.split("/")[1] for name in names
+    }
+
+
 def test_one_loose_film_at_the_root_and_accents_spelt_two_ways(tmp_path: Path) -> None:
     lay(tmp_path, "Ame\u0301lie (2001).mkv", "Amélie (2001)-poster.jpg", "B/C (2002).mkv")
     found = films(tmp_path)

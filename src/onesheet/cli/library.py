@@ -193,7 +193,8 @@ def _write(arguments: argparse.Namespace) -> int:
     if arguments.kometa:
         return _write_kometa(arguments)
     left: list[str] = []
-    changes: list[Change] = []
+    diff: list[str] = []
+    changed = 0
     with Console() as console:
         answers = _Answers(arguments, console)
         steps = plan_changes(
@@ -201,16 +202,17 @@ def _write(arguments: argparse.Namespace) -> int:
         )
         for step in apply_changes(arguments.folder, steps) if arguments.apply else steps:
             if isinstance(step, Change):
-                changes.append(step)
+                changed += 1
+                diff += step.diff()
             else:
                 left.append(f"{step.film.name}: {step.why}")
-    for line in (line for change in changes for line in change.diff()):
+    for line in diff:
         print(shown(line.expandtabs()))
     if arguments.apply:
-        cure = f"take it back with: onesheet library undo {arguments.folder}" if changes else "nothing was to change"
-        print(f"wrote {len(changes):,} NFO files; {cure}", file=sys.stderr)
+        cure = f"take it back with: onesheet library undo {arguments.folder}" if changed else "nothing was to change"
+        print(f"wrote {changed:,} NFO files; {cure}", file=sys.stderr)
     else:
-        print(f"{len(changes):,} NFO files would change; nothing is written without --apply", file=sys.stderr)
+        print(f"{changed:,} NFO files would change; nothing is written without --apply", file=sys.stderr)
     return max(_tell_unread(answers.library, answers.failures), _tell("left alone", left))
 
 

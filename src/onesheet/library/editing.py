@@ -34,10 +34,11 @@ def with_genres(nfo: Nfo, genres: Sequence[str]) -> bytes:
     added = [f"<genre>{html.escape(name, quote=False)}</genre>" for name in genres if name not in kept]
     if added:
         splices.append(_insertion(nfo, added))
-    data = nfo.data
-    for start, end, new in sorted(splices, key=lambda splice: splice[:2], reverse=True):
-        data = data[:start] + new + data[end:]
-    return data
+    pieces, at = [], 0
+    for start, end, new in sorted(splices):
+        pieces += [nfo.data[at:start], new]
+        at = end
+    return b"".join([*pieces, nfo.data[at:]])
 
 
 def _insertion(nfo: Nfo, added: Sequence[str]) -> tuple[int, int, bytes]:

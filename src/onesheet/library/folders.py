@@ -84,19 +84,27 @@ class FilmFolder:
             return [[self._folder.name]]
         videos = [Path(name).stem for name in self._files if Path(name).suffix.lower() in VIDEO_SUFFIXES]
         videos = [stem for stem in videos if not stem.startswith(".") and not _EXTRA.search(key(stem))]
-        named = key(self._folder.name)
-        if len(videos) > 1 and all(re.match(re.escape(named) + r"($| - |\s*\[)", key(stem)) for stem in videos):
+        if not videos:
+            nfos = [Path(name).stem for stem, name in self._nfos.items() if stem != "movie"]
+            posters = [Path(name).stem for stem, name in self._images.items() if stem.endswith("-poster")]
+            return [[stem] for stem in nfos] or [[stem[: -len("-poster")]] for stem in posters if not self._nfos]
+        version = re.compile(re.escape(key(self._folder.name)) + r"($| - |\s*\[)")
+        if all(version.match(key(stem)) for stem in videos) and self._one_film(videos):
             return [videos]
         films: dict[str, list[str]] = {}
         for stem in videos:
-            whole = _PART.sub("", stem)
-            films.setdefault(key(whole), [whole]).append(stem)  # film.nfo may lie beside film-cd1.mkv
-        if videos:
-            return [stems if len(stems) > 2 else stems[1:] for stems in films.values()]
-        posters = [Path(name).stem for name in self._images.values()]
-        return [[Path(name).stem] for stem, name in self._nfos.items() if stem != "movie"] or [
-            [stem.removesuffix("-poster")] for stem in posters if stem.endswith("-poster") and not self._nfos
-        ]
+            films.setdefault(key(_PART.sub("", stem)), []).append(stem)
+        return [named for stems in films.values() for named in self._of_parts(stems)]
+
+    def _of_parts(self, stems: list[str]) -> list[list[str]]:
+        """Videos that differ by a number: one film, whose files may be named after the whole; or films of their own."""
+        if len(stems) == 1 or not self._one_film(stems):
+            return [[stem] for stem in stems]
+        return [[_PART.sub("", stems[0]), *stems]]
+
+    def _one_film(self, stems: list[str]) -> bool:
+        """Whether videos may be one film's: not where several have an NFO."""
+        return sum(key(stem) in self._nfos for stem in stems) <= 1
 
     def _place(self, stems: list[str], own: bool) -> Place:
         names = (["movie"] if own else []) + [key(stem) for stem in stems]
