@@ -108,10 +108,16 @@ def undo_write(root: str | Path) -> Undone:
         LibraryError: there is nothing to take back, or the journal is damaged.
     """
     root = Path(root).absolute()
-    standing = [path for path in _folders(root / BACKUPS) if not path.name.endswith(_UNDONE)]
-    if not standing:
-        raise LibraryError(f"nothing to undo in {str(root)!r}; no write has left a backup there that still stands")
-    folder = standing[-1]
+    for folder in reversed(_folders(root / BACKUPS)):
+        if not folder.name.endswith(_UNDONE):
+            undone = _undo(root, folder)
+            if undone.restored or undone.left:  # else it was stopped before its first file
+                return undone
+    raise LibraryError(f"nothing to undo in {str(root)!r}; no write has left a backup there that still stands")
+
+
+def _undo(root: Path, folder: Path) -> Undone:
+    """Take back one write, the last file first; its folder is renamed when nothing of it is left to try again."""
     restored, left, finished = [], [], True
     for record in reversed(_records(folder)):
         path = root / record["file"]
