@@ -12,6 +12,7 @@ import onesheet
 import onesheet.batch
 import onesheet.data
 import onesheet.evaluation
+import onesheet.library
 import onesheet.models
 import onesheet.predict
 import onesheet.review
@@ -61,6 +62,22 @@ PUBLIC = {
         "read_source",
         "review_queue",
     },
+    onesheet.library: {
+        "Change",
+        "Left",
+        "Library",
+        "LibraryFilm",
+        "Remark",
+        "Suggestion",
+        "Undone",
+        "apply_changes",
+        "kometa_metadata",
+        "plan_changes",
+        "scan_library",
+        "suggest_genres",
+        "undo_write",
+        "unreadable_posters",
+    },
     onesheet.serving: {"Limits", "create_app", "serve"},
     onesheet.models: {"Ensemble", "Output", "PosterNetwork", "TenCrop", "build_network", "default_size"},
 }
@@ -88,6 +105,7 @@ def test_type_checkers_may_read_the_annotations() -> None:
         "onesheet.cli",
         "onesheet.data",
         "onesheet.evaluation",
+        "onesheet.library",
         "onesheet.predict",
         "onesheet.review",
         "onesheet.serving",

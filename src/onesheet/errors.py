@@ -14,6 +14,7 @@
     │   └── Interrupted      Ctrl-C; everything is saved, and the same command with --resume goes on
     ├── ReviewError          a file of decisions cannot be used
     │   └── StaleDecision    another decision about the film came first
+    ├── LibraryError         a film library's folder, NFO file or backup cannot be used
     ├── RequestRefused       the service turns a request away (.status is the HTTP status)
     └── MissingExtra         an optional package is not installed
 """
@@ -78,6 +79,10 @@ class ReviewError(OnesheetError):
 
 class StaleDecision(ReviewError):
     """Another decision about the film came first."""
+
+
+class LibraryError(OnesheetError):
+    """A film library's folder, NFO file or backup cannot be used."""
 
 
 class RequestRefused(OnesheetError):

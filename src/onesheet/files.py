@@ -6,15 +6,19 @@ import errno
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from onesheet.errors import OnesheetError
 
 
 @contextmanager
-def whole_file(path: str | Path) -> Iterator[Path]:
+def whole_file(path: str | Path, *, mode: int | None = None) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block ends well, remove it otherwise.
+
+    Args:
+        path: the file to be.
+        mode: its permissions; None = those of any new file.
 
     Raises:
         OnesheetError: the folder cannot be written or the disk is full.
@@ -39,9 +43,11 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         yield part
         with part.open("rb+") as file:
             os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        part.chmod(0o666 & ~mask)  # mkstemp made it private
+        if mode is None:
+            mask = os.umask(0)
+            os.umask(mask)
+            mode = 0o666 & ~mask
+        part.chmod(mode)  # mkstemp made it private
         part.replace(path)
     except OSError as error:
         raise cannot_write(path, error) from error
@@ -53,6 +59,16 @@ def write_text(path: str | Path, text: str) -> None:
     """Write UTF-8 text, whole or not at all."""
     with whole_file(path) as part:
         part.write_text(text, encoding="utf-8", newline="\n")
+
+
+def sync_folder(folder: str | Path) -> None:
+    """Make the names in a folder permanent, where the system can."""
+    with suppress(OSError):  # Windows and some network disks cannot
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def cannot_write(path: str | Path, error: OSError) -> OnesheetError:

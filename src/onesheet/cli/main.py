@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any, NoReturn
 
-from onesheet.cli import batch, compare, evaluate, explain, predict, review, serve, similar, steps, train
+from onesheet.cli import batch, compare, evaluate, explain, library, predict, review, serve, similar, steps, train
 from onesheet.errors import Interrupted, OnesheetError
 
 
@@ -56,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     compare.add_command(commands)
     serve.add_command(commands)
     review.add_command(commands)
+    library.add_command(commands)
     return parser
 
 

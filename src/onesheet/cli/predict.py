@@ -58,13 +58,13 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_point(parser: argparse.ArgumentParser) -> None:
+def add_point(parser: argparse.ArgumentParser, *, default: str = "balanced") -> None:
     """Add `--at`."""
     parser.add_argument(
         "--at",
-        default="balanced",
+        default=default,
         choices=("balanced", "precise", "generous", "exact"),
-        help="operating point: how sure a genre must be to be given (default: balanced)",
+        help=f"operating point: how sure a genre must be to be given (default: {default})",
     )
 
 

@@ -1,0 +1,150 @@
+"""scan_library: a folder of films to a `Library`; nothing is changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from onesheet.errors import LibraryError, UnreadablePoster
+from onesheet.images import poster_size
+from onesheet.library.films import LibraryFilm, key, named_film
+from onesheet.library.folders import FilmFolder, Place
+from onesheet.library.nfo import read_nfo
+from onesheet.progress import Progress, silent
+
+
+@dataclass(frozen=True)
+class Remark:
+    """What is to be said of a file or folder.
+
+    Attributes:
+        path: the file or folder.
+        why: it could not be read, or was left out; in words.
+    """
+
+    path: Path
+    why: str
+
+
+@dataclass(frozen=True)
+class Library:
+    """A film library as it lies on the disk.
+
+    Attributes:
+        root: its folder.
+        films: sorted by name.
+        unread: what could not be read.
+        left_out: what was read, but is no film's or not the one that counts.
+    """
+
+    root: Path
+    films: tuple[LibraryFilm, ...]
+    unread: tuple[Remark, ...]
+    left_out: tuple[Remark, ...]
+
+
+def scan_library(folder: str | Path, *, progress: Progress = silent) -> Library:
+    """Find the films below a folder, as Kodi, Jellyfin and Plex lay them out; nothing is changed.
+
+    A film has a folder of its own, or shares one with others and is known by the names of its files. Hidden folders,
+    links to folders, series (a folder with tvshow.nfo) and folders of extras are not entered.
+
+    Args:
+        folder: the library.
+        progress: called with the films read so far.
+
+    Raises:
+        LibraryError: no such folder, or no film in it.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise LibraryError(f"no such folder: {str(root)!r}; name the folder of a film library")
+    scan = _Scan(root.absolute())
+    places = [place for one in scan.folders() for place in scan.places(one)]
+    films = []
+    for number, place in enumerate(places):
+        if film := scan.read(place):
+            films.append(film)
+        progress("scan", number + 1, len(places))
+    if not films and not scan.unread:
+        raise LibraryError(f"no film in {str(root)!r}; looked for videos, movie.nfo, <film>.nfo and posters")
+    films.sort(key=lambda film: film.name)
+    return Library(scan.root, tuple(films), tuple(scan.unread), tuple(scan.left_out))
+
+
+def unreadable_posters(films: Sequence[LibraryFilm], *, progress: Progress = silent) -> list[Remark]:
+    """The posters whose header cannot be read; their pixels are not looked at."""
+    unread = []
+    for number, film in enumerate(films):
+        try:
+            if film.poster:
+                poster_size(film.poster)
+        except UnreadablePoster as error:
+            unread.append(Remark(film.poster or Path(), str(error)))
+        progress("posters", number + 1, len(films))
+    return unread
+
+
+class _Scan:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.unread: list[Remark] = []
+        self.left_out: list[Remark] = []
+
+    def folders(self) -> Iterator[FilmFolder]:
+        """Every folder that may hold films."""
+
+        def refused(error: OSError) -> None:
+            self.unread.append(Remark(Path(error.filename), f"cannot be listed: {error.strerror}"))
+
+        for where, folders, files in os.walk(self.root, onerror=refused):
+            here, shown = Path(where), sorted(name for name in folders if not name.startswith("."))
+            if any(key(name) == "tvshow.nfo" for name in files):
+                self.left_out.append(Remark(here, "a series"))
+                folders.clear()
+                continue
+            one = FilmFolder(where, shown, [name for name in files if not name.startswith(".")])
+            self.left_out += [
+                Remark(here / name, "a link to a folder, which is not followed")
+                for name in one.below
+                if (here / name).is_symlink()
+            ]
+            folders[:] = one.below
+            yield one
+
+    def places(self, folder: FilmFolder) -> Iterator[Place]:
+        """A folder's films; what else lies there is noted."""
+        self.left_out += [Remark(path, "belongs to no video beside it") for path in folder.strays]
+        for place in folder.places:
+            others = "not read, as players read {!r} first"
+            self.left_out += [Remark(path, others.format(place.nfos[0].name)) for path in place.nfos[1:]]
+            yield place
+
+    def read(self, place: Place) -> LibraryFilm | None:
+        """The film of a place; None where its NFO is of something else."""
+        path, nfo, fault = next(iter(place.nfos), None), None, ""
+        try:
+            nfo = read_nfo(path) if path else None
+        except LibraryError as error:
+            fault = str(error)
+            self.unread.append(Remark(place.nfos[0], fault))
+        if nfo and nfo.root not in ("", "movie"):
+            self.left_out.append(Remark(place.nfos[0], f"describes a <{nfo.root}>, no film"))
+            return None
+        inside = place.folder.relative_to(self.root)
+        own = place.own_folder and inside.name
+        title, year = named_film(nfo, *([inside.name] if own else []), place.stem)
+        return LibraryFilm(
+            name=str(inside if own else inside / place.stem),
+            title=title,
+            year=year,
+            poster=place.poster,
+            nfo=path,
+            new_nfo=place.new_nfo,
+            fault=fault,
+            address_only=nfo is not None and not nfo.root,
+            genres=nfo.genres if nfo else (),
+            lock=nfo.lock if nfo else "",
+        )

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from onesheet.cli import main
+from onesheet.data import Catalogue
+from onesheet.predict import load
+
+NFOS = {
+    "bare": b'\xef\xbb\xbf<?xml version="1.0" encoding="utf-8"?>\r\n<movie>\r\n\t<title>Bare</title>\r\n</movie>\r\n',
+    "has": b"<movie><genre>Nonsense</genre></movie> https://example.org",
+    "locked": b"<movie><lockedfields>Genres</lockedfields></movie>",
+}
+
+
+@pytest.fixture
+def library(catalogue: Catalogue, tmp_path: Path) -> Path:
+    root = tmp_path / "films"
+    for number, (name, data) in enumerate(NFOS.items()):
+        folder = root / f"{name} (1999)"
+        folder.mkdir(parents=True)
+        shutil.copy(catalogue.films[number].poster, folder / "poster.png")
+        (folder / "film.mkv").touch()
+        (folder / "movie.nfo").write_bytes(data)
+    return root
+
+
+def nfos(library: Path) -> dict[str, bytes]:
+    return {path.parent.name.removesuffix(" (1999)"): path.read_bytes() for path in library.glob("*/*.nfo")}
+
+
+def test_scan_in_every_form(library: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["library", "scan", str(library)]) == 0
+    table = capsys.readouterr().out
+    assert "3 films: 0 without poster, 0 without NFO, 2 without genres" in table and "(locked)" in table
+    assert main(["library", "scan", str(library), "--json"]) == 0
+    films = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [film["film"] for film in films] == ["bare (1999)", "has (1999)", "locked (1999)"]
+    assert films[0]["missing"] == ["genres"] and films[2]["locked_by"] == "<lockedfields>"
+    assert main(["library", "scan", str(library), "--csv"]) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert [row["genres"] for row in rows] == ["", "Nonsense", ""]
+
+
+def test_what_cannot_be_read_is_listed(library: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (library / "has (1999)" / "movie.nfo").write_text("<movie>")
+    (library / "bare (1999)" / "poster.png").write_text("no picture")
+    assert main(["library", "scan", str(library)]) == 1
+    error = capsys.readouterr().err
+    assert "2 unreadable:" in error and "broken XML: no element found" in error and "not a picture" in error
+    assert main(["library", "scan", str(library / "none")]) == 2
+    assert "no such folder" in capsys.readouterr().err
+
+
+def test_suggest_in_every_form(library: Path, motif_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["library", "suggest", str(library), "--model", str(motif_model), "--at", "balanced"]
+    expected = {}
+    predictor = load(motif_model)
+    for name in NFOS:
+        expected[f"{name} (1999)"] = predictor.predict(library / f"{name} (1999)" / "poster.png").genres
+    assert main([*words, "--json"]) == 0
+    films = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    found = {film["film"]: {one["genre"]: one["probability"] for one in film["suggested"]} for film in films}
+    assert found == expected and all(expected.values())
+    assert [film["reason"] for film in films] == ["missing", "missing", "disagree"]
+    assert main([*words, "--csv"]) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert {row["film"]: row["suggested"] for row in rows} == {
+        name: "|".join(genres) for name, genres in expected.items()
+    }
+    assert all(0 <= float(row["Comedy"]) <= 1 for row in rows)
+    assert main(words) == 0
+    table = capsys.readouterr().out
+    assert "Nonsense" in table and "disagree" in table and "%" in table
+
+
+def test_write_shows_then_writes_and_undo_restores(
+    library: Path, motif_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["library", "write", str(library), "--model", str(motif_model), "--at", "balanced"]
+    assert main(words) == 1  # the locked one is listed
+    shown = capsys.readouterr()
+    assert "+       <genre>" in shown.out and "has (1999)" not in shown.out
+    assert "1 NFO files would change; nothing is written without --apply" in shown.err
+    assert "locked (1999): its genres are locked by <lockedfields>; --even-locked changes them" in shown.err
+    assert nfos(library) == NFOS and not (library / ".onesheet-backup").exists()
+    assert main([*words, "--add", "--even-locked", "--apply"]) == 0
+    assert "wrote 3 NFO files; take it back with: onesheet library undo" in capsys.readouterr().err
+    written = nfos(library)
+    assert b"\r\n\t<genre>" in written["bare"] and written["bare"].startswith(b"\xef\xbb\xbf<?xml")
+    assert written["has"].startswith(b"<movie><genre>Nonsense</genre><genre>")
+    assert written["has"].endswith(b"</movie> https://example.org")
+    assert main([*words, "--add", "--even-locked", "--apply"]) == 0
+    assert "wrote 0 NFO files; nothing was to change" in capsys.readouterr().err
+    assert main(["library", "undo", str(library)]) == 0
+    assert "restored 3 files; the backups stay in " in capsys.readouterr().out and nfos(library) == NFOS
+    assert main(["library", "undo", str(library)]) == 2
+    assert "nothing to undo" in capsys.readouterr().err
+
+
+def test_kometa_leaves_nfo_files_alone(
+    library: Path, motif_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "genres.yml"
+    words = ["library", "write", str(library), "--model", str(motif_model), "--at", "balanced", "--kometa", str(out)]
+    assert main(words) == 0
+    shown = capsys.readouterr().out
+    assert set(yaml.safe_load(shown)["metadata"]) == {"bare (1999)", "locked (1999)"} and not out.exists()
+    assert main([*words, "--apply"]) == 0
+    assert out.read_text() == shown and nfos(library) == NFOS
+    assert main([*words, "--apply"]) == 2
+    assert "is there already and may hold your own lines" in capsys.readouterr().err
+    assert main([*words, "--create-nfo"]) == 2
+    assert "leave out --create-nfo" in capsys.readouterr().err
