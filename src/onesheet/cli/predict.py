@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from onesheet.errors import require
+from onesheet.spreadsheets import neutral
 
 if TYPE_CHECKING:
     from onesheet.predict import Failure, Prediction
@@ -114,9 +115,9 @@ def _row(answer: Prediction | Failure, names: tuple[str, ...]) -> dict[str, Any]
 
 def _print_csv(answers: Answers, names: tuple[str, ...]) -> None:
     writer = csv.DictWriter(sys.stdout, ["path", "genres", *names, "error"], lineterminator="\n", quoting=csv.QUOTE_ALL)
-    writer.writeheader()
+    writer.writerow({name: neutral(name) for name in writer.fieldnames})
     for answer in answers:
-        writer.writerow(_row(answer, names))
+        writer.writerow({name: neutral(cell) for name, cell in _row(answer, names).items()})
 
 
 def _write_parquet(path: str, answers: Answers, names: tuple[str, ...]) -> None:
