@@ -6,6 +6,7 @@ import ipaddress
 import os
 import socket
 from collections.abc import Callable
+from math import ceil
 from pathlib import Path
 from types import FrameType
 
@@ -16,12 +17,16 @@ from onesheet.predict import index_posters, load
 from onesheet.progress import Progress, silent
 from onesheet.review import decisions_path, open_review, read_source
 from onesheet.serving.app import LOCAL_HOSTS, create_app
+from onesheet.serving.connection import Connection
 from onesheet.serving.limits import Limits
 from onesheet.serving.service import Service
 
 RUN_MODEL, REPORT = "genres.onnx", "report.html"
 GRACE_SECONDS = 5
 """How long connections may take to close once their requests are answered."""
+
+IDLE_SECONDS = 10
+"""How long a connection may take to begin a request."""
 
 
 def serve(
@@ -86,6 +91,8 @@ def serve(
     )
     config = uvicorn.Config(
         app,
+        http=Connection,
+        timeout_keep_alive=ceil(min((limits or Limits()).seconds, IDLE_SECONDS)),
         log_level="warning",
         access_log=False,
         server_header=False,
