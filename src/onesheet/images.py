@@ -253,7 +253,8 @@ def _from_floats(strip: Image.Image, *, scale: float) -> Image.Image:
 
 
 def _finite(strip: Image.Image) -> NDArray[np.float32]:
-    return np.nan_to_num(np.asarray(strip), posinf=0, neginf=0)
+    grey: NDArray[np.float32] = np.nan_to_num(np.asarray(strip), posinf=0, neginf=0)
+    return grey
 
 
 def _reason(source: str | Path | bytes, error: Exception) -> str:

@@ -25,7 +25,7 @@ MAX_FIELDS = 1_000_000
 UINT8, FLOAT = 2, 1
 # TensorProto.data_type -> bytes a value
 _VALUE_BYTES = {FLOAT: 4, UINT8: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12: 4, 13: 8}
-_FLOATS = {FLOAT: np.dtype("<f4"), 10: np.dtype("<f2"), 11: np.dtype("<f8")}
+_FLOATS = {FLOAT: "<f4", 10: "<f2", 11: "<f8"}
 _DATA_FIELDS = {4: "<f4", 10: "<f8"}  # float_data, double_data: of fixed width; 5, 7, 11 are varints
 _MODEL_FIELDS = {1, 2, 3, 4, 5, 6, 7, 8, 14}
 _GRAPH_FIELDS = {1, 2, 5, 10, 11, 12, 13, 14, 16}
@@ -162,9 +162,7 @@ def _check_tensor(message: memoryview, refused: Refused) -> None:
     if sum(counts) != math.prod(shape):
         raise refused(f"a tensor {name!r} of shape {shape[:8]} and {sum(counts):,.0f} values")
     for number, value in stored:
-        floats = (
-            _FLOATS.get(kind) if number == 9 else np.dtype(_DATA_FIELDS[number]) if number in _DATA_FIELDS else None
-        )
+        floats = _FLOATS.get(kind) if number == 9 else _DATA_FIELDS.get(number)
         if floats is not None and np.isnan(np.frombuffer(_bytes(value), floats)).any():
             raise refused(f"weights that are no numbers ({name!r})")
 

@@ -19,7 +19,8 @@ def load_weights(path: Path) -> dict[str, Tensor]:
         RunError: they are not there or damaged.
     """
     try:
-        return load_file(path)
+        weights: dict[str, Tensor] = load_file(path)
+        return weights
     except (OSError, SafetensorError) as error:
         raise RunError(f"cannot read the weights {str(path)!r}: {error}; train again into another folder") from error
 
