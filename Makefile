@@ -2,13 +2,16 @@
 # make demo    draw a catalogue, then do the whole job on it into demo/
 # make test    every test, and every example in the docs
 # make check   lint, format, types, import rules
+# make audit   pins, licences and, where a service can be reached, known vulnerabilities
+# make fuzz [CASES=100000] [SEED=0]              damaged posters by the thousand
+# make wheel   build the wheel twice and refuse if the bytes differ; make sbom: what is in it, as CycloneDX
 # make recipe NAME=default DATA=… [BACKBONE=…]   train a recipe of recipes/ on real posters, into runs/NAME
 # make quality DATA=… [MODEL=…]                  the figures of the model that ships, on the fixed test parts
 # make bench DATA=… BACKBONE=…                   every benchmark of benchmarks/README.md, into runs/bench (hours)
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check recipe quality bench clean
+.PHONY: setup demo test check audit fuzz wheel sbom recipe quality bench clean
 
 setup: .venv/installed
 
@@ -27,6 +30,27 @@ test: setup
 
 check: setup
 	scripts/check
+
+audit: setup .venv/audit/installed
+	$(BIN)/python scripts/audit
+
+.venv/audit/installed: | .venv/installed
+	$(PYTHON) -m venv .venv/audit
+	.venv/audit/bin/pip install --quiet --disable-pip-version-check pip-audit
+	touch $@
+
+CASES ?= 100000
+SEED ?= 0
+
+fuzz: setup
+	$(BIN)/python tests/fuzz_images.py --cases $(CASES) --seed $(SEED)
+
+wheel: setup
+	scripts/wheel
+
+sbom: setup
+	mkdir -p dist
+	$(BIN)/python scripts/sbom > dist/sbom.json
 
 NAME ?= default
 SPLITS = $(DATA)/chu2017/split.csv $(DATA)/imdb/split.csv

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from onesheet.errors import ConfigError, OnesheetError, UnreadablePoster
-from onesheet.images import FORMATS, open_poster, poster_size, read_poster
+from onesheet.formats import FORMATS
+from onesheet.images import open_poster, poster_size, read_poster
 
 SIZE = (48, 32)
 

@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -29,11 +28,14 @@ from onesheet.errors import BundleError, OnesheetError
 from onesheet.evaluation.operating import OperatingPoint, operating_point
 from onesheet.genres import GenreSet
 from onesheet.images import RESIZES, Resize
+from onesheet.onnx_file import FLOAT, UINT8, OnnxFile, read_onnx
 
 PROTOCOL = 1
 CARD_KEY = "onesheet"
 MODEL_CARD_KEY = "model_card"
 POINTS = ("balanced", "precise", "generous", "exact")
+ANSWERS = ("probabilities", "logits")
+MAX_LABEL_SETS_FILMS = 200_000_000
 
 
 @dataclass(frozen=True)
@@ -114,10 +116,10 @@ class Bundle:
         points: operating point -> its rule.
     """
 
-    def __init__(self, path: str | Path, card: Card, session: onnxruntime.InferenceSession) -> None:
-        self.path = Path(path)
+    def __init__(self, path: Path, card: Card, session: onnxruntime.InferenceSession, *, model_card: str) -> None:
+        self.path = path
         self.card = card
-        self.model_card: str = session.get_modelmeta().custom_metadata_map.get(MODEL_CARD_KEY, "")
+        self.model_card = model_card
         self.genres = GenreSet(card.genres)
         self.points: dict[str, OperatingPoint] = {
             name: operating_point(point) for name, point in card.operating_points.items()
@@ -132,7 +134,7 @@ class Bundle:
             posters: uint8 N×H×W×3, RGB.
 
         Raises:
-            BundleError: the array does not have that shape and type.
+            BundleError: the array does not have that shape and type, or the graph cannot answer.
         """
         expected = (*self.card.size, 3)
         if posters.dtype != np.uint8 or posters.ndim != 4 or posters.shape[1:] != expected:
@@ -140,7 +142,13 @@ class Bundle:
                 f"posters must be uint8 N×{expected[0]}×{expected[1]}×3; got {posters.dtype} {posters.shape}; "
                 "use onesheet.images.read_poster"
             )
-        named = dict(zip(self._outputs, self._session.run(None, {"posters": posters}), strict=True))
+        try:
+            named = dict(zip(self._outputs, self._session.run(None, {"posters": posters}), strict=True))
+        except Exception as error:  # as in read_bundle
+            raise BundleError(f"{str(self.path)!r} cannot be computed; export or copy it again") from error
+        answer = (len(posters), len(self.genres))
+        if any(named[name].shape != answer or not np.isfinite(named[name]).all() for name in ANSWERS):
+            raise BundleError(f"{str(self.path)!r} gives answers that are no numbers; export or copy it again")
         return Scores(named["probabilities"], named["logits"], named["embedding"], named.get("evidence"))
 
 
@@ -158,29 +166,38 @@ def read_bundle(path: str | Path) -> Bundle:
         raise BundleError(f"{str(path)!r} is a folder; name the model file in it, as {str(path / 'genres.onnx')!r}")
     if not path.is_file():
         raise BundleError(f"no model file {str(path)!r}; train one with: onesheet train CATALOGUE --out RUN")
+    file = read_onnx(path)
+    text = file.texts.get(CARD_KEY)
+    if text is None:
+        raise BundleError(f"{str(path)!r} is an ONNX file but not a onesheet model; make one with: onesheet export")
+    card = _read_card(text, path)
+    _check_graph(file, card, path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        session = onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(file.data, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions have no common base
         raise BundleError(
             f"{str(path)!r} is not a whole ONNX model (truncated or damaged?); export or copy it again"
         ) from error
-    text = session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
-    if text is None:
-        raise BundleError(f"{str(path)!r} is an ONNX file but not a onesheet model; make one with: onesheet export")
-    card = _read_card(text, path)
-    inputs, outputs = session.get_inputs(), {output.name for output in session.get_outputs()}
-    if [i.name for i in inputs] != ["posters"] or list(inputs[0].shape[1:]) != [*card.size, 3]:
+    return Bundle(path, card, session, model_card=file.texts.get(MODEL_CARD_KEY, ""))
+
+
+def _check_graph(file: OnnxFile, card: Card, path: Path) -> None:
+    """What goes in and comes out is what the card says."""
+    posters = file.inputs.get("posters")
+    if len(file.inputs) != 1 or posters is None or posters.element != UINT8 or posters.shape[1:] != (*card.size, 3):
         raise BundleError(f"{str(path)!r}: the graph does not take posters of the card's size; export it again")
-    if not {"probabilities", "logits", "embedding"} <= outputs:
-        raise BundleError(f"{str(path)!r}: the graph lacks outputs; got {', '.join(sorted(outputs))}; export it again")
-    if session.get_outputs()[0].shape[-1] != len(card.genres):
-        raise BundleError(f"{str(path)!r}: the graph's genres are not the card's; export it again")
-    return Bundle(path, card, session)
+    if not {"probabilities", "logits", "embedding"} <= set(file.outputs):
+        got = ", ".join(map(ascii, sorted(file.outputs)[:8]))
+        raise BundleError(f"{str(path)!r}: the graph lacks outputs; got {got}; export it again")
+    for name in ANSWERS:
+        output = file.outputs[name]
+        if output.element != FLOAT or len(output.shape) != 2 or output.shape[1] != len(card.genres):
+            raise BundleError(f"{str(path)!r}: the graph's genres are not the card's; export it again")
 
 
 def _read_card(text: str, path: Path) -> Card:
@@ -190,8 +207,8 @@ def _read_card(text: str, path: Path) -> Card:
         return BundleError(f"{str(path)!r} has a damaged card: {what}; export it again")
 
     try:
-        raw = json.loads(text)
-    except ValueError as error:
+        raw = json.loads(text, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
         raise wrong("not JSON") from error
     if not isinstance(raw, dict) or not isinstance(raw.get("protocol"), int):
         raise wrong("no protocol number")
@@ -206,20 +223,31 @@ def _read_card(text: str, path: Path) -> Card:
         card = Card(**{**raw, "genres": tuple(raw["genres"]), "size": tuple(raw["size"])})
         _check_card(card, wrong)
     except (AttributeError, KeyError, TypeError, ValueError, MemoryError, OverflowError) as error:
-        raise wrong(str(error)) from error
+        raise wrong(str(error)[:200]) from error
     return card
 
 
-def _check_card(card: Card, wrong: Any) -> None:
-    """Every field that decides an answer has the right form and length."""
-    if len(card.genres) < 2 or not all(isinstance(name, str) and name for name in card.genres):
+def _no_number(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _check_card(card: Card, wrong: Callable[[str], BundleError]) -> None:
+    """Every field has the right form and length."""
+    # a name is printed on terminals and in reports
+    if len(card.genres) < 2 or not all(isinstance(name, str) and name.isprintable() and name for name in card.genres):
         raise wrong("genres")
+    for part in ("training", "data", "validation", "licences", "versions"):
+        if not isinstance(getattr(card, part), dict):
+            raise wrong(part)
+    if not isinstance(card.created, str) or not isinstance(card.precision, str):
+        raise wrong("created or precision")
     if len(card.size) != 2 or not all(isinstance(side, int) and 8 <= side <= 4096 for side in card.size):
         raise wrong(f"size {card.size}")
     if card.resize not in RESIZES:
         raise wrong(f"resize {card.resize!r}")
-    if any(len(card.calibration[key]) != len(card.genres) for key in ("scale", "bias")):
-        raise wrong("calibration")
+    for key in ("scale", "bias"):
+        if np.shape(card.calibration[key]) != (len(card.genres),) or not np.isfinite(card.calibration[key]).all():
+            raise wrong("calibration")
     if missing := set(POINTS) - set(card.operating_points):
         raise wrong(f"no operating point {min(missing)!r}")
     try:
@@ -228,9 +256,26 @@ def _check_card(card: Card, wrong: Any) -> None:
             if operating_point(point).decide(example).shape != example.shape:
                 raise wrong(f"operating point {name!r}")
         GenreSet(card.genres)
-        card.train_labels  # noqa: B018 - label sets name columns that are there
+        _check_label_sets(card.data.get("label_sets", []), len(card.genres))
     except (OnesheetError, IndexError) as error:
-        raise wrong(str(error)) from error
+        raise wrong(str(error)[:200]) from error
+
+
+def _check_label_sets(sets: Any, genres: int) -> None:
+    """Label sets name columns that are there, and no more films than memory has room for.
+
+    Raises:
+        TypeError, ValueError: they do not.
+    """
+    films = 0
+    for columns, count in sets:
+        if not all(isinstance(column, int) and 0 <= column < genres for column in columns):
+            raise ValueError(f"label set {str(columns)[:40]}")
+        if not isinstance(count, int) or count < 0:
+            raise ValueError(f"films of a label set: {str(count)[:40]}")
+        films += count
+    if films > MAX_LABEL_SETS_FILMS:
+        raise ValueError(f"{films:,} films in label sets")
 
 
 def _plain(value: Any) -> Any:

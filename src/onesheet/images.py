@@ -11,24 +11,18 @@ from __future__ import annotations
 import io
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import Image
 
 from onesheet.errors import ConfigError, UnreadablePoster
+from onesheet.formats import MAX_PIXELS, Bounded, check_memory, cut_short, identified, unreadable
 
 Size = tuple[int, int]
 """Height and width in pixels."""
@@ -37,19 +31,6 @@ Resize = Literal["stretch", "pad"]
 """How a poster is brought to a size: "stretch" to fill it, "pad" to keep its shape, centred on black."""
 
 RESIZES: tuple[Resize, ...] = ("stretch", "pad")
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")
-MAX_PIXELS = 100_000_000
-
-# These plugins fill Pillow's registry; Image.open would warn about large pictures before we can refuse them.
-_PLUGINS = (
-    JpegImagePlugin,
-    PngImagePlugin,
-    WebPImagePlugin,
-    GifImagePlugin,
-    TiffImagePlugin,
-    BmpImagePlugin,
-    AvifImagePlugin,
-)
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -60,12 +41,7 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _ORIENTATION = 0x0112
-_CURES = {
-    "missing": "check the path",
-    "unreadable": "check the file's permissions or replace it",
-    "truncated": "download or copy it again",
-    "not-an-image": f"use one of {', '.join(FORMATS)}",
-}
+_STRIP_PIXELS = 250_000
 
 
 @dataclass(frozen=True)
@@ -159,20 +135,16 @@ def open_poster(source: str | Path | bytes, *, at_least: Size | None = None, max
 
     Raises:
         UnreadablePoster: with `reason` "missing" (no such file, or a folder), "unreadable", "truncated",
-            "not-an-image" or "too-large" (told from the header alone).
+            "not-an-image" or "too-large" (told before anything is decoded; `formats` says what is).
     """
     name = f"poster of {len(source)} bytes" if isinstance(source, bytes) else repr(os.fspath(source))
     try:
-        with io.BytesIO(source) if isinstance(source, bytes) else _opened(Path(source), name) as file:
-            picture = _identified(file, name)
-            if picture.width * picture.height > max_pixels:
-                seen = f"{picture.width:,} x {picture.height:,} pixels"
-                raise _unreadable(name, "too-large", seen, f"scale it down to at most {max_pixels:,} pixels")
-            return _upright(picture, at_least)
+        with _opened(source, name) as file:
+            return _upright(identified(file, name, max_pixels=max_pixels), at_least, name)
     except UnreadablePoster:
         raise
     except Exception as error:  # a broken file makes Pillow raise nearly anything
-        raise _unreadable(name, _reason(source, error), str(error) or type(error).__name__) from error
+        raise unreadable(name, _reason(source, error), str(error) or type(error).__name__) from error
 
 
 def poster_size(path: str | Path) -> Size:
@@ -183,61 +155,48 @@ def poster_size(path: str | Path) -> Size:
     """
     name = repr(os.fspath(path))
     try:
-        with _opened(Path(path), name) as file:
-            picture = _identified(file, name)
+        with _opened(path, name) as file:
+            picture = identified(file, name, max_pixels=MAX_PIXELS)
             return picture.height, picture.width
     except UnreadablePoster:
         raise
     except Exception as error:  # as in open_poster
-        raise _unreadable(name, _reason(path, error), str(error) or type(error).__name__) from error
+        raise unreadable(name, _reason(path, error), str(error) or type(error).__name__) from error
 
 
-def _unreadable(name: str, reason: str, why: str, cure: str = "") -> UnreadablePoster:
-    why = " ".join(why.split())
-    return UnreadablePoster(f"cannot read {name}: {why}; {cure or _CURES[reason]}", reason=reason)
-
-
-def _opened(path: Path, name: str) -> IO[bytes]:
-    """Open an ordinary file; a folder, a pipe or nothing at all is no poster."""
+def _opened(source: str | Path | bytes, name: str) -> Bounded:
+    """Open an ordinary file, or bytes; a folder, a pipe or nothing at all is no poster."""
+    if isinstance(source, bytes):
+        return Bounded(io.BytesIO(source), name)
     try:
-        mode = path.stat().st_mode
+        mode = Path(source).stat().st_mode
         if stat.S_ISDIR(mode):
-            raise _unreadable(name, "missing", "it is a folder")
+            raise unreadable(name, "missing", "it is a folder")
         if not stat.S_ISREG(mode):
-            raise _unreadable(name, "not-an-image", "it is not an ordinary file")
-        return path.open("rb")
+            raise unreadable(name, "not-an-image", "it is not an ordinary file")
+        return Bounded(Path(source).open("rb", buffering=0), name)
     except (FileNotFoundError, NotADirectoryError):
-        raise _unreadable(name, "missing", "no such file") from None
+        raise unreadable(name, "missing", "no such file") from None
     except ValueError as error:  # a null character in the path
-        raise _unreadable(name, "missing", str(error)) from None
+        raise unreadable(name, "missing", str(error)) from None
     except OSError as error:
-        raise _unreadable(name, "unreadable", error.strerror or str(error)) from error
+        raise unreadable(name, "unreadable", error.strerror or str(error)) from error
 
 
-def _identified(file: IO[bytes], name: str) -> Image.Image:
-    """Read the header: what `Image.open` does, without its warnings: our limit is the only one."""
-    prefix = file.read(16)
-    for format_name in FORMATS:
-        factory, accept = Image.OPEN[format_name]
-        accepted = accept is None or accept(prefix)
-        if isinstance(accepted, str):  # Pillow was built without this format
-            raise _unreadable(name, "unreadable", accepted)
-        if accepted:
-            file.seek(0)
-            return factory(file, "")
-    raise _unreadable(name, "not-an-image", "the file is empty" if not prefix else "not a picture of a known format")
-
-
-def _upright(picture: Image.Image, at_least: Size | None) -> Poster:
+def _upright(picture: Image.Image, at_least: Size | None, name: str) -> Poster:
     """Decode, turn and convert to RGB."""
-    # Pillow turns TIFF itself while loading.
-    turn = None if picture.format == "TIFF" else _orientation(picture)
-    width, height = picture.size
+    full = width, height = picture.size
+    turn = _orientation(picture) if picture.format == "JPEG" else None
     if at_least is not None:
         wanted = (at_least[1] * 2, at_least[0] * 2)
         picture.draft(None, wanted if turn is None or turn < 5 else wanted[::-1])
+    check_memory(picture, full, name, turned=turn in _TURNS or picture.format != "JPEG")
     picture.load()
+    if picture.format not in ("JPEG", "TIFF"):  # Pillow turns TIFF itself; PNG's may stand behind its pixels
+        turn = _orientation(picture)
     rgb = _rgb(picture)
+    if rgb is not picture:
+        picture.close()  # its memory is needed
     if turn in _TURNS:
         rgb = rgb.transpose(_TURNS[turn])
         width, height = (width, height) if turn < 5 else (height, width)
@@ -248,24 +207,54 @@ def _orientation(picture: Image.Image) -> int | None:
     """The EXIF orientation, None where it is not there or the metadata is broken."""
     try:
         value = picture.getexif().get(_ORIENTATION)
+    except UnreadablePoster:
+        raise
     except Exception:  # broken metadata makes Pillow raise nearly anything, and is no reason to lose a poster
         return None
     return value if isinstance(value, int) else None
 
 
 def _rgb(picture: Image.Image) -> Image.Image:
-    """Any mode -> RGB."""
+    """Any mode -> RGB, strip by strip, so that nothing else of the picture's size is in memory."""
+    if picture.mode == "RGB" and not picture.has_transparency_data:
+        return picture
+    to_rgb = _on_white if picture.has_transparency_data else partial(Image.Image.convert, mode="RGB")
     if picture.mode.startswith("I"):  # 16 bits, or 32 where a value needs them
-        values = np.maximum(np.asarray(picture).astype(np.int64), 0)
-        bits = 8 if values.max() <= 0xFFFF else 23
-        return Image.fromarray((values >> bits).astype(np.uint8)).convert("RGB")
-    if picture.mode == "F":  # 0..1, or 0..255 where a value is above 1
-        grey = np.nan_to_num(np.asarray(picture), posinf=0, neginf=0)
-        return Image.fromarray((grey * (255 if grey.max() <= 1 else 1)).clip(0, 255).astype(np.uint8)).convert("RGB")
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
-    return picture if picture.mode == "RGB" else picture.convert("RGB")
+        highest = max(int(np.asarray(strip).max()) for strip, _ in _strips(picture))
+        to_rgb = partial(_from_whole_numbers, bits=8 if highest <= 0xFFFF else 23)
+    elif picture.mode == "F":  # 0..1, or 0..255 where a value is above 1
+        brightest = max(float(_finite(strip).max()) for strip, _ in _strips(picture))
+        to_rgb = partial(_from_floats, scale=255 if brightest <= 1 else 1)
+    rgb = Image.new("RGB", picture.size)
+    for strip, top in _strips(picture):
+        rgb.paste(to_rgb(strip), (0, top))
+    return rgb
+
+
+def _strips(picture: Image.Image) -> Iterator[tuple[Image.Image, int]]:
+    """A picture's strips of full width, each with where it begins."""
+    rows = max(1, _STRIP_PIXELS // picture.width)
+    for top in range(0, picture.height, rows):
+        yield picture.crop((0, top, picture.width, min(top + rows, picture.height))), top
+
+
+def _on_white(strip: Image.Image) -> Image.Image:
+    strip = strip.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", strip.size, "white"), strip).convert("RGB")
+
+
+def _from_whole_numbers(strip: Image.Image, *, bits: int) -> Image.Image:
+    values = np.maximum(np.asarray(strip).astype(np.int64), 0)
+    return Image.fromarray((values >> bits).astype(np.uint8)).convert("RGB")
+
+
+def _from_floats(strip: Image.Image, *, scale: float) -> Image.Image:
+    return Image.fromarray((_finite(strip) * scale).clip(0, 255).astype(np.uint8)).convert("RGB")
+
+
+def _finite(strip: Image.Image) -> NDArray[np.float32]:
+    grey: NDArray[np.float32] = np.nan_to_num(np.asarray(strip), posinf=0, neginf=0)
+    return grey
 
 
 def _reason(source: str | Path | bytes, error: Exception) -> str:
@@ -274,40 +263,6 @@ def _reason(source: str | Path | bytes, error: Exception) -> str:
         return "truncated"
     try:
         with io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb") as file:
-            return "truncated" if _cut_short(file) else "unreadable"
+            return "truncated" if cut_short(file) else "unreadable"
     except OSError:
         return "unreadable"
-
-
-def _cut_short(file: IO[bytes]) -> bool:
-    """Whether a file ends before its own format says it should."""
-    head = file.read(16)
-    length = file.seek(0, os.SEEK_END)
-    file.seek(max(0, length - 4096))
-    tail = file.read()
-    if head.startswith(b"\xff\xd8"):  # JPEG
-        return b"\xff\xd9" not in tail
-    if head.startswith(b"\x89PNG"):
-        return b"IEND" not in tail
-    if head.startswith(b"RIFF"):  # WebP
-        return length < int.from_bytes(head[4:8], "little") + 8
-    if head.startswith(b"GIF8"):
-        return not tail.rstrip(b"\0").endswith(b";")
-    if head.startswith(b"BM"):
-        return length < int.from_bytes(head[2:6], "little")
-    if head.startswith((b"II*\0", b"MM\0*")):  # TIFF: where the directory stands
-        return length <= int.from_bytes(head[4:8], "little" if head[:1] == b"I" else "big")
-    if head[4:8] == b"ftyp":  # AVIF: boxes, each with its length
-        return _boxes_end(file) > length
-    return False
-
-
-def _boxes_end(file: IO[bytes]) -> int:
-    """Where the last box of an AVIF file says it ends."""
-    end = 0
-    while len(header := (file.seek(end), file.read(8))[1]) == 8:
-        size = int.from_bytes(header[:4], "big")
-        if size < 8:  # to the end of the file, or a 64-bit length no poster needs
-            break
-        end += size
-    return end + len(header) if 0 < len(header) < 8 else end

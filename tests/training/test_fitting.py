@@ -17,6 +17,7 @@ from onesheet.errors import ConfigError, PackError, RunError
 from onesheet.models import build_network
 from onesheet.training import Run, TrainConfig, augment, fit, open_run
 from onesheet.training.augment import random_resized_crop
+from onesheet.training.weights import load_weights
 
 
 def weights(run: Run) -> dict[str, torch.Tensor]:
@@ -232,3 +233,32 @@ def test_a_resumed_run_learns_from_what_its_teacher_said_then(
     kept = [weights(run) for run in (whole, resumed, alone)]
     assert all(torch.equal(kept[0][name], kept[1][name]) for name in kept[0])
     assert not all(torch.equal(kept[0][name], kept[2][name]) for name in kept[0])
+
+
+class Bomb:
+    """What runs when it is unpickled without care."""
+
+    def __init__(self, sign: Path) -> None:
+        self.sign = sign
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return os.mkdir, (str(self.sign),)
+
+
+def test_a_checkpoint_that_would_run_something_is_refused(packed: Packed, tiny: TrainConfig, tmp_path: Path) -> None:
+    fit(tiny, packed, folder=tmp_path / "run", progress=StopAt(2))
+    sign, last = tmp_path / "it ran", tmp_path / "run" / "checkpoints" / "full-last.ckpt"
+    torch.save({**torch.load(last, weights_only=True), "bomb": Bomb(sign)}, last)
+    with pytest.raises(RunError, match="is no whole checkpoint of weights alone; delete it"):
+        fit(tiny, packed, folder=tmp_path / "run", resume=True)
+    assert not sign.exists()
+    torch.load(last, weights_only=False)
+    assert sign.exists()  # the bomb was live
+
+
+def test_weights_that_are_no_safetensors_are_refused(run: Run, tmp_path: Path) -> None:
+    torch.save({"weight": Bomb(tmp_path / "it ran")}, tmp_path / "network.safetensors")
+    for path in (tmp_path / "network.safetensors", tmp_path / "missing"):
+        with pytest.raises(RunError, match="cannot read the weights"):
+            load_weights(path)
+    assert not (tmp_path / "it ran").exists()

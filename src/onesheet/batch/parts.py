@@ -14,6 +14,7 @@ from onesheet.batch.shards import read_shard
 from onesheet.batch.storage import Place
 from onesheet.predict import Predictor
 from onesheet.predict.rows import table_columns, table_row, write_parquet
+from onesheet.spreadsheets import neutral
 
 Row = dict[str, Any]
 
@@ -78,17 +79,11 @@ class PartMaker:
 
 
 def _write_csv(path: Path, rows: Iterable[Row], genres: Iterable[str]) -> None:
-    """Cells that a spreadsheet would run as formulas are made text by an apostrophe."""
+    columns = table_columns(genres)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
-        columns = table_columns(genres)
-        writer.writerow(map(_harmless, columns))
-        writer.writerows([_harmless(row[column]) for column in columns] for row in rows)
-
-
-def _harmless(cell: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula (OWASP, CSV injection)."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else cell
+        writer.writerow(map(neutral, columns))
+        writer.writerows([neutral(row[column]) for column in columns] for row in rows)
 
 
 def _write_jsonl(path: Path, rows: Iterable[Row], genres: Iterable[str]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from onesheet.errors import require
+from onesheet.spreadsheets import neutral
 
 if TYPE_CHECKING:
     from onesheet.predict import Failure, Prediction
@@ -106,10 +107,11 @@ def run(arguments: argparse.Namespace) -> int:
 def _print_csv(answers: Answers, names: tuple[str, ...]) -> None:
     from onesheet.predict.rows import table_columns, table_row
 
-    writer = csv.DictWriter(sys.stdout, table_columns(names), lineterminator="\n", quoting=csv.QUOTE_ALL)
-    writer.writeheader()
+    columns = table_columns(names)
+    writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    writer.writerow({name: neutral(name) for name in columns})
     for answer in answers:
-        writer.writerow(table_row(answer, names))
+        writer.writerow({name: neutral(cell) for name, cell in table_row(answer, names).items()})
 
 
 def _write_parquet(path: str, answers: Answers, names: tuple[str, ...]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from onesheet.cli.console import Console, print_table
 from onesheet.cli.predict import add_model, add_threads, positive, shown
+from onesheet.spreadsheets import neutral
 
 if TYPE_CHECKING:
     from onesheet.predict import Neighbour
@@ -63,7 +64,7 @@ def _print(neighbours: list[Neighbour], arguments: argparse.Namespace) -> None:
     elif arguments.csv:
         writer = csv.DictWriter(sys.stdout, ["path", "similarity"], lineterminator="\n", quoting=csv.QUOTE_ALL)
         writer.writeheader()
-        writer.writerows(neighbour.to_dict() for neighbour in neighbours)
+        writer.writerows({"path": neutral(found.path), "similarity": found.similarity} for found in neighbours)
     else:
         rows = [[shown(neighbour.path), f"{neighbour.similarity:.3f}"] for neighbour in neighbours]
         print_table("", ["poster", "similarity"], rows)

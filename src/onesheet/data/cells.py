@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 # In this order: "Action, Adventure|Drama" is two genres, not three.
 GENRE_DELIMITERS = ("|", ";", ",", " / ")
+MAX_LIST_CHARACTERS = 100_000  # a list becomes hundreds of times its size while it is read
 _YEAR = re.compile(r"(?<!\d)(1[89]\d\d|20\d\d)(?!\d)")
 _TITLE_YEAR = re.compile(r"\s*\((1[89]\d\d|20\d\d)\)\s*$")
 _IMDB = re.compile(r"tt(\d{5,})", re.IGNORECASE)
@@ -110,6 +111,8 @@ def genre_names(value: object, delimiter: str) -> tuple[str, ...]:
 
 
 def _listed(written: str) -> list[object]:
+    if len(written) > MAX_LIST_CHARACTERS:
+        raise ValueError(f"no list of genres: {len(written):,} characters")
     try:
         found = json.loads(written)
     except (ValueError, RecursionError):

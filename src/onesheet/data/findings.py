@@ -10,6 +10,7 @@ from pathlib import Path
 
 from onesheet.errors import CatalogueError
 from onesheet.files import whole_file
+from onesheet.spreadsheets import neutral, original
 
 FLAGS: dict[str, str] = {
     # reading the table
@@ -111,7 +112,7 @@ class Findings:
             writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)  # names may hold a bare \r
             writer.writerow(field.name for field in fields(Finding))
             for finding in self.items:
-                writer.writerow(f"{v:.4f}" if isinstance(v, float) else v for v in astuple(finding))
+                writer.writerow(f"{v:.4f}" if isinstance(v, float) else neutral(v) for v in astuple(finding))
 
     @classmethod
     def read_csv(cls, path: str | Path) -> Findings:
@@ -124,11 +125,15 @@ class Findings:
             with Path(path).open(encoding="utf-8", errors="surrogateescape", newline="") as file:
                 return cls(
                     Finding(**{**row, "score": float(row["score"]), "drops": row["drops"] == "True"})  # type: ignore[arg-type]
-                    for row in csv.DictReader(file)
+                    for row in map(_originals, csv.DictReader(file))
                 )
         except OSError as error:
             raise CatalogueError(f"cannot read findings file {str(path)!r}: {error.strerror}") from error
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, csv.Error) as error:
             raise CatalogueError(
                 f"{str(path)!r} is not a findings file; write one with: onesheet audit CATALOGUE --out FOLDER"
             ) from error
+
+
+def _originals(row: dict[str, str]) -> dict[str, str]:
+    return {name: original(cell) for name, cell in row.items()}

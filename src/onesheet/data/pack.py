@@ -31,7 +31,7 @@ from onesheet.data.catalogue import Film
 from onesheet.data.findings import Finding, Findings
 from onesheet.data.journal import PROTOCOL, Failure, Journal, PackOrder, film_record
 from onesheet.errors import CatalogueError, ConfigError, PackError, UnreadablePoster
-from onesheet.files import cannot_write, whole_file, write_text
+from onesheet.files import cannot_write, read_json, whole_file, write_text
 from onesheet.genres import GenreSet
 from onesheet.images import RESIZES, Resize, Size, read_poster
 from onesheet.progress import Progress, silent
@@ -170,7 +170,7 @@ def open_packed(folder: str | Path) -> Packed:
     """
     folder = Path(folder)
     try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        manifest = read_json(folder / "manifest.json")
     except (FileNotFoundError, NotADirectoryError):
         unfinished = (folder / "journal.jsonl").exists()
         why = "an unfinished packed store; run the same pack again" if unfinished else "no packed store; pack one"
@@ -183,7 +183,7 @@ def open_packed(folder: str | Path) -> Packed:
                 f"{str(folder)!r} has protocol {manifest['protocol']}, newer than {PROTOCOL}; update onesheet"
             )
         return _read(folder, manifest)
-    except (OSError, KeyError, TypeError, ValueError, CatalogueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, RecursionError, CatalogueError) as error:
         why = " ".join(str(error).split())
         raise PackError(f"the packed store {str(folder)!r} is damaged ({why}); delete it and pack again") from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
 import hashlib
 from collections import defaultdict
@@ -22,6 +21,7 @@ from onesheet.data.tables import read_table
 from onesheet.data.writers import stored_path
 from onesheet.errors import CatalogueError
 from onesheet.files import whole_file
+from onesheet.spreadsheets import Writer
 
 PARTS = ("train", "validation", "test")
 _SPELLINGS = {
@@ -68,10 +68,10 @@ class Split:
             whole_file(path) as part,
             part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
         ):
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("id", "split", "poster"))
+            writer = Writer(file)
+            writer.write(("id", "split", "poster"))
             for film, name in zip(self.catalogue.films, self.parts.tolist(), strict=True):
-                writer.writerow((film.film_id, name, stored_path(film.poster, path.parent)))
+                writer.write((film.film_id, name, stored_path(film.poster, path.parent)))
 
 
 def split(catalogue: Catalogue, *, seed: int, validation: float = 0.15, test: float = 0.15) -> Split:

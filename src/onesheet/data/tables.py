@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Literal
 
 from onesheet.errors import CatalogueError, require
+from onesheet.spreadsheets import original
 
 DELIMITED = frozenset({".csv", ".tsv", ".tab", ".txt"})
 TABLE_SUFFIXES = DELIMITED | {".jsonl", ".ndjson", ".json", ".parquet", ".pq"}
 DELIMITERS = (",", ";", "\t", "|")
+MAX_LINE_BYTES = 10_000_000
+MAX_DOCUMENT_BYTES = 100_000_000  # of JSON, which is one value and takes ten times its size
 MAX_RECORD_LINES = 500  # a quoted cell over more lines is a quote that was never closed
 _END = "\x00end of table"
 _CSV_LIMIT = threading.Lock()
@@ -93,8 +96,7 @@ def read_delimited(path: Path, *, headings_only: bool = False) -> Table:
         CatalogueError: the file cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            text = _decode(file.readline() if headings_only else file.read())
+        text = _decode(_first_line(path) if headings_only else _read_lines(path, MAX_LINE_BYTES))
     except OSError as error:
         raise _cannot_read(path, error) from error
     lines = text.split("\n" if "\n" in text else "\r")
@@ -106,14 +108,14 @@ def read_delimited(path: Path, *, headings_only: bool = False) -> Table:
             records = _records([line.replace("\r", " ") for line in lines], delimiter)
     if not records:
         return Table(path, (), [])
-    columns = tuple(name.strip() for name in records[0][1])
+    columns = tuple(original(name.strip()) for name in records[0][1])
     rows: list[Sequence[object]] = []
     bad = []
     for line, record in records[1:]:
         while len(record) > len(columns) and not record[-1].strip():
             record.pop()
         if len(record) == len(columns):
-            rows.append(record)
+            rows.append(list(map(original, record)))
         else:
             bad.append(f"line {line}: {len(record)} fields where the heading has {len(columns)}")
     return Table(path, columns, rows, bad)
@@ -121,6 +123,31 @@ def read_delimited(path: Path, *, headings_only: bool = False) -> Table:
 
 def _cannot_read(path: Path, error: OSError) -> CatalogueError:
     return CatalogueError(f"cannot read {str(path)!r}: {error.strerror or error}; check the file")
+
+
+def _first_line(path: Path) -> bytes:
+    with path.open("rb") as file:
+        line = file.readline(MAX_LINE_BYTES + 1)
+    if len(line) > MAX_LINE_BYTES:
+        raise _too_long(path, MAX_LINE_BYTES)
+    return line
+
+
+def _read_lines(path: Path, longest: int) -> bytes:
+    """The whole file; a line of more than about `longest` bytes is no table, and is not read to its end."""
+    parts, since_line_end = [], 0
+    with path.open("rb") as file:
+        while part := file.read(1 << 20):
+            parts.append(part)
+            line_end = max(part.rfind(b"\n"), part.rfind(b"\r"))
+            since_line_end = len(part) - line_end - 1 + (since_line_end if line_end < 0 else 0)
+            if since_line_end > longest:
+                raise _too_long(path, longest)
+    return b"".join(parts)
+
+
+def _too_long(path: Path, longest: int) -> CatalogueError:
+    return CatalogueError(f"{str(path)!r} has a line of more than {longest:,} bytes; give a table, a line a film")
 
 
 def _decode(data: bytes) -> str:
@@ -160,7 +187,13 @@ def _long_fields() -> Iterator[None]:
 
 
 def _read_json(path: Path) -> Table:
-    text = _decode(path.read_bytes()).strip()
+    with path.open("rb") as file:
+        one_value = file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
+    if one_value and path.stat().st_size > MAX_DOCUMENT_BYTES:
+        raise CatalogueError(
+            f"{str(path)!r} is one JSON value of more than {MAX_DOCUMENT_BYTES:,} bytes; use JSON lines"
+        )
+    text = _decode(_read_lines(path, MAX_DOCUMENT_BYTES if one_value else MAX_LINE_BYTES)).strip()
     bad: list[str] = []
     records: list[dict[str, object]] = []
     for place, value in _json_values(text, path):
@@ -176,7 +209,7 @@ def _json_values(text: str, path: Path) -> Iterator[tuple[str, object]]:
     if text.startswith("["):
         try:
             values = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise CatalogueError(f"{str(path)!r} is no JSON: {error}; repair the file") from error
         yield from ((f"entry {number}", value) for number, value in enumerate(values, 1))
         return

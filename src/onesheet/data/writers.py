@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import os
@@ -14,6 +13,7 @@ from onesheet.data.catalogue import Catalogue
 from onesheet.data.cells import GENRE_DELIMITERS
 from onesheet.errors import CatalogueError, require
 from onesheet.files import whole_file
+from onesheet.spreadsheets import Writer
 
 COLUMNS = ("film_id", "poster", "genres", "title", "year", "source", "group")
 
@@ -65,11 +65,11 @@ def _write_csv(catalogue: Catalogue, posters: Sequence[str], path: Path) -> None
 
 def _write_rows(catalogue: Catalogue, posters: Sequence[str], file: IO[str]) -> None:
     as_lists = any(d in genre for genre in catalogue.genres.names for d in (*GENRE_DELIMITERS, "["))
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer = Writer(file)
+    writer.write(COLUMNS)
     for film, poster in zip(catalogue.films, posters, strict=True):
         genres = json.dumps(film.genres, ensure_ascii=False) if as_lists else "|".join(film.genres)
-        writer.writerow((film.film_id, poster, genres, film.title, film.year, film.source, film.group))
+        writer.write((film.film_id, poster, genres, film.title, film.year, film.source, film.group))
 
 
 def _write_parquet(catalogue: Catalogue, posters: Sequence[str], path: Path) -> None:

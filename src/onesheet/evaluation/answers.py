@@ -14,6 +14,7 @@ from onesheet.errors import CatalogueError, EvaluationError
 from onesheet.evaluation.checks import Floats, Labels
 from onesheet.files import whole_file
 from onesheet.genres import GenreSet
+from onesheet.spreadsheets import Writer, original
 
 ABOUT_FILM = ("film_id", "title", "poster", "true")
 GIVEN, PROBABILITY = "given at ", "probability of "
@@ -77,11 +78,11 @@ def write_answers(path: str | Path, answers: Answers) -> None:
     true = map(_joined, answers.genres.decode(answers.labels))
     about = zip(answers.film_ids, answers.titles, answers.posters, true, *decided, strict=True)
     with whole_file(path) as part, part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = Writer(file)
         points, genres = (GIVEN + name for name in answers.given), (PROBABILITY + name for name in answers.genres.names)
-        writer.writerow([*ABOUT_FILM, *points, *genres])
+        writer.write([*ABOUT_FILM, *points, *genres])
         for film, probabilities in zip(about, answers.probabilities, strict=True):
-            writer.writerow([*film, *map(str, probabilities)])
+            writer.write([*film, *map(str, probabilities)])
 
 
 def read_answers(path: str | Path) -> Answers:
@@ -93,7 +94,7 @@ def read_answers(path: str | Path) -> Answers:
     try:
         with Path(path).open(encoding="utf-8", errors="surrogateescape", newline="") as file:
             rows = csv.reader(file)
-            return _answers(next(rows, []), list(rows))
+            return _answers(next(rows, []), [list(map(original, row)) for row in rows])
     except OSError as error:
         raise EvaluationError(f"cannot read {str(path)!r}: {error.strerror}; run: onesheet evaluate") from None
     except (ValueError, IndexError, CatalogueError, csv.Error) as error:

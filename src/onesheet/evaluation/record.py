@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from onesheet.errors import EvaluationError
 from onesheet.evaluation.results import Bin, Evaluation, GenreAtPoint, GenreResult, Score
-from onesheet.files import write_text
+from onesheet.files import read_json, write_text
 
 Row = TypeVar("Row")
 
@@ -33,7 +33,7 @@ def read_evaluation(path: str | Path) -> Evaluation:
         EvaluationError: there is no such file, or it is not an evaluation.
     """
     try:
-        plain = json.loads(Path(path).read_text(encoding="utf-8"))
+        plain = read_json(path)
         return _evaluation(plain)
     except OSError as error:
         raise EvaluationError(f"cannot read {str(path)!r}: {error.strerror}; run: onesheet evaluate") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from onesheet.evaluation.results import Bin, Evaluation, Score
 from onesheet.evaluation.slices import FIGURES, Slice
 from onesheet.evaluation.threshold_steps import ThresholdSteps
 from onesheet.files import whole_file
+from onesheet.spreadsheets import Writer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -207,6 +207,7 @@ def _write_csv(path: Path, heads: Row, rows: Sequence[Row]) -> None:
         return "" if isinstance(value, float) and value != value else value
 
     with whole_file(path) as part, part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(heads)
-        writer.writerows([plain(value) for value in row] for row in rows)
+        writer = Writer(file)
+        writer.write(heads)
+        for row in rows:
+            writer.write(plain(value) for value in row)

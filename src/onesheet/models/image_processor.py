@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from onesheet.files import read_json
 from onesheet.models.network import IMAGENET_MEAN, IMAGENET_STD
 
 
@@ -38,6 +38,6 @@ def _processor(source: str) -> dict[str, Any]:
         else:
             path = cached_file(source, name, _raise_exceptions_for_missing_entries=False)
         if path:
-            settings: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+            settings: dict[str, Any] = read_json(path)
             return settings.get(key, {}) if key else settings
     return {}

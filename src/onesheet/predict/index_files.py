@@ -11,13 +11,13 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onesheet.errors import OnesheetError
-from onesheet.files import whole_file
+from onesheet.files import read_json, whole_file
 
 PROTOCOL = 1
 INDEX = "index.json"
@@ -55,10 +55,9 @@ def read_index(folder: Path) -> Stored | None:
         ValueError: it is damaged, or of another protocol.
     """
     try:
-        text = (folder / INDEX).read_text(encoding="utf-8")
+        said = read_json(folder / INDEX)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    said: Any = json.loads(text)
     try:
         if said["protocol"] != PROTOCOL:
             raise ValueError(f"protocol {said['protocol']}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from onesheet.data import Catalogue, Film, read_catalogue
 from onesheet.errors import ConfigError
 from onesheet.evaluation.answers import read_answers
+from onesheet.files import read_json
 from onesheet.predict import Failure, Predictor
 from onesheet.progress import Progress, silent
 from onesheet.review.queue import Case, review_queue
@@ -100,7 +100,7 @@ def _cases_of_run(source: Source) -> tuple[Case, ...]:
     answers = read_answers(source.run / "predictions.csv")
     films = {film.film_id: film for film in source.catalogue.films}
     rows = [row for row, film_id in enumerate(answers.film_ids) if film_id in films]
-    part = json.loads((source.run / "evaluation.json").read_text(encoding="utf-8"))["part"]
+    part = read_json(source.run / "evaluation.json")["part"]
     answers = answers.rows(rows)
     return review_queue(
         [films[film_id] for film_id in answers.film_ids],

@@ -184,8 +184,8 @@ def _read(
     body: bytes, header: str | None, service: Service
 ) -> tuple[InferenceRequest, Sequence[bytes | NDArray[np.uint8]]]:
     """A request's JSON and its posters."""
-    if header is not None and (not header.isdecimal() or int(header) > len(body)):
-        raise refused(f"{HEADER} must be the length of the JSON in bytes, at most {len(body):,}; got {header!r}")
+    if header is not None and (not header.isdecimal() or len(header) > 18 or int(header) > len(body)):
+        raise refused(f"{HEADER} must be the length of the JSON in bytes, at most {len(body):,}; got {header[:40]!r}")
     length = len(body) if header is None else int(header)
     most = service.limits.request_bytes // JSON_SHARE
     if length > most:

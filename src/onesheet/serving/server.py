@@ -6,6 +6,7 @@ import ipaddress
 import os
 import socket
 from collections.abc import Callable
+from math import ceil
 from pathlib import Path
 from types import FrameType
 
@@ -16,6 +17,7 @@ from onesheet.predict import index_posters, load
 from onesheet.progress import Progress, silent
 from onesheet.review import decisions_path, open_review, read_source
 from onesheet.serving.app import LOCAL_HOSTS, create_app
+from onesheet.serving.connection import Connection
 from onesheet.serving.gate import Gate
 from onesheet.serving.limits import Limits
 from onesheet.serving.service import Service
@@ -23,6 +25,9 @@ from onesheet.serving.service import Service
 RUN_MODEL, REPORT = "genres.onnx", "report.html"
 GRACE_SECONDS = 5
 """How long connections may take to close once their requests are answered."""
+
+IDLE_SECONDS = 10
+"""How long a connection may take to begin a request."""
 
 
 def serve(
@@ -93,6 +98,8 @@ def _run(app: Gate, host: str, port: int, tell: Callable[[str], None]) -> None:
     """Listen and answer until told to stop."""
     config = uvicorn.Config(
         app,
+        http=Connection,
+        timeout_keep_alive=ceil(min(app.service.limits.seconds, IDLE_SECONDS)),
         log_level="warning",
         access_log=False,
         server_header=False,

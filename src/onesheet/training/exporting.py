@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch import nn
 
 from onesheet.bundle import CARD_KEY, POINTS, Bundle, Card, read_bundle
@@ -31,6 +30,7 @@ from onesheet.training.figures import epoch_figures
 from onesheet.training.machine import prepare
 from onesheet.training.onnx_graph import ExportGraph, finish_graph, to_precision, write_graph
 from onesheet.training.run import Run
+from onesheet.training.weights import load_weights
 
 # Largest difference of a probability between the file and the network, on real posters of the validation part.
 TOLERANCE = {"fp32": 1e-4, "w8": 0.1, "int8": 0.5}
@@ -154,7 +154,7 @@ def kept_network(run: Run, packed: Packed) -> nn.Module:
         pretrained=False,
         mirror=run.config.mirror,
     )
-    network.load_state_dict(load_file(run.network_path))
+    network.load_state_dict(load_weights(run.network_path))
     network.eval()
     return TenCrop(network) if network.test_crops == 10 else network
 

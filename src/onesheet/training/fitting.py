@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from onesheet.data.pack import Packed
@@ -30,7 +29,7 @@ from onesheet.training.machine import prepare
 from onesheet.training.module import TrainingModule
 from onesheet.training.run import ARCHITECTURE, CHECKPOINTS, STATE, Run, open_run
 from onesheet.training.teacher import soft_targets
-from onesheet.training.weights import save_weights
+from onesheet.training.weights import load_weights, save_weights
 
 TARGETS = "targets.safetensors"
 
@@ -141,7 +140,7 @@ def _targets(run: Run, packed: Packed, progress: Progress) -> NDArray[np.float32
     """What is to be learnt; what teachers say is kept, so that a resumed run learns the same."""
     path = run.folder / CHECKPOINTS / TARGETS
     if path.exists():
-        kept: NDArray[np.float32] = load_file(path)["targets"].numpy()
+        kept: NDArray[np.float32] = load_weights(path)["targets"].numpy()
         return kept
     config = run.config
     targets = soft_targets(
@@ -239,7 +238,7 @@ def _train(
             current.write()
 
     train_stage(stage, checkpoints, on_epoch=on_epoch, progress=progress)
-    network.load_state_dict(load_file(path))
+    network.load_state_dict(load_weights(path))
 
 
 def _frequencies(packed: Packed) -> Tensor:

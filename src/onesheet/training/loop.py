@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.callbacks import Callback
 
+from onesheet.errors import RunError
 from onesheet.progress import Progress
 from onesheet.training.callbacks import Journal, ProgressBar
 from onesheet.training.loader import BatchLoader
@@ -106,8 +108,19 @@ def train_stage(stage: Stage, folder: Path, *, on_epoch: OnEpoch, progress: Prog
             enable_model_summary=False,
             use_distributed_sampler=False,
         )
-        checkpoint = last_path if last_path.exists() else None
+        checkpoint = _checked(last_path) if last_path.exists() else None
         trainer.fit(stage.module, *stage.loaders, ckpt_path=checkpoint, weights_only=True)
+
+
+def _checked(checkpoint: Path) -> Path:
+    """A checkpoint that holds nothing but weights, numbers and texts: nothing in it can run."""
+    try:
+        torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:  # torch's errors have no common base
+        raise RunError(
+            f"{str(checkpoint)!r} is no whole checkpoint of weights alone; delete it, and the stage begins anew"
+        ) from error
+    return checkpoint
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 
 from onesheet.data.pack import Packed, open_packed
 from onesheet.errors import ConfigError, RunError
-from onesheet.files import whole_file, write_text
+from onesheet.files import read_json, whole_file, write_text
 from onesheet.training.config import TrainConfig
 
 STATE = "run.json"
@@ -112,7 +112,7 @@ def open_run(folder: str | Path) -> Run:
     if not path.is_file():
         raise RunError(f"no run in {str(folder)!r}; start one with: onesheet fit PACKED --out {folder}")
     try:
-        state: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        state: dict[str, Any] = read_json(path)
         return Run(
             folder=folder,
             config=TrainConfig(**state["config"]),

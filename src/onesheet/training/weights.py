@@ -5,11 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from onesheet.errors import OnesheetError
+from onesheet.errors import OnesheetError, RunError
 from onesheet.files import whole_file
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """Read weights.
+
+    Raises:
+        RunError: they are not there or damaged.
+    """
+    try:
+        weights: dict[str, Tensor] = load_file(path)
+        return weights
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"cannot read the weights {str(path)!r}: {error}; train again into another folder") from error
 
 
 def save_weights(path: Path, weights: dict[str, Tensor]) -> None:

@@ -1,8 +1,7 @@
 // How an answer looks: a poster with bars, a row of the table, a line of a file.
 
+const FORMULA = /^'*[=+\-@\t\r\n＝＋－＠]/u; // a cell that a spreadsheet would run, as in spreadsheets.py
 const FIRST = 6; // bars shown at once, more where more are given
-
-const FORMULA = /^[=+\-@\t\r\n]/; // how a cell begins that a spreadsheet would work out
 
 export const percent = (value) => `${(100 * value).toFixed(value < 0.1 ? 1 : 0)}\u00a0%`;
 
@@ -86,7 +85,8 @@ export function asJson(answer, given) {
 
 /** The columns of `onesheet predict --csv`; what looks like a formula gets an apostrophe in front. */
 export function asCsv(answers, decided, names) {
-  const quoted = (value) => `"${String(value ?? "").replace(FORMULA, "'$&").replaceAll('"', '""')}"`;
+  const neutral = (value) => (typeof value === "string" && FORMULA.test(value) ? `'${value}` : value);
+  const quoted = (value) => `"${String(neutral(value) ?? "").replaceAll('"', '""')}"`;
   const lines = [["path", "genres", ...names, "error"]];
   for (const answer of answers) {
     const genres = answer.error ? "" : givenGenres(answer, decided(answer)).map(({ genre }) => genre).join("|");

@@ -1,0 +1,212 @@
+"""What a poster file is: its format, told from its first bytes, and opened within bounds.
+
+Only the formats of `FORMATS` are opened, each by Pillow's own reader of it: nothing else of Pillow's (EPS and its
+Ghostscript, PSD, PDF, …) ever runs. A file may be hostile, so its bytes, the reads its header takes, its scans and the
+memory its pixels will need are bounded, whatever the header says.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import IO
+
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from onesheet.errors import UnreadablePoster
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")
+MAX_PIXELS = 100_000_000
+MAX_BYTES = 64_000_000
+MAX_MEMORY = 195_000_000
+"""Bytes that one poster's pixels may take while they are decoded; with what stands beside them, 200 MB."""
+
+MAX_READS = 300_000
+"""Reads of one file: a header of millions of tiny chunks, each an object in memory, would never end."""
+
+MAX_SCANS = 100
+"""Scans of a progressive JPEG: each goes over all its pixels, and ten are usual."""
+
+MAX_TAG_VALUES = 1_000_000
+"""Numbers in one tag of a TIFF, as the places of its strips; each becomes an object."""
+
+# These plugins fill Pillow's registry; Image.open would warn about large pictures before we can refuse them.
+_PLUGINS = (
+    JpegImagePlugin,
+    PngImagePlugin,
+    WebPImagePlugin,
+    GifImagePlugin,
+    TiffImagePlugin,
+    BmpImagePlugin,
+    AvifImagePlugin,
+)
+_TILE_WIDTH, _TILE_LENGTH = 322, 323  # tags of a TIFF
+# Bytes a pixel that a decoder holds besides the picture: canvases and copies; measured, see docs/reliability.md.
+_DECODER_BYTES = {"WEBP": 12, "AVIF": 12, "TIFF": 8}
+_CURES = {
+    "missing": "check the path",
+    "unreadable": "check the file's permissions or replace it",
+    "truncated": "download or copy it again",
+    "not-an-image": f"use one of {', '.join(FORMATS)}",
+    "too-large": "save it again, smaller or as an ordinary JPEG",
+}
+
+
+def unreadable(name: str, reason: str, why: str, cure: str = "") -> UnreadablePoster:
+    """The one-line error for a poster, with the usual cure of that reason."""
+    why = " ".join(why.split())
+    return UnreadablePoster(f"cannot read {name}: {why}; {cure or _CURES[reason]}", reason=reason)
+
+
+class Bounded(io.BufferedReader):
+    """A file that may be read so many times and no more."""
+
+    def __init__(self, raw: IO[bytes], name: str) -> None:
+        super().__init__(raw)  # type: ignore[arg-type]  # BytesIO does for a raw file
+        self._name_shown = name
+        self._reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As any file.
+
+        Raises:
+            UnreadablePoster: it was read too often.
+        """
+        self._reads += 1
+        if self._reads > MAX_READS:
+            raise unreadable(self._name_shown, "too-large", "its header or metadata never end")
+        return super().read(size)
+
+
+def identified(file: Bounded, name: str, *, max_pixels: int) -> Image.Image:
+    """Read the header: what `Image.open` does, without its warnings: our limits are the only ones.
+
+    Raises:
+        UnreadablePoster: of no known format, or too large. Pillow's own errors, of nearly any kind.
+    """
+    if (length := file.seek(0, os.SEEK_END)) > MAX_BYTES:
+        raise unreadable(name, "too-large", f"{length:,} bytes, and a poster may have {MAX_BYTES:,}")
+    file.seek(0)
+    prefix = file.read(16)
+    for format_name in FORMATS:
+        factory, accept = Image.OPEN[format_name]
+        accepted = accept is None or accept(prefix)
+        if isinstance(accepted, str):  # Pillow was built without this format
+            raise unreadable(name, "unreadable", accepted)
+        if accepted:
+            if format_name == "TIFF" and _tag_values(file) > MAX_TAG_VALUES:
+                raise unreadable(name, "too-large", f"a tag of more than {MAX_TAG_VALUES:,} values")
+            file.seek(0)
+            picture = factory(file, "")
+            if picture.width * picture.height > max_pixels:
+                seen = f"{picture.width:,} x {picture.height:,} pixels"
+                raise unreadable(name, "too-large", seen, f"scale it down to at most {max_pixels:,} pixels")
+            return picture
+    raise unreadable(name, "not-an-image", "the file is empty" if not prefix else "not a picture of a known format")
+
+
+def check_memory(picture: Image.Image, full: tuple[int, int], name: str, *, turned: bool) -> None:
+    """Refuse a picture, opened and drafted but not yet decoded, that would take more than `MAX_MEMORY`.
+
+    Args:
+        picture: the picture.
+        full: its width and height before drafting.
+        name: of the poster, for the error.
+        turned: whether it will or may be turned.
+
+    Raises:
+        UnreadablePoster: "too-large".
+    """
+    each = 4 if picture.mode == "RGB" and not turned else 8  # as decoded, and as RGB or turned
+    pixels = picture.width * picture.height
+    if isinstance(picture, TiffImagePlugin.TiffImageFile):
+        pixels = max(pixels, int(picture.tag_v2.get(_TILE_WIDTH, 0)) * int(picture.tag_v2.get(_TILE_LENGTH, 0)))
+    needed = pixels * float(each + _DECODER_BYTES.get(str(picture.format), 0))
+    if isinstance(picture, JpegImagePlugin.JpegImageFile) and picture.info.get("progressive"):
+        needed += full[0] * full[1] * _coefficient_bytes(picture)
+        _check_scans(picture, name)
+    if needed > MAX_MEMORY:
+        raise unreadable(
+            name, "too-large", f"{full[0]:,} x {full[1]:,} pixels would take {needed:,.0f} bytes of memory"
+        )
+
+
+def _coefficient_bytes(picture: JpegImagePlugin.JpegImageFile) -> float:
+    """Bytes a pixel for what a progressive JPEG keeps until its last scan."""
+    blocks = [(across, down) for _, across, down, _ in picture.layer]
+    most = max(across for across, _ in blocks) * max(down for _, down in blocks)
+    return 2 * sum(across * down for across, down in blocks) / max(most, 1)
+
+
+def _check_scans(picture: JpegImagePlugin.JpegImageFile, name: str) -> None:
+    file = picture.fp
+    assert file is not None
+    place = file.tell()
+    file.seek(0)
+    scans = file.read().count(b"\xff\xda")  # inside the pixels' data 0xFF is never followed by 0xDA
+    file.seek(place)
+    if scans > MAX_SCANS:
+        raise unreadable(name, "too-large", f"{scans:,} scans over one picture")
+
+
+def _tag_values(file: IO[bytes]) -> int:
+    """The most numbers in one tag of a TIFF's first directory."""
+    file.seek(0)
+    head = file.read(16)
+    order = "little" if head[:1] == b"I" else "big"
+    big = 43 in head[2:4]
+    length, counted, place = (20, 8, head[8:16]) if big else (12, 4, head[4:8])
+
+    def number(data: bytes) -> int:
+        return int.from_bytes(data, order)  # type: ignore[arg-type]
+
+    if number(place) > MAX_BYTES:
+        return 0  # Pillow will say it
+    file.seek(number(place))
+    entries = file.read(min(number(file.read(8 if big else 2)), MAX_READS) * length)
+    tags = (entries[start : start + length] for start in range(0, len(entries), length))
+    # bytes and text stay what they are
+    return max((number(tag[4 : 4 + counted]) for tag in tags if number(tag[2:4]) not in (1, 2, 6, 7)), default=0)
+
+
+def cut_short(file: IO[bytes]) -> bool:
+    """Whether a file ends before its own format says it should."""
+    head = file.read(16)
+    length = file.seek(0, os.SEEK_END)
+    file.seek(max(0, length - 4096))
+    tail = file.read()
+    if head.startswith(b"\xff\xd8"):  # JPEG
+        return b"\xff\xd9" not in tail
+    if head.startswith(b"\x89PNG"):
+        return b"IEND" not in tail
+    if head.startswith(b"RIFF"):  # WebP
+        return length < int.from_bytes(head[4:8], "little") + 8
+    if head.startswith(b"GIF8"):
+        return not tail.rstrip(b"\0").endswith(b";")
+    if head.startswith(b"BM"):
+        return length < int.from_bytes(head[2:6], "little")
+    if head.startswith((b"II*\0", b"MM\0*")):  # TIFF: where the directory stands
+        return length <= int.from_bytes(head[4:8], "little" if head[:1] == b"I" else "big")
+    if head[4:8] == b"ftyp":  # AVIF: boxes, each with its length
+        return _boxes_end(file) > length
+    return False
+
+
+def _boxes_end(file: IO[bytes]) -> int:
+    """Where the last box of an AVIF file says it ends."""
+    end = 0
+    while len(header := (file.seek(end), file.read(8))[1]) == 8:
+        size = int.from_bytes(header[:4], "big")
+        if size < 8:  # to the end of the file, or a 64-bit length no poster needs
+            break
+        end += size
+    return end + len(header) if 0 < len(header) < 8 else end

@@ -1,0 +1,64 @@
+"""One connection of a client, whose requests must begin in time and not at length."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_HEAD_BYTES = 64_000
+
+
+class Connection(HttpToolsProtocol):
+    """Uvicorn's connection, closed where a request's head is too long or does not end.
+
+    The head may take `timeout_keep_alive` seconds of the server's configuration; the rest of a request is the gate's.
+    """
+
+    _timer: asyncio.TimerHandle | None = None
+    _head_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client has come, and must say what it wants."""
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client has gone."""
+        self._head_is_here()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """A part of a request."""
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if self._timer and self._head_bytes > MAX_HEAD_BYTES:
+            self._refuse("The request's head is too long.")
+        elif not self._timer and self.cycle and self.cycle.response_complete and not self.transport.is_closing():
+            self._expect_head()  # what came is no request yet, and has ended the time for idling
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        if not self._timer:
+            self._expect_head()
+
+    def on_headers_complete(self) -> None:
+        """Its head is whole."""
+        self._head_is_here()
+        super().on_headers_complete()
+
+    def _expect_head(self) -> None:
+        self._head_bytes = 0
+        self._timer = self.loop.call_later(self.timeout_keep_alive, self._refuse, "The request's head took too long.")
+
+    def _head_is_here(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+    def _refuse(self, why: str) -> Any:
+        self._head_is_here()
+        if not self.transport.is_closing():
+            self.send_400_response(why)
