@@ -1,20 +1,31 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and folders that one process writes at a time."""
 
 from __future__ import annotations
 
 import errno
+import fcntl
+import glob
 import os
+import shlex
+import socket
+import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 from onesheet.errors import OnesheetError
+
+LOCK = ".lock"
 
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block ends well, remove it otherwise.
+
+    What earlier writers of `path` have left, because they were killed, is removed.
 
     Raises:
         OnesheetError: the folder cannot be written or the disk is full.
@@ -30,11 +41,10 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:64]}.", suffix=".part")
-        os.close(handle)
+        _remove_left_parts(path)
+        held, part = _new_part(path)
     except OSError as error:
         raise cannot_write(path, error) from error
-    part = Path(name)
     try:
         yield part
         with part.open("rb+") as file:
@@ -47,6 +57,91 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         raise cannot_write(path, error) from error
     finally:
         part.unlink(missing_ok=True)
+        os.close(held)
+
+
+def _new_part(path: Path) -> tuple[int, Path]:
+    """A temporary file beside `path`: its handle, locked to show that somebody writes it, and its own path."""
+    while True:
+        held, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path), suffix=".part")
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(held, fcntl.LOCK_EX)
+        if os.fstat(held).st_nlink:  # not taken for one that was left, before it was locked
+            return held, Path(name)
+        os.close(held)
+
+
+def _remove_left_parts(path: Path) -> None:
+    for left in path.parent.glob(f"{glob.escape(_prefix(path))}*.part"):
+        with suppress(OSError), left.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            left.unlink()
+
+
+def _prefix(path: Path) -> str:
+    return f".{path.name[:64]}."
+
+
+@contextmanager
+def sole_use(folder: str | Path) -> Iterator[None]:
+    """Keep a folder for this process alone; one that is made for it and stays empty is removed.
+
+    The lock is the system's (flock) on the file `.lock`: it ends with the process, however that ends.
+
+    Raises:
+        OnesheetError: another process has it, or the folder cannot be written.
+    """
+    folder = Path(folder)
+    made = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = _locked(folder / LOCK)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    with file:
+        try:
+            yield
+        finally:
+            (folder / LOCK).unlink(missing_ok=True)
+            if made:
+                with suppress(OSError):  # there is something in it
+                    folder.rmdir()
+
+
+def _locked(path: Path) -> IO[str]:
+    """The lock file, locked, signed and still in its place.
+
+    Raises:
+        OnesheetError: another process has it.
+    """
+    while True:
+        file = path.open("a+", encoding="utf-8", errors="replace")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(file.fileno()).st_nlink:  # not removed meanwhile by the process that had it
+                file.truncate(0)
+                file.write(f"process {os.getpid()} on {socket.gethostname()} ({_command()}), since {_now()}")
+                file.flush()
+                return file
+            file.close()
+        except BlockingIOError:
+            with file:
+                file.seek(0)
+                name = file.read() or "another process"
+            raise OnesheetError(
+                f"{str(path.parent)!r} is in use by {name}; wait for it, or choose another --out"
+            ) from None
+        except OSError:
+            file.close()
+            raise
+
+
+def _command() -> str:
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(" ", "seconds")
 
 
 def write_text(path: str | Path, text: str) -> None:

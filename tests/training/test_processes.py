@@ -1,0 +1,166 @@
+"""Several processes train as one does: real processes, on the CPU, as a person would start them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import MobileNetV2Config, MobileNetV2Model
+
+from onesheet.data import Packed
+from onesheet.errors import ConfigError
+from onesheet.training import Run, TrainConfig, fit, open_run
+from onesheet.training.processes import Processes, processes
+
+# Nothing random that processes draw on their own; an odd number of posters a batch, so that their shares differ.
+SAME = TrainConfig(
+    model="poster-cnn", widths=(8, 16), epochs=3, batch_size=15, dropout=0.0, augment=False, arithmetic="fp32",
+    learning_rate=0.01, ema=0.9, threads=1,
+)  # fmt: skip
+OPTIONS = [
+    *("--model", "poster-cnn", "--widths", "8,16", "--epochs", "3", "--batch-size", "15", "--dropout", "0"),
+    *("--no-augment", "--arithmetic", "fp32", "--learning-rate", "0.01", "--ema", "0.9", "--threads", "1"),
+]
+ONESHEET = [sys.executable, "-m", "onesheet"]
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "onesheet"]
+
+
+def free_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return str(listener.getsockname()[1])
+
+
+def slurm(rank: int) -> dict[str, str]:
+    """What srun tells the second and first of two tasks."""
+    return {
+        "SLURM_JOB_ID": "4711",
+        "SLURM_JOB_NAME": "posters",
+        "SLURM_JOB_NODELIST": "127.0.0.1",
+        "SLURM_NODELIST": "127.0.0.1",
+        "SLURM_NNODES": "1",
+        "SLURM_NTASKS": "2",
+        "SLURM_NTASKS_PER_NODE": "2",
+        "SLURM_PROCID": str(rank),
+        "SLURM_LOCALID": str(rank),
+        "SLURM_NODEID": "0",
+        "MASTER_PORT": slurm_port,
+    }
+
+
+slurm_port = free_port()
+
+
+def started(*command: str, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command,
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def ended(*running: subprocess.Popen[str]) -> str:
+    said = [process.communicate(timeout=280) for process in running]
+    assert [process.returncode for process in running] == [0] * len(running), said
+    return "".join(out for out, _ in said)
+
+
+@pytest.fixture(scope="module")
+def alone(packed: Packed, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return fit(SAME, packed, folder=tmp_path_factory.mktemp("alone"))
+
+
+def assert_same(run: Run, alone: Run) -> None:
+    assert run.finished and run.best_epoch == alone.best_epoch and len(run.history) == len(alone.history)
+    for row, expected in zip(run.history, alone.history, strict=True):
+        for name in expected.keys() - {"seconds"}:
+            assert row[name] == pytest.approx(expected[name], abs=2e-4), name
+    kept, expected_weights = load_file(run.network_path), load_file(alone.network_path)
+    for name, value in expected_weights.items():
+        torch.testing.assert_close(kept[name], value, atol=2e-4, rtol=2e-3)
+    assert sorted(path.name for path in run.folder.iterdir()) == sorted(path.name for path in alone.folder.iterdir())
+
+
+@pytest.mark.parametrize("starter", ["torchrun", "Lightning"])
+def test_two_processes_train_as_one_does(starter: str, alone: Run, packed: Packed, tmp_path: Path) -> None:
+    command = ["fit", str(packed.folder), "--out", str(tmp_path / "run"), "--json", *OPTIONS]
+    start = TORCHRUN if starter == "torchrun" else ONESHEET
+    said = ended(started(*start, *command, *([] if starter == "torchrun" else ["--devices", "2"])))
+    assert [json.loads(line)["finished"] for line in said.splitlines()] == [True]  # one of them speaks
+    assert_same(open_run(tmp_path / "run"), alone)
+
+
+def test_tasks_of_slurm_train_a_head_and_then_everything(packed: Packed, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = MobileNetV2Model(MobileNetV2Config(depth_multiplier=0.1, min_depth=4, depth_divisible_by=4, image_size=48))
+    model.save_pretrained(tmp_path / "backbone")
+    backbone = f"hf:{tmp_path / 'backbone'}"
+    config = replace(SAME, model=backbone, widths=None, epochs=2, head_epochs=2, batch_size=40, learning_rate=1e-3)
+    alone = fit(config, packed, folder=tmp_path / "alone")
+    command = [
+        *("fit", str(packed.folder), "--out", str(tmp_path / "run"), "--model", backbone, "--head-epochs", "2"),
+        *("--epochs", "2", "--batch-size", "40", "--dropout", "0", "--no-augment", "--arithmetic", "fp32"),
+        *("--learning-rate", "0.001", "--ema", "0.9", "--threads", "1"),
+    ]
+    for features in packed.folder.glob("features-*"):
+        features.unlink()
+    ended(*(started(*ONESHEET, *command, **slurm(rank)) for rank in (0, 1)))
+    assert_same(open_run(tmp_path / "run"), alone)
+
+
+def test_killed_they_go_on_together_or_alone(alone: Run, packed: Packed, tmp_path: Path) -> None:
+    command = ["fit", str(packed.folder), "--out", str(tmp_path), *OPTIONS]
+    running = started(*TORCHRUN, *command)
+    deadline = time.monotonic() + 200
+    while not (tmp_path / "history.csv").exists():
+        assert running.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.communicate()
+    assert not open_run(tmp_path).finished
+    resumed = fit(SAME, packed, folder=tmp_path, resume=True)
+    assert_same(resumed, alone)
+
+
+def test_train_is_one_command_for_several_processes(packed: Packed, tmp_path: Path) -> None:
+    table = tmp_path / "films.csv"
+    rows = [f"{film.film_id},{film.poster},{'|'.join(film.genres)}" for film in packed.films]
+    table.write_text("\n".join(["film_id,poster,genres", *rows]) + "\n")
+    command = ["train", str(table), "--out", str(tmp_path / "run"), "--size", "48x32", "--draws", "10", *OPTIONS]
+    said = ended(started(*TORCHRUN, *command))
+    assert said.count("report:") == 1
+    assert (tmp_path / "run" / "evaluation.json").exists() and open_run(tmp_path / "run").finished
+    assert not list((tmp_path / "run").rglob("*.part")) and not list((tmp_path / "run").rglob(".lock"))
+
+
+def test_what_was_not_started_is_refused(monkeypatch: pytest.MonkeyPatch, packed: Packed, tmp_path: Path) -> None:
+    assert processes(None, None) == Processes()
+    with pytest.raises(ConfigError, match="--nodes 2 needs torchrun or Slurm"):
+        fit(replace(SAME, nodes=2), packed, folder=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    for name, value in {"RUN_ID": "7", "RESTART_COUNT": "0"}.items():
+        monkeypatch.setenv(f"TORCHELASTIC_{name}", value)
+    for name in ("RANK", "LOCAL_RANK"):
+        monkeypatch.setenv(name, "0")
+    for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"):
+        monkeypatch.setenv(name, "1")
+    with pytest.raises(ConfigError, match="--devices 2 does not fit the 1 that were started"):
+        fit(replace(SAME, devices=2), packed, folder=tmp_path / "run")
+
+
+def test_a_batch_too_small_to_share_is_refused(packed: Packed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = replace(SAME, batch_size=2, devices=3)
+    with pytest.raises(ConfigError, match="a batch of 2 posters cannot be shared by 3 processes; raise --batch-size"):
+        fit(config, packed, folder=tmp_path)
