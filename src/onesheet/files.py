@@ -100,6 +100,7 @@ def sole_use(folder: str | Path) -> Iterator[None]:
         raise cannot_write(folder, error) from error
     with file:
         try:
+            _sign(file, folder)
             yield
         finally:
             (folder / LOCK).unlink(missing_ok=True)
@@ -108,26 +109,23 @@ def sole_use(folder: str | Path) -> Iterator[None]:
                     folder.rmdir()
 
 
-def _locked(path: Path) -> IO[str]:
-    """The lock file, locked, signed and still in its place.
+def _locked(path: Path) -> IO[bytes]:
+    """The lock file, locked and still in its place.
 
     Raises:
         OnesheetError: another process has it.
     """
     while True:
-        file = path.open("a+", encoding="utf-8", errors="replace")
+        file = path.open("a+b", buffering=0)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(file.fileno()).st_nlink:  # not removed meanwhile by the process that had it
-                file.truncate(0)
-                file.write(f"process {os.getpid()} on {socket.gethostname()} ({_command()}), since {_now()}")
-                file.flush()
                 return file
             file.close()
         except BlockingIOError:
             with file:
                 file.seek(0)
-                name = file.read() or "another process"
+                name = file.read().decode("utf-8", "replace") or "another process"
             raise OnesheetError(
                 f"{str(path.parent)!r} is in use by {name}; wait for it, or choose another --out"
             ) from None
@@ -136,12 +134,16 @@ def _locked(path: Path) -> IO[str]:
             raise
 
 
-def _command() -> str:
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(" ", "seconds")
+def _sign(lock: IO[bytes], folder: Path) -> None:
+    """Write into a lock file who has it."""
+    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    since = datetime.now(UTC).isoformat(" ", "seconds")
+    name = f"process {os.getpid()} on {socket.gethostname()} ({command}), since {since}"
+    try:
+        lock.truncate(0)
+        lock.write(name.encode("utf-8", "replace"))
+    except OSError as error:
+        raise cannot_write(folder, error) from error
 
 
 def write_text(path: str | Path, text: str) -> None:
