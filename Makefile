@@ -2,13 +2,14 @@
 # make demo    draw a catalogue, then do the whole job on it into demo/
 # make test    every test, and every example in the docs
 # make check   lint, format, types, import rules
+# make faults  kill steps at random moments, 200 times, and start them again (an hour)
 # make recipe NAME=default DATA=… [BACKBONE=…]   train a recipe of recipes/ on real posters, into runs/NAME
 # make quality DATA=… [MODEL=…]                  the figures of the model that ships, on the fixed test parts
 # make bench DATA=… BACKBONE=…                   every benchmark of benchmarks/README.md, into runs/bench (hours)
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check recipe quality bench clean
+.PHONY: setup demo test check faults recipe quality bench clean
 
 setup: .venv/installed
 
@@ -27,6 +28,9 @@ test: setup
 
 check: setup
 	scripts/check
+
+faults: setup
+	$(BIN)/python tests/kills.py --trials 200
 
 NAME ?= default
 SPLITS = $(DATA)/chu2017/split.csv $(DATA)/imdb/split.csv

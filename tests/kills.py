@@ -20,7 +20,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -73,7 +73,9 @@ class Operations:
     def _counted(self, call: Callable[..., Any]) -> Callable[..., Any]:
         def counting(*arguments: Any) -> Any:
             whole = call is not pwrite
-            self.step(lambda: None if whole else call(arguments[0], arguments[1][: len(arguments[1]) // 2], arguments[2]))
+            self.step(
+                lambda: None if whole else call(arguments[0], arguments[1][: len(arguments[1]) // 2], arguments[2])
+            )
             return call(*arguments)
 
         return counting
@@ -107,7 +109,7 @@ def forked(
     if after is not None:
         time.sleep(after)
         os.kill(child, signal.SIGKILL)
-    with open(reading, "rb") as said:
+    with os.fdopen(reading, "rb") as said:
         text = said.read().decode()
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert status in (0, -signal.SIGKILL), text
@@ -288,7 +290,7 @@ class Reviewing(Step):
         assert set(answered) <= set(decided) and len(decided) <= len(set(answered)) + MOST_KILLS
         assert {film: decision.action for film, decision in store.standing().items()}.items() <= self.plan.items()
         store.close()
-        with sqlite3.connect(folder / "decisions.sqlite") as database:
+        with closing(sqlite3.connect(folder / "decisions.sqlite")) as database:
             assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         path = folder / "corrected.csv"
         assert not path.exists() or path.read_bytes() == (reference / path.name).read_bytes()
@@ -303,12 +305,12 @@ class Reviewing(Step):
 STEPS: dict[str, type[Step]] = {
     "pack": Packing,
     "review": Reviewing,
+    "export": Exporting,
     "fit": Fitting,
     "fit-backbone": FittingBackbone,
-    "export": Exporting,
 }
 # Of a hundred trials; an export takes as long as ten packs.
-SHARES = {"pack": 35, "review": 30, "fit": 20, "fit-backbone": 7, "export": 8}
+SHARES = {"pack": 40, "review": 40, "fit": 14, "fit-backbone": 2, "export": 4}
 
 
 @dataclass

@@ -134,7 +134,7 @@ def test_a_read_only_folder_is_refused_at_once(
     for step in steps:
         with pytest.raises(OnesheetError, match=r"cannot write .*: Permission denied; choose another place with --out"):
             step()
-    with pytest.raises(ReviewError, match="cannot use .* name another file with --decisions"):
+    with pytest.raises(ReviewError, match=r"cannot use .* name another file with --decisions"):
         DecisionStore(unwritable / "decisions.sqlite")
     assert time.monotonic() - began < 20
     assert [path.name for path in unwritable.rglob("*")] == ["packed"]
@@ -177,8 +177,8 @@ def test_a_clock_that_goes_back_changes_nothing(
     run: Run, packed: Packed, parts: Split, tiny: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each look at the clock is a day before the last, and what is on the disk is of the future."""
-    days = iter(range(10**6))
-    monkeypatch.setattr(time, "time", lambda began=time.time(): began - 86_400 * next(days))
+    days, began = iter(range(10**6)), time.time()
+    monkeypatch.setattr(time, "time", lambda: began - 86_400 * next(days))
     halves = iter([True])
 
     def stop(task: str, done: int, total: int, note: str = "") -> None:

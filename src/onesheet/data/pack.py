@@ -169,8 +169,7 @@ def _finished(folder: Path, order: PackOrder) -> Packed | None:
     packed = open_packed(folder)
     if packed.fingerprint != order.fingerprint:
         raise PackError(
-            f"{str(folder)!r} holds a packed store of other films or settings; "
-            "choose another folder or delete this one"
+            f"{str(folder)!r} holds a packed store of other films or settings; choose another folder or delete this one"
         )
     with suppress(OSError):  # killed between the manifest and this; a store that cannot be written keeps it
         (folder / "journal.jsonl").unlink(missing_ok=True)

@@ -18,7 +18,7 @@ class SharedBatchNorm(LayerSync):
         """Make every batch norm of a model a shared one."""
         for layer in model.modules():
             if isinstance(layer, _BatchNorm):
-                layer.forward = _Shared(layer)  # type: ignore[method-assign]
+                vars(layer)["forward"] = _Shared(layer)
         return model
 
     def revert(self, model: nn.Module) -> nn.Module:
@@ -39,14 +39,15 @@ class _Shared:
         """Maps N×C×… -> the same, normalised by the mean and variance over all processes' N."""
         layer = self._layer
         if not layer.training:
-            return type(layer).forward(layer, maps)
+            plain: Tensor = type(layer).forward(layer, maps)
+            return plain
         axes = [axis for axis in range(maps.ndim) if axis != 1]
         shape = [1, -1, *[1] * (maps.ndim - 2)]
         values = maps.float()
-        count = _Sum.apply(values.new_tensor([values.numel() / values.shape[1]]))
-        mean = _Sum.apply(values.sum(axes)) / count
+        count = _summed(values.new_tensor([values.numel() / values.shape[1]]))
+        mean = _summed(values.sum(axes)) / count
         centred = values - mean.view(shape)
-        variance = _Sum.apply(centred.square().sum(axes)) / count
+        variance = _summed(centred.square().sum(axes)) / count
         self._remember(mean.detach(), (variance * count / (count - 1)).detach())
         normal = centred * (variance + layer.eps).rsqrt().view(shape)
         if layer.affine:
@@ -63,6 +64,11 @@ class _Shared:
         layer.running_var.lerp_(variance, share)
 
 
+def _summed(values: Tensor) -> Tensor:
+    total: Tensor = _Sum.apply(values)  # type: ignore[no-untyped-call]
+    return total
+
+
 class _Sum(torch.autograd.Function):
     """The sum over all processes; so is that of its gradients."""
 
@@ -74,7 +80,7 @@ class _Sum(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(_: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(_: Any, gradient: Tensor) -> Tensor:
         """As forward."""
         total = gradient.contiguous().clone()
         dist.all_reduce(total)

@@ -74,7 +74,9 @@ class TrainConfig:
     arithmetic: str = option("auto", "bf16 where the machine has it, or as said", ARITHMETICS)
     seed: int = option(0, "seed of everything random in training")
     threads: int | None = option(None, "processor threads; default: all cores")
-    devices: int | None = option(None, "processes (GPUs, where there are some) on each machine; default: as started, or 1")
+    devices: int | None = option(
+        None, "processes (GPUs, where there are some) on each machine; default: as started, or 1"
+    )
     nodes: int | None = option(None, "machines, on each of which torchrun or Slurm has started this command")
 
     def __post_init__(self) -> None:

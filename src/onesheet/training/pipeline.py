@@ -61,9 +61,7 @@ def train(
         return _train(recipe, out, here, resume=resume, progress=progress, tell=tell)
 
 
-def _train(
-    recipe: Recipe, out: Path, here: Processes, *, resume: bool, progress: Progress, tell: Tell
-) -> Evaluation:
+def _train(recipe: Recipe, out: Path, here: Processes, *, resume: bool, progress: Progress, tell: Tell) -> Evaluation:
     """`train` in the first process, in a folder that is its own."""
     _check_folder(recipe, out, resume=resume)
     if resume and (out / "packed" / "manifest.json").exists():

@@ -104,7 +104,9 @@ def processes(devices: int | None, nodes: int | None) -> Processes:
     count, machines = environment.world_size(), _machines(environment)
     for name, wish, real in (("devices", devices, count // machines), ("nodes", nodes, machines)):
         if wish not in (None, real):
-            raise ConfigError(f"--{name} {wish} does not fit the {real} that were started; leave it out or start {wish}")
+            raise ConfigError(
+                f"--{name} {wish} does not fit the {real} that were started; leave it out or start {wish}"
+            )
     if count > 1:
         _meet(environment)
     return Processes(environment.global_rank(), count, count // machines, machines, environment)
@@ -112,7 +114,7 @@ def processes(devices: int | None, nodes: int | None) -> Processes:
 
 def _machines(environment: ClusterEnvironment) -> int:
     if isinstance(environment, TorchElasticEnvironment):
-        return environment.world_size() // int(os.environ["LOCAL_WORLD_SIZE"])
+        return int(environment.world_size()) // int(os.environ["LOCAL_WORLD_SIZE"])
     return int(os.environ.get("SLURM_NNODES", "1"))
 
 
