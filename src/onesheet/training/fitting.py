@@ -70,16 +70,7 @@ def fit_in(
         here.wait()
         return earlier
     prepare(config.threads, processes=here.devices)
-    torch.manual_seed(config.seed)
-    network = build_network(
-        config.model,
-        genres=len(packed.genres),
-        size=packed.size,
-        dropout=config.dropout,
-        widths=config.widths,
-        mirror=config.mirror,
-    )
-    check_growth(config, network)
+    network = _network(config, packed)
     run = earlier or Run(folder, config, packed.folder, packed.fingerprint)
     if here.first and not earlier:
         packed.verify(progress=progress)
@@ -101,6 +92,21 @@ def fit_in(
         shutil.rmtree(folder / CHECKPOINTS)
     here.wait()
     return open_run(folder)
+
+
+def _network(config: TrainConfig, packed: Packed) -> PosterNetwork:
+    """The network before training."""
+    torch.manual_seed(config.seed)
+    network = build_network(
+        config.model,
+        genres=len(packed.genres),
+        size=packed.size,
+        dropout=config.dropout,
+        widths=config.widths,
+        mirror=config.mirror,
+    )
+    check_growth(config, network)
+    return network
 
 
 def check_growth(config: TrainConfig, network: PosterNetwork) -> None:
