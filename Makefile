@@ -5,13 +5,14 @@
 # make audit   pins, licences and, where a service can be reached, known vulnerabilities
 # make fuzz [CASES=100000] [SEED=0]              damaged posters by the thousand
 # make wheel   build the wheel twice and refuse if the bytes differ; make sbom: what is in it, as CycloneDX
+# make faults  kill steps at random moments, 200 times, and start them again (an hour)
 # make recipe NAME=default DATA=… [BACKBONE=…]   train a recipe of recipes/ on real posters, into runs/NAME
 # make quality DATA=… [MODEL=…]                  the figures of the model that ships, on the fixed test parts
 # make bench DATA=… BACKBONE=…                   every benchmark of benchmarks/README.md, into runs/bench (hours)
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check audit fuzz wheel sbom recipe quality bench clean
+.PHONY: setup demo test check audit fuzz wheel sbom faults recipe quality bench clean
 
 setup: .venv/installed
 
@@ -44,6 +45,9 @@ SEED ?= 0
 
 fuzz: setup
 	$(BIN)/python tests/fuzz_images.py --cases $(CASES) --seed $(SEED)
+
+faults: setup
+	$(BIN)/python tests/kills.py --trials 200
 
 wheel: setup
 	scripts/wheel

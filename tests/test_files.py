@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from onesheet.errors import OnesheetError
-from onesheet.files import whole_file, write_text
+from onesheet.files import sole_use, whole_file, write_text
 
 
 def test_a_file_appears_whole_with_ordinary_permissions(tmp_path: Path) -> None:
@@ -62,3 +63,48 @@ def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OnesheetError, match=r"cannot write .*; choose another place with --out"):
         write_text(tmp_path / "file" / "inside.txt", "text")
+
+
+HOLD = """
+import sys, time
+from onesheet.files import sole_use
+with sole_use(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(99)
+"""
+
+
+def test_a_folder_has_one_writer_and_a_dead_one_leaves_no_lock(tmp_path: Path) -> None:
+    first = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert first.stdout and first.stdout.readline() == "held\n"
+        with pytest.raises(OnesheetError) as refused, sole_use(tmp_path):
+            pass
+    finally:
+        first.kill()
+        first.wait()
+    name = f"is in use by process {first.pid} on {socket.gethostname()} (-c {tmp_path}), since 20"
+    assert name in str(refused.value)
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]  # what a killed process leaves
+    with sole_use(tmp_path):
+        assert f"process {os.getpid()} on" in (tmp_path / ".lock").read_text()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_made_in_vain_is_removed(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="stop"), sole_use(tmp_path / "a" / "new"):
+        raise ValueError("stop")
+    assert [path.name for path in (tmp_path / "a").iterdir()] == []
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_and_what_a_living_one_writes_stays(tmp_path: Path) -> None:
+    path = tmp_path / "a[1].txt"
+    with whole_file(path) as living:
+        living.write_text("living")
+        (tmp_path / ".a[1].txt.killed.part").write_text("half")
+        (tmp_path / ".b.txt.other.part").write_text("another file's")
+        write_text(path, "second")
+        assert sorted(item.name for item in tmp_path.iterdir()) == sorted(
+            [living.name, ".b.txt.other.part", "a[1].txt"]
+        )
+    assert path.read_text() == "living"

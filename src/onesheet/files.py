@@ -1,22 +1,36 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and folders that one process writes at a time."""
 
 from __future__ import annotations
 
 import errno
+import glob
 import json
 import os
+import shlex
+import socket
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from onesheet.errors import OnesheetError
+
+try:
+    import fcntl
+except ImportError:  # Windows: no locks, and an open file cannot be renamed
+    fcntl = None  # type: ignore[assignment]
+
+LOCK = ".lock"
 
 
 @contextmanager
 def whole_file(path: str | Path, *, mode: int | None = None) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block ends well, remove it otherwise.
+
+    What earlier writers of `path` have left, because they were killed, is removed.
 
     Args:
         path: the file to be.
@@ -36,11 +50,10 @@ def whole_file(path: str | Path, *, mode: int | None = None) -> Iterator[Path]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:64]}.", suffix=".part")
-        os.close(handle)
+        _remove_left_parts(path)
+        held, part = _new_part(path)
     except OSError as error:
         raise cannot_write(path, error) from error
-    part = Path(name)
     try:
         yield part
         with part.open("rb+") as file:
@@ -55,6 +68,102 @@ def whole_file(path: str | Path, *, mode: int | None = None) -> Iterator[Path]:
         raise cannot_write(path, error) from error
     finally:
         part.unlink(missing_ok=True)
+        if held is not None:
+            os.close(held)
+
+
+def _new_part(path: Path) -> tuple[int | None, Path]:
+    """A temporary file beside `path`: its handle, locked to show that somebody writes it, and its own path."""
+    while True:
+        held, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path), suffix=".part")
+        if fcntl is None:
+            os.close(held)
+            return None, Path(name)
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(held, fcntl.LOCK_EX)
+        if os.fstat(held).st_nlink:  # not taken for one that was left, before it was locked
+            return held, Path(name)
+        os.close(held)
+
+
+def _remove_left_parts(path: Path) -> None:
+    if fcntl is None:
+        return
+    for left in path.parent.glob(f"{glob.escape(_prefix(path))}*.part"):
+        with suppress(OSError), left.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            left.unlink()
+
+
+def _prefix(path: Path) -> str:
+    return f".{path.name[:64]}."
+
+
+@contextmanager
+def sole_use(folder: str | Path) -> Iterator[None]:
+    """Keep a folder for this process alone; one that is made for it and stays empty is removed.
+
+    The lock is the system's (flock) on the file `.lock`: it ends with the process, however that ends. Windows has none.
+
+    Raises:
+        OnesheetError: another process has it, or the folder cannot be written.
+    """
+    folder = Path(folder)
+    made = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = _locked(folder / LOCK)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    with file:
+        try:
+            _sign(file, folder)
+            yield
+        finally:
+            with suppress(PermissionError):  # Windows, where it is still open
+                (folder / LOCK).unlink(missing_ok=True)
+            if made:
+                with suppress(OSError):  # there is something in it
+                    folder.rmdir()
+
+
+def _locked(path: Path) -> IO[bytes]:
+    """The lock file, locked and still in its place.
+
+    Raises:
+        OnesheetError: another process has it.
+    """
+    while True:
+        file = path.open("a+b", buffering=0)
+        if fcntl is None:
+            return file
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(file.fileno()).st_nlink:  # not removed meanwhile by the process that had it
+                return file
+            file.close()
+        except BlockingIOError:
+            with file:
+                file.seek(0)
+                name = file.read().decode("utf-8", "replace") or "another process"
+            raise OnesheetError(
+                f"{str(path.parent)!r} is in use by {name}; wait for it, or choose another --out"
+            ) from None
+        except OSError:
+            file.close()
+            raise
+
+
+def _sign(lock: IO[bytes], folder: Path) -> None:
+    """Write into a lock file who has it."""
+    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    since = datetime.now(UTC).isoformat(" ", "seconds")
+    name = f"process {os.getpid()} on {socket.gethostname()} ({command}), since {since}"
+    try:
+        lock.truncate(0)
+        lock.write(name.encode("utf-8", "replace"))
+    except OSError as error:
+        raise cannot_write(folder, error) from error
 
 
 def read_json(path: str | Path) -> Any:

@@ -204,9 +204,9 @@ def test_nul_bytes_stay_in_their_cell(tmp_path: Path) -> None:
     json.dumps(catalogue.films[0].title)
 
 
-def test_no_xml_is_read() -> None:
-    """So there is nothing in which billion laughs could expand."""
-    for path in SOURCE.rglob("*.py"):
+def test_no_other_module_reads_xml() -> None:
+    """`library/nfo.py` refuses every entity, so there is nothing in which billion laughs could expand."""
+    for path in set(SOURCE.rglob("*.py")) - {SOURCE / "onesheet" / "library" / "nfo.py"}:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []

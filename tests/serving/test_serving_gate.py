@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
-from serving_client import Client
+from serving_client import Client, gate
+from starlette.types import Message
 
 CLOSED = ("/v1/model", "/v1/limits", "/metrics", "/v2", "/v2/models/genres", "/v2/models/genres/ready", "/nope")
 OPEN = ("/", "/static/page.js", "/healthz", "/readyz", "/v2/health/live", "/v2/health/ready", "/openapi.json")
@@ -54,3 +57,20 @@ def test_pages_of_others_may_not_use_it(client: Client, posters: list[bytes]) ->
         assert refused.status_code == 403 and "may not use this service" in refused.json()["error"]
         asked = served.options("/v1/predict", headers={"Origin": origin, "Access-Control-Request-Method": "POST"})
         assert not {"access-control-allow-origin"} & set(asked.headers)
+
+
+def test_what_is_turned_away_does_not_keep_the_service_from_stopping(client: Client) -> None:
+    served = gate(client())
+    served.service.draining = True
+    begun: list[tuple[int, int]] = []
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            begun.append((message["status"], served.service.in_flight))
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    scope = {"type": "http", "method": "GET", "path": "/v1/limits", "headers": [(b"host", b"localhost")]}
+    asyncio.run(served(scope, receive, send))
+    assert begun == [(503, 0)]

@@ -6,6 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import httpx2
@@ -51,6 +53,49 @@ def test_a_second_signal_ends_it_at_once(model_path: Path) -> None:
                 pass
             process.send_signal(signal.SIGTERM)
             assert process.wait(20) == 0
+
+
+def test_sigterm_under_load_cuts_nothing_off(model_path: Path, posters: list[bytes]) -> None:
+    """Six clients that never pause; whatever was sent before the signal is answered, and the load does not delay it."""
+    answers: list[tuple[float, int]] = []  # when it was sent, and the status; 0 = no answer
+    over = threading.Event()
+
+    def ask_on_and_on(url: str) -> None:
+        while not over.is_set():
+            sent = time.monotonic()
+            try:
+                answers.append((sent, httpx2.post(f"{url}/v1/predict", content=posters[0], timeout=60).status_code))
+            except httpx2.TransportError:
+                answers.append((sent, 0))
+
+    with serving(model_path) as (url, process):
+        clients = [threading.Thread(target=ask_on_and_on, args=(url,)) for _ in range(6)]
+        for client in clients:
+            client.start()
+        try:
+            while sum(status == 200 for _, status in answers) < 30:
+                assert process.poll() is None
+                time.sleep(0.01)
+            host, port = url.removeprefix("http://").split(":")
+            with socket.create_connection((host, int(port))) as begun:  # keeps the service for a while
+                head = f"POST /v1/predict HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(posters[0])}\r\n\r\n"
+                begun.sendall(head.encode() + posters[0][:100])
+                time.sleep(0.3)
+                signalled = time.monotonic()
+                process.send_signal(signal.SIGTERM)
+                while sum(status == 503 for _, status in answers) < 30:
+                    assert process.poll() is None
+                    time.sleep(0.01)
+                begun.sendall(posters[0][100:])
+                assert begun.recv(10_000).startswith(b"HTTP/1.1 200 OK")
+            assert process.wait(30) == 0
+        finally:
+            over.set()
+            for client in clients:
+                client.join()
+        assert process.stderr and process.stderr.read() == ""
+    assert {status for sent, status in answers if sent < signalled} <= {200, 503}  # none without an answer
+    assert {status for _, status in answers} <= {200, 503, 0}
 
 
 def test_a_token_from_the_environment_opens_every_address(model_path: Path, posters: list[bytes]) -> None:

@@ -8,11 +8,14 @@ from hypothesis import strategies as st
 from onesheet.training.loader import BatchLoader
 
 
-def loader(rows: int, batch_size: int, seed: int | None = 0) -> BatchLoader:
+def loader(rows: int, batch_size: int, seed: int | None = 0, share: tuple[int, int] = (0, 1)) -> BatchLoader:
     inputs = np.arange(2 * rows, dtype=np.uint8 if rows < 120 else np.int32)[:, None]
     labels = np.eye(2 * rows, 3, dtype=bool)
     return BatchLoader(
-        inputs, labels, labels.astype(np.float32), np.arange(0, 2 * rows, 2), batch_size=batch_size, seed=seed
+        *(inputs, labels, labels.astype(np.float32), np.arange(0, 2 * rows, 2)),
+        batch_size=batch_size,
+        seed=seed,
+        share=share,
     )
 
 
@@ -34,6 +37,22 @@ def test_every_row_once_an_epoch_and_resumable_at_every_batch(rows: int, batch_s
     seen = taken + list(second) + list(second)
     for one, other in zip(seen, epochs[0] + epochs[1], strict=True):
         assert torch.equal(one.inputs, other.inputs) and one.seed == other.seed
+
+
+@settings(deadline=None, max_examples=40)
+@given(rows=st.integers(1, 60), batch_size=st.integers(1, 20), processes=st.integers(1, 5))
+def test_processes_share_the_very_batches_of_one(rows: int, batch_size: int, processes: int) -> None:
+    alone = list(loader(rows, batch_size))
+    shared = [list(loader(rows, batch_size, share=(rank, processes))) for rank in range(processes)]
+    assert {len(batches) for batches in shared} == {len(alone)}
+    for whole, *parts in zip(alone, *shared, strict=True):
+        assert torch.equal(torch.cat([part.inputs for part in parts]), whole.inputs)
+        sizes = [len(part.inputs) for part in parts]
+        assert max(sizes) - min(sizes) <= 1
+        assert len({part.seed for part in parts}) == processes
+        # the mean over processes of their weighted means is the mean over the batch
+        means = [part.labels.mean() * part.weight if len(part.labels) else torch.tensor(0.0) for part in parts]
+        torch.testing.assert_close(torch.stack(means).mean(), whole.labels.mean())
 
 
 def test_epochs_differ_and_no_seed_keeps_the_order() -> None:

@@ -167,12 +167,15 @@ def _pack(arguments: argparse.Namespace) -> int:
 def _fit(arguments: argparse.Namespace) -> int:
     from onesheet.data import open_packed
     from onesheet.training import fit, open_run
+    from onesheet.training.processes import processes
 
     begun = open_run(arguments.out).config.to_dict() if arguments.resume else {}
     recipe = recipe_from(arguments, **begun)
     packed = open_packed(arguments.packed)
     with Console() as console:
         run = fit(recipe.training, packed, folder=arguments.out, resume=arguments.resume, progress=console.progress)
+    if not processes(recipe.devices, recipe.nodes).first:  # of several, the first speaks
+        return 0
     best = next((row for row in run.history if row["epoch"] == run.best_epoch), {})
     if arguments.json:
         result = {

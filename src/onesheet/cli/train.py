@@ -54,6 +54,8 @@ def _train(arguments: argparse.Namespace) -> int:
     recipe = recipe_from(arguments)
     with Console() as console:
         evaluation = train(recipe, out, resume=arguments.resume, progress=console.progress, tell=console.tell)
+    if evaluation is None:  # one of several processes, of which the first speaks
+        return 0
     print_evaluation(evaluation, out, as_json=arguments.json)
     if not arguments.json:
         print(f"model:  {out / 'genres.onnx'}\ntry it: onesheet predict POSTER --model {out / 'genres.onnx'}")
@@ -77,6 +79,7 @@ def _demo(arguments: argparse.Namespace) -> int:
         evaluation = train(
             replace(DEMO, catalogue=(str(table),)), out / "run", progress=console.progress, tell=console.tell
         )
+    assert evaluation, "one process alone"
     print_evaluation(evaluation, out / "run", as_json=False)
     posters = sorted(str(path) for path in (out / "catalogue" / "posters").iterdir())[:5]
     model = str(out / "run" / "genres.onnx")

@@ -17,7 +17,7 @@ import json
 import sys
 import zlib
 from array import array
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -31,7 +31,7 @@ from onesheet.data.catalogue import Film
 from onesheet.data.findings import Finding, Findings
 from onesheet.data.journal import PROTOCOL, Failure, Journal, PackOrder, film_record
 from onesheet.errors import CatalogueError, ConfigError, PackError, UnreadablePoster
-from onesheet.files import cannot_write, read_json, whole_file, write_text
+from onesheet.files import cannot_write, read_json, sole_use, whole_file, write_text
 from onesheet.genres import GenreSet
 from onesheet.images import RESIZES, Resize, Size, read_poster
 from onesheet.progress import Progress, silent
@@ -134,7 +134,7 @@ def pack(
     Raises:
         PackError: the folder holds something else, or fewer than 2 posters can be decoded.
         ConfigError: an option out of range.
-        OnesheetError: the disk is full or the folder cannot be written.
+        OnesheetError: the disk is full, the folder cannot be written, or another process packs into it.
     """
     if resize not in RESIZES:
         raise ConfigError(f"unknown resize {resize!r}; use {' or '.join(RESIZES)}")
@@ -143,23 +143,37 @@ def pack(
     threads = thread_count(threads)
     folder = Path(folder)
     order = PackOrder(split, size, resize)
-    if (folder / "manifest.json").exists():
-        packed = open_packed(folder)
-        if packed.fingerprint != order.fingerprint:
-            raise PackError(
-                f"{str(folder)!r} holds a packed store of other films or settings; "
-                "choose another folder or delete this one"
-            )
-        return packed
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with Journal(folder, order) as journal:
-            if journal.done < len(order.films):
-                _decode(order, journal, threads, progress)
-            _finish(folder, order, journal)
-    except OSError as error:
-        raise cannot_write(folder, error) from error
+    if finished := _finished(folder, order):
+        return finished
+    with sole_use(folder):
+        if finished := _finished(folder, order):  # by another process meanwhile
+            return finished
+        try:
+            with Journal(folder, order) as journal:
+                if journal.done < len(order.films):
+                    _decode(order, journal, threads, progress)
+                _finish(folder, order, journal)
+        except OSError as error:
+            raise cannot_write(folder, error) from error
     return open_packed(folder)
+
+
+def _finished(folder: Path, order: PackOrder) -> Packed | None:
+    """The store in the folder, if it is finished.
+
+    Raises:
+        PackError: it is not the one asked for.
+    """
+    if not (folder / "manifest.json").exists():
+        return None
+    packed = open_packed(folder)
+    if packed.fingerprint != order.fingerprint:
+        raise PackError(
+            f"{str(folder)!r} holds a packed store of other films or settings; choose another folder or delete this one"
+        )
+    with suppress(OSError):  # killed between the manifest and this; a store that cannot be written keeps it
+        (folder / "journal.jsonl").unlink(missing_ok=True)
+    return packed
 
 
 def open_packed(folder: str | Path) -> Packed:

@@ -52,7 +52,6 @@ class Gate:
             return
         answer = _Answer(send)
         begun = time.perf_counter()
-        self.service.in_flight += 1
         self.service.measures.in_flight.inc()
         try:
             self._admit(scope["path"], Headers(scope=scope))
@@ -60,7 +59,6 @@ class Gate:
         except RequestRefused as error:
             await refusal(error)(scope, receive, answer.send)
         finally:
-            self.service.in_flight -= 1
             self.service.measures.in_flight.dec()
             route = _route(scope)
             self.service.measures.requests.labels(route, answer.status).inc()
@@ -83,7 +81,7 @@ class Gate:
             raise RequestRefused("the service is stopping; try again later", status=503)
 
     async def _in_time(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
-        """Let the routes answer, within the time limit."""
+        """Let the routes answer, within the time limit; the service does not stop before they have."""
         arrived = False
 
         async def receiving() -> Message:
@@ -93,6 +91,7 @@ class Gate:
             return message
 
         seconds = self.service.limits.seconds
+        self.service.in_flight += 1  # not what is turned away, or a stop would wait for clients to give up
         try:
             async with asyncio.timeout(seconds):
                 await self.app(scope, receiving, answer.send)
@@ -103,6 +102,8 @@ class Gate:
             raise RequestRefused(
                 f"the {what} took longer than {seconds:g} seconds; send fewer posters at a time", status=status
             ) from None
+        finally:
+            self.service.in_flight -= 1
 
 
 class _Answer:

@@ -15,15 +15,16 @@ from lightning.pytorch.callbacks import Callback
 
 from onesheet.errors import Interrupted
 from onesheet.progress import Progress
+from onesheet.training.processes import Processes
 
 SAVE_SECONDS = 120  # at most so much work is lost to a crash
 
 
 class Journal(Callback):
-    """Keeps `last.ckpt` current: every epoch, every two minutes, and on Ctrl-C, then stops."""
+    """Keeps `last.ckpt` current: every epoch, every two minutes, and on Ctrl-C, then stops; every process at once."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, here: Processes) -> None:
+        self._path, self._here = path, here
         self._saved = time.monotonic()
         self._asked_to_stop = False
 
@@ -47,21 +48,20 @@ class Journal(Callback):
         last_of_epoch = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
         if last_of_epoch:
             return  # validation comes next; the epoch's end saves
-        if self._asked_to_stop or time.monotonic() - self._saved > SAVE_SECONDS:
+        stop = self._here.any(self._asked_to_stop)
+        if self._here.any(stop or time.monotonic() - self._saved > SAVE_SECONDS):
             self._save(trainer)
-        if self._asked_to_stop:
+        if stop:
             raise Interrupted("interrupted; go on with --resume")
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """The epoch is over, validation included."""
         self._save(trainer)
-        if self._asked_to_stop:
+        if self._here.any(self._asked_to_stop):
             raise Interrupted("interrupted; go on with --resume")
 
     def _save(self, trainer: pl.Trainer) -> None:
-        part = self._path.with_suffix(".part")
-        trainer.save_checkpoint(part)
-        part.replace(self._path)
+        trainer.save_checkpoint(self._path)
         self._saved = time.monotonic()
 
 

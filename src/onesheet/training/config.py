@@ -80,6 +80,10 @@ class TrainConfig:
     arithmetic: str = option("auto", "bf16 where the machine has it, or as said", ARITHMETICS)
     seed: int = option(0, "seed of everything random in training")
     threads: int | None = option(None, "processor threads; default: all cores")
+    devices: int | None = option(
+        None, "processes (GPUs, where there are some) on each machine; default: as started, or 1"
+    )
+    nodes: int | None = option(None, "machines, on each of which torchrun or Slurm has started this command")
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -241,6 +245,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "ema": (0, 0.999999),
     "patience": (1, 10_000),
     "threads": (1, 1024),
+    "devices": (1, 1024),
+    "nodes": (1, 65_536),
     "seed": (0, 2**31 - 1),
 }
 
@@ -277,12 +283,12 @@ def read_config(path: str | Path, known: Iterable[str]) -> dict[str, Any]:
 
 
 def refuse_other_choices(old: Mapping[str, Any], new: Mapping[str, Any], folder: Path) -> None:
-    """A run goes on with the choices it was started with; the number of threads may change.
+    """A run goes on with the choices it was started with; the numbers of threads and processes may change.
 
     Raises:
         RunError: another choice differs.
     """
-    for key in sorted((old.keys() | new.keys()) - {"threads"}):
+    for key in sorted((old.keys() | new.keys()) - {"threads", "devices", "nodes"}):
         if old.get(key) != new.get(key):
             raise RunError(
                 f"the run in {str(folder)!r} was started with {key} = {old.get(key)!r}, not {new.get(key)!r}; "

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from onesheet.data.pack import Packed
-from onesheet.files import cannot_write, write_text
+from onesheet.files import cannot_write, sole_use, write_text
 from onesheet.models import Output, PosterNetwork
 from onesheet.models.network import SECOND_VIEW
 from onesheet.progress import Progress, silent
@@ -75,18 +75,36 @@ def frozen_features(
     Both are kept in the packed store's folder, `features-<key>.npy` and `.safetensors`, for the next head on the same
     backbone. The key says what they depend on: the posters, the weights, the arithmetic, the seed. An interrupted run
     goes on where it stopped.
+
+    Raises:
+        OnesheetError: the folder cannot be written, or another process works in it.
     """
     key = _key(network, packed, arithmetic(wish), seed)
     array_path = packed.folder / f"features-{key}.npy"
-    state_path, weights_path = array_path.with_suffix(".json"), array_path.with_suffix(".safetensors")
+    weights_path = array_path.with_suffix(".safetensors")
     if weights_path.exists():
         network.load_state_dict(load_file(weights_path), strict=False)
     else:
         adapt_normalisation(network, packed, seed=seed, wish=wish)
         save_weights(weights_path, dict(network.named_buffers()))
-    shape = (len(packed.films), network.embedding_size)
-    kept = state_path.exists() and array_path.exists()
-    done = json.loads(state_path.read_text(encoding="utf-8"))["done"] if kept else 0
+    if _done(array_path) < len(packed):
+        with sole_use(packed.folder):
+            _compute(array_path, network, packed, wish=wish, progress=progress)
+    features: NDArray[np.float32] = np.load(array_path, mmap_mode="r", allow_pickle=False)
+    return features
+
+
+def _done(array_path: Path) -> int:
+    """How many posters' features have safely reached the disk."""
+    state_path = array_path.with_suffix(".json")
+    if not (state_path.exists() and array_path.exists()):
+        return 0
+    return int(json.loads(state_path.read_text(encoding="utf-8"))["done"])
+
+
+def _compute(array_path: Path, network: PosterNetwork, packed: Packed, *, wish: str, progress: Progress) -> None:
+    """Compute what is not done yet."""
+    done, shape = _done(array_path), (len(packed), network.embedding_size)
     features = np.lib.format.open_memmap(array_path, mode="r+" if done else "w+", dtype=np.float32, shape=shape)
     _reserve(array_path)
     where = device()
@@ -98,9 +116,8 @@ def frozen_features(
             finished = min(start + CHUNK, len(features))
             if finished == len(features) or (start // CHUNK) % 32 == 31:
                 features.flush()
-                write_text(state_path, json.dumps({"done": finished}))
+                write_text(array_path.with_suffix(".json"), json.dumps({"done": finished}))
             progress("features", finished, len(features))
-    return features
 
 
 def _key(network: PosterNetwork, packed: Packed, precision: str, seed: int) -> str:

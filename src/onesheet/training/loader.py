@@ -20,27 +20,31 @@ class Batch(NamedTuple):
         labels: float32 N×G.
         targets: float32 N×G in [0, 1], what is to be learnt: the labels, or those softened by teachers.
         seed: seed of everything random in this step.
+        weight: of this process's mean loss in the mean of all processes' batches; 1 where it is alone.
     """
 
     inputs: Tensor
     labels: Tensor
     targets: Tensor
     seed: int
+    weight: float
 
 
 class BatchLoader:
     """Iterates one epoch at a time; its state is (epoch, batch), so a resumed run sees the very same batches.
 
     Batches differ in size by one poster at most, so that none is too small for batch normalisation. The next batch
-    is read while the last one is worked on.
+    is read while the last one is worked on. Several processes draw the same batches and each takes its share of every
+    one, so that together they see each row once an epoch.
 
     Args:
         inputs: N×… array, memory-mapped or not.
         labels: bool N×G.
         targets: float32 N×G.
         rows: int64, the rows to draw from.
-        batch_size: rows a batch at most.
+        batch_size: rows a batch at most, over all processes.
         seed: shuffles anew each epoch; None = in order.
+        share: which of how many processes this is.
     """
 
     def __init__(
@@ -52,9 +56,10 @@ class BatchLoader:
         *,
         batch_size: int,
         seed: int | None = None,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         self._inputs, self._labels, self._targets, self._rows = inputs, labels, targets, rows
-        self._seed = seed
+        self._seed, self._share = seed, share
         self._batches = -(-len(rows) // batch_size)
         self._epoch = self._batch = 0
 
@@ -80,13 +85,16 @@ class BatchLoader:
                 yield batch
 
     def _read(self, chunks: list[NDArray[np.int64]], number: int) -> Batch:
-        rows = chunks[number]
-        step = np.random.SeedSequence([self._seed or 0, self._epoch, number]).generate_state(1, np.uint32)
+        rank, processes = self._share
+        rows = np.array_split(chunks[number], processes)[rank]
+        entropy = [self._seed or 0, self._epoch, number, *([rank] if rank else [])]
+        step = np.random.SeedSequence(entropy).generate_state(1, np.uint32)
         return Batch(
             torch.from_numpy(np.ascontiguousarray(self._inputs[rows])),
             torch.from_numpy(self._labels[rows].astype(np.float32)),
             torch.from_numpy(self._targets[rows]),
             int(step[0]),
+            len(rows) * processes / len(chunks[number]),
         )
 
     def state_dict(self) -> dict[str, int]:

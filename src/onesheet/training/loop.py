@@ -6,20 +6,24 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.strategies import DDPStrategy
 
 from onesheet.errors import RunError
 from onesheet.progress import Progress
+from onesheet.training.batch_norm import SharedBatchNorm
 from onesheet.training.callbacks import Journal, ProgressBar
+from onesheet.training.checkpoints import WholeCheckpoints
 from onesheet.training.loader import BatchLoader
 from onesheet.training.machine import arithmetic, device
 from onesheet.training.module import TrainingModule
+from onesheet.training.processes import Processes
 
 OnEpoch = Callable[["Stage"], None]
 
@@ -32,11 +36,13 @@ class Stage:
         name: "head" or "full"; prefix of its checkpoint.
         module: what trains.
         loaders: training and validation batches.
+        here: this process among those that train together.
     """
 
     name: str
     module: TrainingModule
     loaders: tuple[BatchLoader, BatchLoader]
+    here: Processes = field(default_factory=Processes)
 
     @property
     def history(self) -> list[dict[str, float]]:
@@ -91,11 +97,10 @@ def train_stage(stage: Stage, folder: Path, *, on_epoch: OnEpoch, progress: Prog
     config = stage.module.config
     last_path = folder / f"{stage.name}-last.ckpt"
     folder.mkdir(parents=True, exist_ok=True)
-    journal = Journal(last_path)
+    journal = Journal(last_path, stage.here)
     with quiet(), journal.listening():
         trainer = pl.Trainer(
-            accelerator=device().type,
-            devices=1,
+            **_together(stage.here),
             precision="bf16-mixed" if arithmetic(config.arithmetic) == "bf16" else "32-true",
             max_epochs=config.epochs,
             callbacks=[EpochEnd(stage, on_epoch), journal, ProgressBar(progress, f"fit {stage.name}")],
@@ -121,6 +126,22 @@ def _checked(checkpoint: Path) -> Path:
             f"{str(checkpoint)!r} is no whole checkpoint of weights alone; delete it, and the stage begins anew"
         ) from error
     return checkpoint
+
+
+def _together(here: Processes) -> dict[str, Any]:
+    """Lightning's options for so many processes.
+
+    No buffers are broadcast, as shared batch norm keeps them equal; the graph is static, so that a backbone may have
+    weights that its embedding does not use.
+    """
+    plugins: list[Any] = [WholeCheckpoints(), *([here.environment] if here.environment else [])]
+    options = {"accelerator": device().type, "devices": here.devices, "num_nodes": here.nodes, "plugins": plugins}
+    if here.count == 1:
+        return options
+    on_cpu = device().type == "cpu"
+    plugins += [SharedBatchNorm()] if on_cpu else []
+    strategy = DDPStrategy(broadcast_buffers=False, static_graph=True)
+    return options | {"strategy": strategy, "sync_batchnorm": not on_cpu}
 
 
 @contextmanager

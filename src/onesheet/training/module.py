@@ -18,9 +18,12 @@ from onesheet.training.config import TrainConfig
 from onesheet.training.figures import EPOCH_FIGURES, epoch_figures
 from onesheet.training.loader import Batch, BatchLoader
 from onesheet.training.losses import build_loss
+from onesheet.training.processes import Processes
 
 LAYER_STEPS = 10  # learning rates of a network whose layers learn at different ones
 TRAIN_SAMPLE = 20_000  # posters of an epoch whose answers the training figures are computed from
+Moved = tuple[Tensor, Tensor, Tensor, float]
+"""A batch on its device: inputs, labels, targets, and the weight of its mean loss."""
 
 
 class TrainingModule(pl.LightningModule):
@@ -32,6 +35,7 @@ class TrainingModule(pl.LightningModule):
         frequencies: share of training films with each genre, float G in (0, 1).
         loader: the batches of the training part; its place is kept in checkpoints.
         augment: changes a batch of posters in training, or None.
+        here: this process among those that train together.
     """
 
     def __init__(
@@ -42,8 +46,10 @@ class TrainingModule(pl.LightningModule):
         *,
         loader: BatchLoader,
         augment: Augmentation | None = None,
+        here: Processes | None = None,
     ) -> None:
         super().__init__()
+        self._here = here or Processes()
         self.network = network
         self.average = copy.deepcopy(network).requires_grad_(False) if config.ema else None
         self.config, self._augment = config, augment
@@ -63,7 +69,7 @@ class TrainingModule(pl.LightningModule):
         """The averaged network where there is one."""
         return self.network if self.average is None else self.average
 
-    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> tuple[Tensor, Tensor, Tensor]:
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Moved:
         """Posters to floats, and in training augmented, outside of any reduced precision."""
         inputs, labels, targets = batch.inputs, batch.labels, batch.targets
         if inputs.dtype == torch.uint8:
@@ -77,7 +83,7 @@ class TrainingModule(pl.LightningModule):
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         if self.trainer.training:
             torch.manual_seed(batch.seed)  # dropout: the same in a resumed run
-        return inputs, labels, targets
+        return inputs, labels, targets, batch.weight
 
     def _crop_size(self, posters: Tensor) -> tuple[int, int]:
         """H, W of this epoch's crops: smaller crops first cost less and teach as much (Tan and Le 2021)."""
@@ -94,13 +100,13 @@ class TrainingModule(pl.LightningModule):
             return mixup(posters, targets, generator)
         return posters, targets
 
-    def training_step(self, batch: tuple[Tensor, Tensor, Tensor], _: int) -> Tensor:
+    def training_step(self, batch: Moved, _: int) -> Tensor:
         """One step; remembers logits for the epoch's training figures."""
-        inputs, labels, targets = batch
+        inputs, labels, targets, weight = batch
         logits = self.network(inputs).logits.float()
-        if sum(len(seen) for seen, _ in self._answers["train"]) < TRAIN_SAMPLE:
+        if sum(len(seen) for seen, _ in self._answers["train"]) < TRAIN_SAMPLE / self._here.count:
             self._answers["train"].append((logits.detach().cpu(), labels.cpu()))
-        return self.loss(logits, targets)
+        return self.loss(logits, targets) * weight
 
     def optimizer_step(self, *arguments: Any, **options: Any) -> None:
         """Step, then move the averaged weights; early on they follow faster, so that the first steps count little."""
@@ -118,10 +124,11 @@ class TrainingModule(pl.LightningModule):
                 else:
                     averaged.copy_(current)
 
-    def validation_step(self, batch: tuple[Tensor, Tensor, Tensor], _: int) -> None:
-        """Answers of the network that would be kept."""
-        inputs, labels, _targets = batch
-        self._answers["validation"].append((self.best_network(inputs).logits.float().cpu(), labels.cpu()))
+    def validation_step(self, batch: Moved, _: int) -> None:
+        """Answers of the network that would be kept; a small batch may leave nothing for this process."""
+        inputs, labels, *_rest = batch
+        logits = self.best_network(inputs).logits.float() if len(inputs) else labels
+        self._answers["validation"].append((logits.cpu(), labels.cpu()))
 
     def on_validation_epoch_end(self) -> None:
         """Log the figures that choose the best epoch."""
@@ -147,7 +154,7 @@ class TrainingModule(pl.LightningModule):
 
     def _figures(self, part: str) -> dict[str, float]:
         answers, self._answers[part] = self._answers[part], []
-        logits, labels = (torch.cat(column) for column in zip(*answers, strict=True))
+        logits, labels = self._gathered(answers)
         if not torch.isfinite(logits).all():
             raise RunError(
                 f"training diverged in epoch {self.current_epoch + 1}: its answers are no numbers any more; "
@@ -156,15 +163,20 @@ class TrainingModule(pl.LightningModule):
         figures = epoch_figures(labels.numpy() > 0.5, torch.sigmoid(logits).numpy())
         return {"loss": float(self.loss(logits, labels)), **figures}
 
+    def _gathered(self, answers: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        """Logits and labels of all processes, N×G each."""
+        logits, labels = (self._here.gathered(torch.cat(column)) for column in zip(*answers, strict=True))
+        return logits, labels
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what an uninterrupted run would still have in memory."""
+        """Keep what an uninterrupted run would still have in memory; every process calls it."""
         seen = self._answers["train"]
         checkpoint["onesheet"] = {
             "history": self.history,
             "steps": self._steps,
             "seconds": self._earlier_seconds + time.perf_counter() - self._started,
             "loader": self._loader.state_dict(),
-            "seen": [torch.cat(column) for column in zip(*seen, strict=True)] if seen else [],
+            "seen": list(self._gathered(seen)) if seen else [],
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -173,7 +185,8 @@ class TrainingModule(pl.LightningModule):
         self.history, self._steps = list(kept["history"]), kept["steps"]
         self._earlier_seconds, self._started = kept["seconds"], time.perf_counter()
         self._loader.load_state_dict(kept["loader"])  # Lightning does so inside an epoch only
-        self._answers["train"] = [tuple(kept["seen"])] if kept["seen"] else []
+        rank, count = self._here.rank, self._here.count
+        self._answers["train"] = [tuple(column[rank::count] for column in kept["seen"])] if kept["seen"] else []
 
     def configure_optimizers(self) -> Any:
         """Optimiser and schedule."""

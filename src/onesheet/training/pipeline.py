@@ -8,13 +8,15 @@ from pathlib import Path
 from onesheet.data import Findings, open_packed
 from onesheet.errors import ConfigError, Interrupted, RunError
 from onesheet.evaluation import Evaluation
+from onesheet.files import sole_use
 from onesheet.models import build_network, default_size
 from onesheet.progress import Progress, silent
 from onesheet.training.config import Recipe, read_config, refuse_other_choices
 from onesheet.training.evaluating import evaluate_file
 from onesheet.training.exporting import export
-from onesheet.training.fitting import check_growth, fit
+from onesheet.training.fitting import check_growth, fit_in
 from onesheet.training.preparing import CONFIG, Tell, mute, prepare
+from onesheet.training.processes import Processes, processes
 
 RUN_FILES = (
     *("catalogue.parquet", "evaluation.json", "findings.csv", "genres.onnx", "history.csv"),
@@ -24,8 +26,10 @@ RUN_FILES = (
 
 def train(
     recipe: Recipe, out: str | Path, *, resume: bool = False, progress: Progress = silent, tell: Tell = mute
-) -> Evaluation:
+) -> Evaluation | None:
     """Read, audit, split, pack, fit, export and evaluate.
+
+    Where several processes train (see `fit`), the first does all the rest alone.
 
     Leaves in `out`: genres.onnx, config.toml, catalogue.parquet, findings.csv, audit.html, split.csv, history.csv,
     evaluation.json, predictions.csv, report.html, figures/; and what a resumed run needs: packed/, run.json,
@@ -39,20 +43,27 @@ def train(
         tell: told in plain words what each step did.
 
     Returns:
-        The figures on the test part.
+        The figures on the test part; None in any process but the first.
 
     Raises:
         RunError: `out` holds a run already (and not `resume`), or one of another recipe, or training was interrupted.
-        OnesheetError: what any step raises.
+        OnesheetError: what any step raises, or another process works in `out`.
     """
     out, recipe = Path(out), recipe.resolved()
     recipe = replace(recipe, size=recipe.size or default_size(recipe.model))
-    assert recipe.size
+    here = processes(recipe.devices, recipe.nodes)
+    if not here.first:
+        here.wait()
+        fit_in(out, recipe.training, open_packed(out / "packed"), here, resume=True, progress=silent)
+        return None
+    _check_choices(recipe)
+    with sole_use(out):
+        return _train(recipe, out, here, resume=resume, progress=progress, tell=tell)
+
+
+def _train(recipe: Recipe, out: Path, here: Processes, *, resume: bool, progress: Progress, tell: Tell) -> Evaluation:
+    """`train` in the first process, in a folder that is its own."""
     _check_folder(recipe, out, resume=resume)
-    if not recipe.catalogue:
-        raise ConfigError("no catalogue given; name a table or a folder of posters")
-    network = build_network(recipe.model, genres=2, size=recipe.size, widths=recipe.widths)
-    check_growth(recipe.training, network)  # refused now, not an hour later
     if resume and (out / "packed" / "manifest.json").exists():
         packed = open_packed(out / "packed")
         findings = Findings.read_csv(out / "findings.csv")
@@ -60,7 +71,8 @@ def train(
     else:
         packed, findings = prepare(recipe, out, resume=resume, progress=progress, tell=tell)
     tell(f"packed {len(packed.films):,} posters at {packed.size[0]}×{packed.size[1]}")
-    run = fit(recipe.training, packed, folder=out, resume=resume, progress=progress)
+    here.wait()
+    run = fit_in(out, recipe.training, packed, here, resume=resume, progress=progress)
     if not run.finished:
         raise Interrupted(
             f"interrupted; go on with: onesheet train --out {out} --resume, or take the best epoch so far with: "
@@ -91,6 +103,19 @@ def train(
         threads=recipe.threads,
         progress=progress,
     )
+
+
+def _check_choices(recipe: Recipe) -> None:
+    """Refused now, not an hour later.
+
+    Raises:
+        ConfigError: no catalogue, or a network that does not go with the other choices.
+    """
+    if not recipe.catalogue:
+        raise ConfigError("no catalogue given; name a table or a folder of posters")
+    assert recipe.size
+    network = build_network(recipe.model, genres=2, size=recipe.size, widths=recipe.widths)
+    check_growth(recipe.training, network)
 
 
 def _check_folder(recipe: Recipe, out: Path, *, resume: bool) -> None:

@@ -1,0 +1,27 @@
+"""Checkpoints on disk: whole or not at all."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from onesheet.files import whole_file
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Lightning's place for writing checkpoints; its own way leaves files behind in the system's folder when killed."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write a checkpoint.
+
+        Raises:
+            OnesheetError: the file cannot be written.
+        """
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        with whole_file(path) as part:
+            part.write_bytes(buffer.getbuffer())
