@@ -11,6 +11,7 @@ import pytest
 import onesheet
 import onesheet.data
 import onesheet.evaluation
+import onesheet.fetch
 import onesheet.models
 import onesheet.predict
 import onesheet.review
@@ -32,6 +33,7 @@ PUBLIC = {
         "read_config",
         "train",
     },
+    onesheet.fetch: {"Fetched", "fetch"},
     onesheet.predict: {
         "DEFAULT_MODEL",
         "Failure",
@@ -85,6 +87,7 @@ def test_type_checkers_may_read_the_annotations() -> None:
         "onesheet.cli",
         "onesheet.data",
         "onesheet.evaluation",
+        "onesheet.fetch",
         "onesheet.predict",
         "onesheet.review",
         "onesheet.serving",
@@ -95,7 +98,7 @@ def test_importing_brings_no_training_packages(module: str) -> None:
     code = (
         f"import sys, {module}\n"
         "heavy = {'torch', 'lightning', 'transformers', 'onnx', 'pyarrow', 'matplotlib', 'jinja2', 'scipy',"
-        " 'usearch'}\n"
+        " 'usearch', 'httpx2', 'h5py', 'datasets'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

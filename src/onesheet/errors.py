@@ -14,6 +14,8 @@
     │   └── Interrupted      Ctrl-C; everything is saved, and the same command with --resume goes on
     ├── ReviewError          a file of decisions cannot be used
     │   └── StaleDecision    another decision about the film came first
+    ├── FetchError           a service does not let us go on
+    │   └── NotFetched       one film or poster cannot be had (.final: asking again is no use)
     ├── RequestRefused       the service turns a request away (.status is the HTTP status)
     └── MissingExtra         an optional package is not installed
 """
@@ -78,6 +80,22 @@ class ReviewError(OnesheetError):
 
 class StaleDecision(ReviewError):
     """Another decision about the film came first."""
+
+
+class FetchError(OnesheetError):
+    """A service does not let us go on: a wrong key, a used-up quota, or there is nothing to be had."""
+
+
+class NotFetched(FetchError):
+    """One film or poster cannot be had.
+
+    Attributes:
+        final: whether asking again is no use.
+    """
+
+    def __init__(self, message: str, *, final: bool) -> None:
+        super().__init__(message)
+        self.final = final
 
 
 class RequestRefused(OnesheetError):

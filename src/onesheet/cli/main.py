@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any, NoReturn
 
-from onesheet.cli import compare, evaluate, explain, predict, review, serve, similar, steps, train
+from onesheet.cli import compare, evaluate, explain, fetch, predict, review, serve, similar, steps, train
 from onesheet.errors import Interrupted, OnesheetError
 
 
@@ -49,6 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
     predict.add_command(commands)
     explain.add_command(commands)
     similar.add_command(commands)
+    fetch.add_command(commands)
     train.add_commands(commands)
     steps.add_commands(commands)
     evaluate.add_command(commands)

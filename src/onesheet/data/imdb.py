@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from onesheet.data.cells import imdb_id
 from onesheet.data.posters import Disk, folders_beside
@@ -65,7 +65,7 @@ def _read(path: Path, disk: Disk, folders: Sequence[str] | None) -> Source:
 def _opened(path: Path) -> Iterator[IO[bytes]]:
     try:
         with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
-            yield file
+            yield cast("IO[bytes]", file)
     except (OSError, EOFError, zlib.error) as error:
         raise CatalogueError(f"cannot read {str(path)!r}: {error}; download it again") from error
 
