@@ -10,6 +10,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from itertools import pairwise
@@ -120,13 +121,15 @@ def test_urls_of_kaggles_table(services, tmp_path):
         [113277, "x", "Heat (1995)", 8.2, "Crime", url + "none.png"],
         [7, "x", "No address", 8.2, "Crime", ""],
         [8, "x", "Amélie (2001)", 8.2, "Comedy", f"{services.url}/2.jpg"],
+        [9, "x", "Bad address", 8.2, "Comedy", "http://[half/2.jpg"],
+        [10, "x", "Bad port", 8.2, "Comedy", "http://127.0.0.1:x/2.jpg"],
     ]
     with (tmp_path / "MovieGenre.csv").open("w", encoding="latin-1", newline="") as file:
         csv.writer(file).writerows([headings, *rows])
     fetched = ask(services, "urls", [tmp_path / "MovieGenre.csv"], tmp_path / "out")
     assert films(fetched) == {"tt0114709": ("Animation", "Comedy"), "tt0000008": ("Comedy",)}
     assert [film.title for film in fetched.catalogue.films] == ["Amélie", "Toy Story"]
-    assert fetched.catalogue.findings.counts == {"bad-row": 1, "not-fetched": 1}
+    assert fetched.catalogue.findings.counts == {"bad-row": 1, "not-fetched": 3}
     assert "- MovieGenre.csv" in (tmp_path / "out" / "LICENCES.md").read_text()
     assert services.url not in (tmp_path / "out" / "fetch.journal").read_text()  # addresses may hold secrets
 
@@ -207,8 +210,44 @@ def test_retry_after_holds_everybody(services, tmp_path):
 def test_a_pause_too_long_is_an_error_and_what_was_had_is_kept(services, tmp_path):
     assert len(ask(services, "tmdb", ["1"], tmp_path).catalogue) == 1
     services.faults["/3/movie/2"] = [(429, {"Retry-After": "3600"})]
-    with pytest.raises(FetchError, match="TMDB asks to be left alone for 3600 s; run the same command again"):
+    with pytest.raises(FetchError, match="TMDB asks for a pause of 3600 s; run the same command again"):
         ask(services, "tmdb", ["1", "2"], tmp_path)
+    assert "tt0000001" in (tmp_path / "films.csv").read_text()
+
+
+def test_a_host_of_posters_that_wants_a_long_pause_is_left_alone_and_the_others_are_not(services, tmp_path):
+    other = services.url.replace("127.0.0.1", "localhost")
+    addresses = [f"{services.url}/{number}.jpg" for number in range(1, 30)] + [f"{other}/50.jpg"]
+    rows = "".join(f"{address},War\n" for address in addresses)
+    (tmp_path / "t.csv").write_text("poster,genres\n" + rows)
+    for number in range(1, 30):
+        services.faults[f"/{number}.jpg"] = [(429, {"Retry-After": "3600"})]
+    fetched = ask(services, "urls", [tmp_path / "t.csv"], tmp_path / "out")
+    assert len(fetched.catalogue) == 1 and fetched.unanswered == 29
+    assert len(services.asked) <= 9  # those that were on their way
+
+
+@pytest.mark.parametrize("fault", ["broken", "odd", 500])
+def test_a_discovery_that_fails_is_said(services, tmp_path, fault):
+    services.faults["/3/discover/movie"] = [fault] * 4
+    with pytest.raises(FetchError, match=r"broken JSON; gave up|unknown form; run|answered 500; gave up"):
+        ask(services, "tmdb", [], tmp_path, discover="with_genres=28")
+
+
+def test_ctrl_c_ends_at_once_and_keeps_what_there_is(services, tmp_path):
+    services.faults["/3/movie/9"] = [(429, {"Retry-After": "100"})]
+    code = (
+        "import sys; from onesheet.fetch import fetch\n"
+        "fetch('tmdb', sys.argv[3].split(), sys.argv[1], url=sys.argv[2] + '/3', posters_url=sys.argv[2] + '/t/p')\n"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path), services.url, " ".join(map(str, range(1, 50)))]
+    with subprocess.Popen(words, env=os.environ, stderr=subprocess.PIPE) as process:
+        ends = time.monotonic() + 120
+        while not services.count("/movie/9") or (tmp_path / "fetch.journal").read_bytes().count(b"\n") < 3:
+            assert time.monotonic() < ends and process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert b"KeyboardInterrupt" in process.communicate(timeout=60)[1]
     assert "tt0000001" in (tmp_path / "films.csv").read_text()
 
 
@@ -316,9 +355,10 @@ def test_pauses_grow_and_differ():
 
 
 def test_who_waits_is_woken_at_the_end():
-    pace = Pace(1000)
+    stopped = threading.Event()
+    pace = Pace(1000, stopped)
     pace.hold(3600)
-    pace.stop()
+    stopped.set()
     with pytest.raises(Stopped):
         pace.turn()
 

@@ -12,6 +12,7 @@ from onesheet.data.cells import imdb_id
 from onesheet.data.columns import IMDB_IDS, POSTERS, plain
 from onesheet.data.posters import Disk, image_suffix, is_image
 from onesheet.data.source import Layout, Source, name_of
+from onesheet.data.tables import DELIMITED
 from onesheet.data.unpacking import Unpacked, identity, unpack
 from onesheet.errors import CatalogueError, require
 
@@ -78,7 +79,9 @@ def _named(value: Any, names: Sequence[str]) -> Any:
 
 
 def _with_images(path: Path, disk: Disk) -> list[Path]:
-    """Parquet files whose posters are inside."""
+    """Parquet files whose posters are inside; none where the folder has a plain table."""
+    if any(Path(name).suffix.lower() in DELIMITED - {".txt"} for name in disk.files(str(path))):
+        return []
     files = _files(path, disk, (".parquet", ".pq"))
     return [file for file in files if _first_image(file)]
 
@@ -138,7 +141,7 @@ def _samples(tar: tarfile.TarFile, name: str) -> Iterator[Unpacked]:
             key, record, image = f"{folder}/{stem}", {"id": stem}, None
         if is_image(last):
             image = data
-        elif extension == "json":
+        elif last.endswith(".json"):
             record |= _json_object(data, f"{member.name} in {name}")
         else:
             record[extension] = data.decode("utf-8", "replace").strip()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -33,6 +35,10 @@ class _Again(Exception):
     def __init__(self, why: str, pause: float | None = None) -> None:
         super().__init__(why)
         self.pause = pause
+
+
+class _LeftAlone(Exception):
+    """A host asks for a pause that is too long to wait for."""
 
 
 class _Signed(httpx2.BaseTransport):
@@ -68,13 +74,15 @@ class Connection:
         service: who is asked.
         url: where, "" where only posters are wanted.
         key: what is asked with, "" where none is needed.
-        per_second: requests a second to each, the service and the posters' hosts.
+        per_second: requests a second to each host.
         patience: how long each thing is tried for.
     """
 
     def __init__(self, service: Service, url: str, *, key: str, per_second: float, patience: Patience) -> None:
         self._service, self._url, self._patience = service, url, patience
-        self._paces = {"service": Pace(per_second), "posters": Pace(per_second)}
+        self._per_second, self._paces, self._lock = per_second, dict[str, Pace](), threading.Lock()
+        self._stopped = threading.Event()
+        self._left_alone: set[str] = set()  # hosts that asked for a long pause
         self._rng = random.Random()  # who backs off together comes back together; a seed would see to that
         headers, params = service.sign(key)
         options: dict[str, Any] = {"timeout": patience.timeout_seconds, "headers": {"User-Agent": AGENT}}
@@ -84,8 +92,7 @@ class Connection:
 
     def stop(self) -> None:
         """Let nobody wait any longer."""
-        for pace in self._paces.values():
-            pace.stop()
+        self._stopped.set()
 
     def close(self) -> None:
         """Close the connections."""
@@ -101,7 +108,7 @@ class Connection:
         """
 
         def answer() -> Any:
-            status, data = self._get("service", self._url + path, params)
+            status, data = self._get(self._clients["service"], self._url + path, params)
             if refusal := self._service.refusal(status, data):
                 raise FetchError(refusal)
             if status != 200:
@@ -111,18 +118,20 @@ class Connection:
             except (ValueError, RecursionError):
                 raise _Again(f"{self._service.name} sent broken JSON") from None
 
-        return self._tried("service", answer)
+        try:
+            return self._tried(self._url, answer)
+        except _LeftAlone as error:
+            raise FetchError(f"{self._service.name} {error}; run the same command again after that") from None
 
     def poster(self, url: str) -> bytes:
         """A poster's file, checked by decoding it.
 
         Raises:
             NotFetched: there is none, or it is no whole image.
-            FetchError: the host asks for a pause too long.
         """
 
         def answer() -> bytes:
-            status, data = self._get("posters", url, {})
+            status, data = self._get(self._clients["posters"], url, {})
             if status != 200:
                 raise NotFetched(f"the poster's host answers {status}", final=status in (404, 410))
             try:
@@ -133,40 +142,50 @@ class Connection:
                 raise _Again(f"the poster arrived {error.reason}") from None
             return data
 
-        return self._tried("posters", answer)
+        try:
+            return self._tried(url, answer)
+        except ValueError:  # of a bracket that is no IPv6 address
+            raise NotFetched("no usable address", final=True) from None
+        except _LeftAlone as error:  # by one host of many, it may be
+            raise NotFetched(f"the poster's host {error}", final=False) from None
 
-    def _tried(self, line: str, answer: Callable[[], _Answer]) -> _Answer:
-        why = ""
+    def _tried(self, url: str, answer: Callable[[], _Answer]) -> _Answer:
+        host, why = urlsplit(url).netloc, ""
+        with self._lock:
+            pace = self._paces.setdefault(host, Pace(self._per_second, self._stopped))
         for tried in range(1, self._patience.tries + 1):
-            self._paces[line].turn()
+            if host in self._left_alone:
+                raise _LeftAlone("asks for a long pause")
+            pace.turn()
             try:
                 return answer()
             except _Again as error:
                 why = str(error)
-                self._pause(line, tried, error.pause)
+                self._pause(host, pace, tried, error.pause)
         raise NotFetched(f"{why}; gave up after {self._patience.tries} tries", final=False)
 
-    def _pause(self, line: str, tried: int, asked: float | None) -> None:
+    def _pause(self, host: str, pace: Pace, tried: int, asked: float | None) -> None:
         if asked is not None and asked > self._patience.longest_seconds:
-            who = self._service.name if line == "service" else "a host of posters"
-            raise FetchError(f"{who} asks to be left alone for {asked:.0f} s; run the same command again after that")
+            self._left_alone.add(host)
+            raise _LeftAlone(f"asks for a pause of {asked:.0f} s")
         if asked is not None:
-            self._paces[line].hold(asked)  # what one is told holds for all
+            pace.hold(asked)  # what one is told holds for all
         elif tried < self._patience.tries:
-            self._paces[line].rest(self._patience.pause(tried, self._rng))
+            pace.rest(self._patience.pause(tried, self._rng))
 
-    def _get(self, line: str, url: str, params: Mapping[str, str]) -> tuple[int, bytes]:
+    def _get(self, client: httpx2.Client, url: str, params: Mapping[str, str]) -> tuple[int, bytes]:
         """Status and body, of any status that another try would not better."""
         ends = time.monotonic() + self._patience.whole_seconds
         try:
-            with self._clients[line].stream("GET", url, params=dict(params) or None) as response:
+            with client.stream("GET", url, params=dict(params) or None) as response:
                 if response.status_code in _AGAIN:
                     pause = retry_after(response.headers.get("Retry-After"))
                     raise _Again(f"answered {response.status_code}", pause)
                 data = bytearray()
                 for piece in response.iter_bytes():
                     data += piece
-                    self._paces[line].rest(0)
+                    if self._stopped.is_set():
+                        raise Stopped
                     if len(data) > MAX_BYTES:
                         raise NotFetched(f"an answer of more than {MAX_BYTES >> 20} MB", final=True)
                     if time.monotonic() > ends:

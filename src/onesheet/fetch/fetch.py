@@ -106,7 +106,7 @@ def fetch(
             wishes = list(dict.fromkeys([*wishes, *tmdb.discover(discover, limit, line.ask)]))
         order = {"service": service} | ({"size": size} if service == "tmdb" else {})
         posters = f"{posters_url or asked.posters}/{size}"
-        return _Fetching(asked, posters, line, Path(out)).run(wishes, findings, order, films, progress)
+        return _Fetching(asked, posters, line, Path(out), order).run(wishes, findings, films, progress)
     finally:
         line.close()
 
@@ -132,21 +132,20 @@ def _key(service: Service) -> str:
 class _Fetching:
     """One call of `fetch`."""
 
-    def __init__(self, service: Service, posters: str, line: Connection, out: Path) -> None:
-        self._service, self._posters, self._line, self._out = service, posters, line, out
+    def __init__(self, service: Service, posters: str, line: Connection, out: Path, order: dict[str, str]) -> None:
+        self._service, self._posters, self._line, self._out, self._order = service, posters, line, out, order
 
     def run(
         self,
         wishes: Sequence[Wish],
         findings: Sequence[Finding],
-        order: dict[str, str],
         sources: Sequence[str | Path],
         progress: Progress,
     ) -> Fetched:
         """Fetch what the journal does not hold; write the catalogue whatever happens."""
         try:
             (self._out / "posters").mkdir(parents=True, exist_ok=True)
-            journal = Journal(self._out / JOURNAL, order)
+            journal = Journal(self._out / JOURNAL, self._order)
         except OSError as error:
             raise cannot_write(self._out, error) from error
         write_text(self._out / NOTICE, _notice(self._service, sources))
@@ -196,7 +195,12 @@ class _Fetching:
         have = {entry.film_id: entry for entry in sorted(entries, key=lambda entry: entry.key) if not entry.flag}
         films = [
             Film(
-                entry.film_id, str(self._out / entry.poster), entry.genres, entry.title, entry.year, self._service.name
+                entry.film_id,
+                str(self._out / entry.poster),
+                entry.genres,
+                entry.title,
+                entry.year,
+                self._order["service"],
             )
             for entry in sorted(have.values(), key=lambda entry: entry.film_id)
         ]

@@ -37,19 +37,20 @@ class Stopped(Exception):
 
 
 class Pace:
-    """Turns for all threads: at most so many a second, none while a service wants to be left alone."""
+    """Turns at one host, for all threads: at most so many a second, none while it wants to be left alone."""
 
-    def __init__(self, per_second: float) -> None:
+    def __init__(self, per_second: float, stopped: threading.Event) -> None:
+        """A pace of `per_second` turns; once `stopped` is set nobody waits any more."""
         self._seconds = 1 / per_second
         self._next = time.monotonic()
         self._lock = threading.Lock()
-        self._stopped = threading.Event()
+        self._stopped = stopped
 
     def turn(self) -> None:
         """Wait for a turn.
 
         Raises:
-            Stopped: `stop` was called.
+            Stopped: the end has come.
         """
         while True:
             with self._lock:
@@ -70,14 +71,10 @@ class Pace:
         """Wait.
 
         Raises:
-            Stopped: `stop` was called.
+            Stopped: the end has come.
         """
         if self._stopped.wait(seconds):
             raise Stopped
-
-    def stop(self) -> None:
-        """Wake everybody who waits, for good."""
-        self._stopped.set()
 
 
 def retry_after(written: str | None) -> float | None:

@@ -46,7 +46,7 @@ SERVICES: dict[str, Service] = {
     "tmdb": Service("TMDB", tmdb.URL, tmdb.POSTERS, tmdb.KEY, 20, tmdb.sign, tmdb.refusal, tmdb.look_up, tmdb.NOTICE),
     "omdb": Service("OMDb", omdb.URL, "", omdb.KEY, 5, omdb.sign, omdb.refusal, omdb.look_up, omdb.NOTICE),
     "urls": Service(
-        name="the posters' hosts",
+        name="the table",
         url="",
         posters="",
         key="",

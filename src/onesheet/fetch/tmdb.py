@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from onesheet.data.cells import imdb_id
-from onesheet.errors import ConfigError, NotFetched
+from onesheet.errors import ConfigError, FetchError, NotFetched
 from onesheet.fetch.found import Ask, Found
 from onesheet.fetch.wishes import Wish
 
@@ -76,6 +76,7 @@ def discover(query: str, limit: int, ask: Ask) -> list[Wish]:
 
     Raises:
         ConfigError: the query is none, or holds a key.
+        FetchError: TMDB does not answer.
     """
     pairs = dict(parse_qsl(query.lstrip("?")))
     if not pairs or {"api_key", "page"} & pairs.keys():
@@ -86,8 +87,12 @@ def discover(query: str, limit: int, ask: Ask) -> list[Wish]:
     wishes: dict[Wish, None] = {}
     for page in range(1, _LAST_PAGE + 1):
         answer = ask("/discover/movie", {**pairs, "page": str(page)})
-        wishes |= dict.fromkeys(Wish(tmdb=str(int(film["id"]))) for film in answer["results"])
-        if page >= int(answer["total_pages"]) or len(wishes) >= limit:
+        try:
+            wishes |= dict.fromkeys(Wish(tmdb=str(int(film["id"]))) for film in answer["results"])
+            last = int(answer["total_pages"])
+        except (KeyError, TypeError, ValueError):
+            raise FetchError("TMDB sent an answer of an unknown form; run the same command again later") from None
+        if page >= last or len(wishes) >= limit:
             break
     return list(wishes)[:limit]
 

@@ -70,7 +70,7 @@ def read_wishes(films: Sequence[str | Path], *, tmdb: bool) -> Wishes:
         if not path.is_file():
             wishes.append(_wish(str(written), tmdb))
         elif path.suffix.lower() == ".txt":
-            lines = path.read_text("utf-8-sig").splitlines()
+            lines = path.read_text("utf-8-sig", "replace").splitlines()
             wishes += [_wish(line.strip(), tmdb) for line in lines if line.strip()]
         else:
             table = read_table(path)
