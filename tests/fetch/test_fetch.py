@@ -338,6 +338,14 @@ def test_a_folder_of_another_fetch_is_refused(services, tmp_path):
         ask(services, "tmdb", ["1"], tmp_path, size="w500")
 
 
+def test_a_damaged_journal_is_refused(services, tmp_path):
+    ask(services, "tmdb", ["1"], tmp_path)
+    with (tmp_path / "fetch.journal").open("a") as file:
+        file.write('{"something": "else"}\n')
+    with pytest.raises(FetchError, match="is damaged; delete it"):
+        ask(services, "tmdb", ["1"], tmp_path)
+
+
 def test_several_at_once_but_no_faster_than_is_polite(services, tmp_path):
     services.slowness = 0.1
     wanted = [str(number) for number in range(1, 31)]

@@ -170,7 +170,7 @@ class Connection:
             raise _LeftAlone(f"asks for a pause of {asked:.0f} s")
         if asked is not None:
             pace.hold(asked)  # what one is told holds for all
-        elif tried < self._patience.tries:
+        if tried < self._patience.tries:
             pace.rest(self._patience.pause(tried, self._rng))
 
     def _get(self, client: httpx2.Client, url: str, params: Mapping[str, str]) -> tuple[int, bytes]:

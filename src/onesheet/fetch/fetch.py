@@ -64,7 +64,7 @@ def fetch(
     """Fetch films and their posters into a folder; go on where an earlier call on that folder stopped.
 
     The folder gets `films.csv`, `posters/`, `findings.csv`, `LICENCES.md` and `fetch.journal`. The key comes from the
-    environment (`TMDB_API_KEY`, `OMDB_API_KEY`) and is written nowhere.
+    environment (`TMDB_API_KEY`, `OMDB_API_KEY`) and is written nowhere. Films of earlier calls stay in the catalogue.
 
     Args:
         service: a key of `SERVICES`.

@@ -41,7 +41,7 @@ class Journal:
     """The journal of one folder: a first line with the order, then a line for each entry.
 
     Raises:
-        FetchError: it is of another order.
+        FetchError: it is of another order, or damaged.
     """
 
     def __init__(self, path: Path, order: dict[str, Any]) -> None:
@@ -90,7 +90,10 @@ class Journal:
         return good
 
     def _take(self, record: dict[str, Any]) -> None:
-        entry = Entry(**(record | {"genres": tuple(record["genres"])}))
+        try:
+            entry = Entry(**(record | {"genres": tuple(record["genres"])}))
+        except (KeyError, TypeError) as error:
+            raise FetchError(f"{str(self.path)!r} is damaged; delete it and run the same command again") from error
         if not entry.poster or (self.path.parent / entry.poster).is_file():
             self.entries[entry.key] = entry
 
