@@ -12,6 +12,7 @@ import onesheet
 import onesheet.batch
 import onesheet.data
 import onesheet.evaluation
+import onesheet.fetch
 import onesheet.library
 import onesheet.models
 import onesheet.predict
@@ -35,6 +36,7 @@ PUBLIC = {
         "read_config",
         "train",
     },
+    onesheet.fetch: {"Fetched", "fetch"},
     onesheet.predict: {
         "DEFAULT_MODEL",
         "Failure",
@@ -106,6 +108,7 @@ def test_type_checkers_may_read_the_annotations() -> None:
         "onesheet.data",
         "onesheet.evaluation",
         "onesheet.library",
+        "onesheet.fetch",
         "onesheet.predict",
         "onesheet.review",
         "onesheet.serving",
@@ -116,7 +119,7 @@ def test_importing_brings_no_training_packages(module: str) -> None:
     code = (
         f"import sys, {module}\n"
         "heavy = {'torch', 'lightning', 'transformers', 'onnx', 'pyarrow', 'matplotlib', 'jinja2', 'scipy',"
-        " 'usearch', 'fsspec', 'ray'}\n"
+        " 'usearch', 'fsspec', 'ray', 'httpx2', 'h5py', 'datasets'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

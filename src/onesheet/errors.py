@@ -15,6 +15,8 @@
     ├── ReviewError          a file of decisions cannot be used
     │   └── StaleDecision    another decision about the film came first
     ├── LibraryError         a film library's folder, NFO file or backup cannot be used
+    ├── FetchError           a service does not let us go on
+    │   └── NotFetched       one film or poster cannot be had (.final: asking again is no use)
     ├── RequestRefused       the service turns a request away (.status is the HTTP status)
     └── MissingExtra         an optional package is not installed
 """
@@ -83,6 +85,22 @@ class StaleDecision(ReviewError):
 
 class LibraryError(OnesheetError):
     """A film library's folder, NFO file or backup cannot be used."""
+
+
+class FetchError(OnesheetError):
+    """A service does not let us go on: a wrong key, a used-up quota, or there is nothing to be had."""
+
+
+class NotFetched(FetchError):
+    """One film or poster cannot be had.
+
+    Attributes:
+        final: whether asking again is no use.
+    """
+
+    def __init__(self, message: str, *, final: bool) -> None:
+        super().__init__(message)
+        self.final = final
 
 
 class RequestRefused(OnesheetError):

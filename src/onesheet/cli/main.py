@@ -12,7 +12,20 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any, NoReturn
 
-from onesheet.cli import batch, compare, evaluate, explain, library, predict, review, serve, similar, steps, train
+from onesheet.cli import (
+    batch,
+    compare,
+    evaluate,
+    explain,
+    fetch,
+    library,
+    predict,
+    review,
+    serve,
+    similar,
+    steps,
+    train,
+)
 from onesheet.errors import Interrupted, OnesheetError
 
 
@@ -50,6 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     batch.add_command(commands)
     explain.add_command(commands)
     similar.add_command(commands)
+    fetch.add_command(commands)
     train.add_commands(commands)
     steps.add_commands(commands)
     evaluate.add_command(commands)

@@ -22,6 +22,7 @@ FLAGS: dict[str, str] = {
     "rare-genre": "a genre with too few films to learn",
     "mapped-genre": "a genre renamed or dropped by the mapping file",
     "bad-row": "a row that cannot be read",
+    "not-fetched": "a film or poster that a service does not have or did not give",
     # looking at the posters
     "missing": "the file is gone or is a folder",
     "unreadable": "the file cannot be read or decoded",

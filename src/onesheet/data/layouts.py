@@ -7,12 +7,16 @@ import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from onesheet.data.columns import GENRES, plain
+from onesheet.data.hub import HF_DATASET
+from onesheet.data.imdb import IMDB
+from onesheet.data.mm_imdb import MM_IMDB_FOLDER, MM_IMDB_HDF5
+from onesheet.data.movielens import MOVIELENS
 from onesheet.data.posters import USUAL_FOLDERS, Disk
+from onesheet.data.shards import PARQUET_SHARDS, WEBDATASET
+from onesheet.data.source import Layout, Source, name_of
 from onesheet.data.tables import TABLE_SUFFIXES, Table, read_headings, read_table
 from onesheet.errors import CatalogueError
 
@@ -20,41 +24,22 @@ _PARTS = ("train", "val", "valid", "validation", "test")
 _BARE_NUMBER = re.compile(r"\d+")
 
 
-@dataclass(frozen=True)
-class Source:
-    """One catalogue as it lies on disk.
-
-    Attributes:
-        name: the file's or folder's name.
-        tables: its tables.
-        folder: posters are looked for in all of this folder; None = beside each table.
-        one_row_a_film: whether a film in several rows is worth a finding.
-    """
-
-    name: str
-    tables: tuple[Table, ...]
-    folder: Path | None = None
-    one_row_a_film: bool = True
-
-
-class Layout(NamedTuple):
-    """A layout: whether a path is one, and how it is read."""
-
-    recognises: Callable[[Path, Disk], bool]
-    read: Callable[[Path, Disk], Source]
-
-
-def read_source(path: Path, disk: Disk) -> Source:
+def read_source(path: Path, disk: Disk, folders: Sequence[str] | None = None) -> Source:
     """Read a path by the first layout of `LAYOUTS` that recognises it.
+
+    Args:
+        path: a file or folder, or "hf-dataset:" and a name.
+        disk: the shared listings.
+        folders: where posters lie, if that was told.
 
     Raises:
         CatalogueError: no such path, an empty folder, or nothing that any layout knows.
     """
-    if not path.exists():
-        raise CatalogueError(f"no such path: {str(path)!r}; check its spelling")
     for layout in LAYOUTS.values():
         if layout.recognises(path, disk):
-            return layout.read(path, disk)
+            return layout.read(path, disk, folders)
+    if not path.exists():
+        raise CatalogueError(f"no such path: {str(path)!r}; check its spelling")
     if not any(path.iterdir()):
         raise CatalogueError(f"the folder {str(path)!r} is empty; give one with a table or a folder per genre")
     raise CatalogueError(
@@ -104,13 +89,13 @@ def _from(tables: Callable[[Path, Disk], list[Path]]) -> Layout:
     def recognises(path: Path, disk: Disk) -> bool:
         return path.is_dir() and bool(tables(path, disk))
 
-    def read(path: Path, disk: Disk) -> Source:
-        return Source(_name(path), tuple(read_table(table) for table in tables(path, disk)), folder=path)
+    def read(path: Path, disk: Disk, folders: Sequence[str] | None) -> Source:
+        return Source(name_of(path), tuple(read_table(table) for table in tables(path, disk)), folder=path)
 
     return Layout(recognises, read)
 
 
-def _read_file(path: Path, disk: Disk) -> Source:
+def _read_file(path: Path, disk: Disk, folders: Sequence[str] | None) -> Source:
     return Source(path.name, (read_table(path),))
 
 
@@ -129,7 +114,7 @@ def _is_genre_folders(path: Path, disk: Disk) -> bool:
     )
 
 
-def _read_genre_folders(path: Path, disk: Disk) -> Source:
+def _read_genre_folders(path: Path, disk: Disk, folders: Sequence[str] | None) -> Source:
     """A folder per genre: a film stands in each of its genres' folders, known by its file name or content."""
     posters = [
         (image, Path(genre).name)
@@ -150,7 +135,7 @@ def _read_genre_folders(path: Path, disk: Disk) -> Source:
         (ids[film], str(Path(poster).absolute()), [genre]) for film, (poster, genre) in zip(films, posters, strict=True)
     ]
     table = Table(path, ("film_id", "poster", "genres"), rows)
-    return Source(_name(path), (table,), folder=path, one_row_a_film=False)
+    return Source(name_of(path), (table,), folder=path, one_row_a_film=False)
 
 
 def _same_films(posters: list[str]) -> list[int]:
@@ -198,15 +183,18 @@ def same_contents(posters: list[str]) -> Iterator[list[int]]:
         yield from (same for same in digests.values() if len(same) > 1)
 
 
-def _name(path: Path) -> str:
-    return path.name or path.absolute().name
-
-
 # First recognised, first read.
 LAYOUTS: dict[str, Layout] = {
-    "table": Layout(lambda path, disk: path.is_file(), _read_file),
+    "hf-dataset": HF_DATASET,
+    "mm-imdb hdf5": MM_IMDB_HDF5,
+    "mm-imdb folder": MM_IMDB_FOLDER,
+    "imdb": IMDB,
+    "movielens": MOVIELENS,
     "chu2017": _from(_part_tables),
     "movie-genre": _from(_movie_genre),
+    "parquet shards": PARQUET_SHARDS,
     "folder with a table": _from(_only_table),
     "folder per genre": Layout(_is_genre_folders, _read_genre_folders),
+    "webdataset": WEBDATASET,  # after those that a stray tar file does not make another
+    "table": Layout(lambda path, disk: path.is_file(), _read_file),
 }

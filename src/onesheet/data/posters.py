@@ -16,6 +16,29 @@ IMAGE_SUFFIXES = frozenset(
 )
 USUAL_FOLDERS = frozenset({"images", "image", "posters", "poster", "img", "imgs", "covers", "dataset"})
 
+_SIGNATURES = {
+    b"\xff\xd8\xff": ".jpg",
+    b"\x89PNG": ".png",
+    b"GIF8": ".gif",
+    b"BM": ".bmp",
+    b"II*\x00": ".tif",
+    b"MM\x00*": ".tif",
+}
+
+
+def image_suffix(data: bytes) -> str:
+    """The suffix for an image's bytes, told from how they begin; "" where they are no image.
+
+    Example:
+        >>> image_suffix(b"\\x89PNG and more"), image_suffix(b"posters/1.jpg")
+        ('.png', '')
+    """
+    if data[4:12] in (b"ftypavif", b"ftypavis"):
+        return ".avif"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return ".webp"
+    return next((suffix for start, suffix in _SIGNATURES.items() if data.startswith(start)), "")
+
 
 def is_image(name: str) -> bool:
     """Whether a file name ends as an image does; hidden files are none.

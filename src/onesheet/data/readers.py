@@ -12,9 +12,10 @@ from onesheet.data.cells import imdb_id, text
 from onesheet.data.columns import Row, check_columns, find_columns, read_rows
 from onesheet.data.findings import Finding, Findings
 from onesheet.data.genre_map import read_genre_map, settle_genres
-from onesheet.data.layouts import Source, read_source
+from onesheet.data.layouts import read_source
 from onesheet.data.merge import join_rows, merge
 from onesheet.data.posters import Disk, PosterFolders, folders_beside
+from onesheet.data.source import Source
 from onesheet.data.tables import Table
 from onesheet.errors import CatalogueError
 from onesheet.genres import GenreSet
@@ -45,7 +46,9 @@ def read_catalogue(
 
     Recognised: any CSV, TSV, JSON-lines or Parquet table with a column of poster paths or ids and genres as
     delimited text, as a list or as one-hot columns; a folder that holds one; the layout of Chu & Guo 2017;
-    Kaggle's MovieGenre.csv; a folder per genre. The files are only read.
+    Kaggle's MovieGenre.csv; MovieLens; IMDb's title.basics.tsv.gz; MM-IMDb, folder or HDF5; Parquet and WebDataset
+    shards with the posters inside; "hf-dataset:" and a name or folder; a folder per genre. The files are only read;
+    posters that are not files are unpacked once (`unpacking.py`).
 
     Rows of the same film are made one (first poster and title kept, genres united); several catalogues are
     merged by IMDb id, then by identical poster file, and find IMDb-named posters in each other's folders.
@@ -65,7 +68,7 @@ def read_catalogue(
 
     Raises:
         CatalogueError: no such path, no genre column, no poster, one genre only, unknown column and the like.
-        MissingExtra: Parquet without pyarrow.
+        MissingExtra: Parquet without pyarrow, HDF5 without h5py, "hf-dataset:" without datasets.
     """
     if not paths:
         raise CatalogueError("no catalogue given; give a table or a folder")
@@ -73,11 +76,11 @@ def read_catalogue(
         raise CatalogueError(f"the 'min_films' option must be 1 or more; got {min_films}")
     mapping = {} if genre_map is None else read_genre_map(genre_map)
     disk = Disk()
-    sources = [read_source(Path(path), disk) for path in paths]
+    folders = _told_folders(posters, disk)
+    sources = [read_source(Path(path), disk, folders) for path in paths]
     tables = [table for source in sources for table in source.tables]
     check_columns(tables, (poster_column, id_column, genre_column))
     told = {"poster_column": poster_column, "id_column": id_column, "genre_column": genre_column}
-    folders = _told_folders(posters, disk)
     parts = [_part(source, table, disk, folders, told) for source in sources for table in source.tables]
     films, findings = _films(sources, parts, mapping)
     merged, merge_findings = merge(films)
@@ -182,7 +185,8 @@ def _find_poster(row: Row, part: _Part, parts: Sequence[_Part]) -> str | None:
         return found
     imdb = imdb_id(row.film_id)
     numbers = (str(int(imdb[2:])), imdb[2:]) if imdb else ()
-    found = part.places.by_id([*filter(None, (row.poster, *row.ids)), *filter(None, (imdb, *numbers))])
+    names = (row.poster, *row.ids, imdb, *(numbers if part.source.imdb_numbers else ()))
+    found = part.places.by_id(filter(None, names))
     if found or not imdb:
         return found
     others = (other for other in parts if other is not part)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from onesheet.data.cells import imdb_id, text
 from onesheet.data.columns import plain
 from onesheet.data.findings import Finding, Findings
 from onesheet.data.stratify import stratify
-from onesheet.data.tables import read_table
+from onesheet.data.tables import Table, read_table
 from onesheet.data.writers import stored_path
 from onesheet.errors import CatalogueError
 from onesheet.files import whole_file
@@ -160,12 +161,12 @@ def _shuffled(seed: int, kind: str, name: str) -> bytes:
 
 
 def read_parts(path: Path) -> list[tuple[str, str]]:
-    """The rows of a split file: id as written, and part.
+    """The rows of a split file: id as written, and part. MM-IMDb's `split.json` (part -> ids) is one too.
 
     Raises:
         CatalogueError: no column `split`, an unreadable row or an unknown part.
     """
-    table = read_table(path)
+    table = _part_lists(path) or read_table(path)
     headings = [plain(name) for name in table.columns]
     if "split" not in headings:
         raise CatalogueError(f"{str(path)!r} has no column 'split'; seen: {', '.join(table.columns)}; rename one")
@@ -182,6 +183,17 @@ def read_parts(path: Path) -> list[tuple[str, str]]:
         if written:
             named.append((text(row[0]), _SPELLINGS[written]))
     return named
+
+
+def _part_lists(path: Path) -> Table | None:
+    """A JSON object of part -> ids as a table; None where the file is something else."""
+    try:
+        found = json.loads(path.read_bytes()) if path.suffix.lower() == ".json" else None
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict) or not all(isinstance(ids, list) for ids in found.values()):
+        return None
+    return Table(path, ("id", "split"), [(film_id, part) for part, ids in found.items() for film_id in ids])
 
 
 def _leaks(catalogue: Catalogue, parts: Sequence[str] | NDArray[np.str_]) -> list[Finding]:

@@ -1,0 +1,50 @@
+"""`hf-dataset:NAME_OR_FOLDER`: what Hugging Face's `datasets` library loads, from the hub or from a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from onesheet.data.posters import Disk
+from onesheet.data.shards import arrow_rows
+from onesheet.data.source import Layout, Source
+from onesheet.data.unpacking import Unpacked, identity, unpack
+from onesheet.errors import CatalogueError, require
+
+PREFIX = "hf-dataset:"
+_BATCH = 64
+
+
+def _read(path: Path, disk: Disk, folders: Sequence[str] | None) -> Source:
+    """All its splits as one catalogue."""
+    name = str(path).removeprefix(PREFIX)
+    splits = _loaded(name)
+    files = [Path(file["filename"]) for split in splits.values() for file in split.cache_files]
+    return unpack(name, [PREFIX, *identity(files)], lambda: _rows(name, splits))
+
+
+def _loaded(name: str) -> dict[str, Any]:
+    """The splits, by name."""
+    datasets = require("datasets", purpose=f"reading {PREFIX}", extra="hf-datasets")
+    saved = any((Path(name) / file).is_file() for file in ("dataset_dict.json", "state.json"))
+    try:
+        found = datasets.load_from_disk(name) if saved else datasets.load_dataset(name)
+    except Exception as error:  # the library raises whatever its parts do
+        why = " ".join(str(error).split())[:200]
+        raise CatalogueError(f"cannot load the data set {name!r}: {why}; check its name or give its folder") from error
+    return dict(found) if isinstance(found, dict) else {"": found}
+
+
+def _rows(name: str, splits: dict[str, Any]) -> Iterator[Unpacked]:
+    datasets = require("datasets", purpose=f"reading {PREFIX}", extra="hf-datasets")
+    for split in splits.values():
+        column = next((name for name, kind in split.features.items() if isinstance(kind, datasets.Image)), None)
+        if column is None:
+            seen = ", ".join(split.column_names)
+            raise CatalogueError(f"the data set {name!r} has no column of images; seen: {seen}; give another")
+        encoded = split.cast_column(column, datasets.Image(decode=False)).with_format("arrow")
+        yield from arrow_rows(encoded.iter(_BATCH), column, split.features.to_dict())
+
+
+HF_DATASET = Layout(lambda path, disk: str(path).startswith(PREFIX), _read)
