@@ -18,10 +18,8 @@ from typing import IO, Any
 
 from onesheet.errors import OnesheetError
 
-try:
+if sys.platform != "win32":  # which has no such locks, and cannot rename an open file
     import fcntl
-except ImportError:  # Windows: no locks, and an open file cannot be renamed
-    fcntl = None  # type: ignore[assignment]
 
 LOCK = ".lock"
 
@@ -76,7 +74,7 @@ def _new_part(path: Path) -> tuple[int | None, Path]:
     """A temporary file beside `path`: its handle, locked to show that somebody writes it, and its own path."""
     while True:
         held, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path), suffix=".part")
-        if fcntl is None:
+        if sys.platform == "win32":
             os.close(held)
             return None, Path(name)
         with suppress(OSError):  # a file system without locks
@@ -87,7 +85,7 @@ def _new_part(path: Path) -> tuple[int | None, Path]:
 
 
 def _remove_left_parts(path: Path) -> None:
-    if fcntl is None:
+    if sys.platform == "win32":
         return
     for left in path.parent.glob(f"{glob.escape(_prefix(path))}*.part"):
         with suppress(OSError), left.open("rb") as file:
@@ -135,7 +133,7 @@ def _locked(path: Path) -> IO[bytes]:
     """
     while True:
         file = path.open("a+b", buffering=0)
-        if fcntl is None:
+        if sys.platform == "win32":
             return file
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
