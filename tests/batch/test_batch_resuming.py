@@ -26,6 +26,7 @@ from onesheet.batch.storage import Place
 from onesheet.cli import main
 from onesheet.data import Catalogue
 from onesheet.errors import BundleError, ConfigError, MissingExtra, OnesheetError, RunError
+from onesheet.files import sole_use
 from onesheet.predict import DEFAULT_MODEL
 
 COMMAND = [sys.executable, "-c", "import sys; from onesheet.cli import main; sys.exit(main())", "batch"]
@@ -194,6 +195,16 @@ def test_a_plan_that_cannot_be_read(text: str, message: str, folder: Path, motif
     (tmp_path / "out" / "_batch" / "batch.json").write_text(text)
     with pytest.raises(RunError, match=message):
         run_batch(folder, tmp_path / "out", model=motif_model)
+
+
+def test_the_second_in_a_folder_is_refused(folder: Path, motif_model: Path, tmp_path: Path) -> None:
+    with (
+        sole_use(tmp_path / "out" / "_batch"),
+        pytest.raises(OnesheetError, match=f"is in use by process {os.getpid()} on .*; wait for it, or choose another"),
+    ):
+        run_batch(folder, tmp_path / "out", model=motif_model)
+    assert not parts_of(tmp_path / "out")
+    assert run_batch(folder, tmp_path / "out", model=motif_model).posters == 200
 
 
 def test_a_full_disk_loses_no_part(

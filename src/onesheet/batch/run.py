@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
 from onesheet.batch.engines import ENGINES
 from onesheet.batch.parts import FORMS
-from onesheet.batch.plan import begin
+from onesheet.batch.plan import FOLDER, Plan, begin
 from onesheet.batch.source import open_source
 from onesheet.batch.storage import Place
 from onesheet.errors import ConfigError
-from onesheet.predict import load
+from onesheet.files import sole_use
+from onesheet.predict import Predictor, load
 from onesheet.progress import Progress, silent
 
 PART_ROWS = 1024
@@ -67,7 +69,8 @@ def run_batch(
         RunError: `out` holds another batch, or other files.
         BundleError: as `load`.
         MissingExtra: a package is not installed.
-        OnesheetError: a shard cannot be fetched, or a part cannot be written.
+        OnesheetError: another process works in the folder (on this machine), a shard cannot be fetched, or a part cannot
+            be written.
     """
     if part_rows < 8 or part_rows % 8:
         raise ConfigError(f"part_rows must be a multiple of 8, the posters scored at once; got {part_rows}")
@@ -79,7 +82,13 @@ def run_batch(
     place, found = Place(str(out)), open_source(str(source))
     if f"{place.url}/".startswith(f"{found.location.rstrip('/')}/"):
         raise ConfigError(f"--out {place.url!r} lies in the source; choose a folder outside it")
-    plan = begin(place, found, model=predictor.fingerprint, at=at, form=form, part_rows=part_rows, tell=tell)
+    with sole_use(Path(place.url) / FOLDER) if place.local else nullcontext():
+        plan = begin(place, found, model=predictor.fingerprint, at=at, form=form, part_rows=part_rows, tell=tell)
+        return _finish(place, plan, predictor, engine, progress)
+
+
+def _finish(place: Place, plan: Plan, predictor: Predictor, engine: str, progress: Progress) -> BatchDone:
+    """Make the parts that are not there."""
     there = place.names()
     left = [number for number in range(plan.parts) if plan.part_name(number) not in there]
     task = "posters" if plan.kind in ("folder", "table") else "shards"
