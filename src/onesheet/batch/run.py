@@ -69,7 +69,7 @@ def run_batch(
         RunError: `out` holds another batch, or other files.
         BundleError: as `load`.
         MissingExtra: a package is not installed.
-        OnesheetError: another process works in the folder (on this machine), a shard cannot be fetched, or a part cannot
+        OnesheetError: another process of this machine works in the folder, a shard cannot be fetched, or a part cannot
             be written.
     """
     if part_rows < 8 or part_rows % 8:
