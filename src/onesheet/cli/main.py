@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any, NoReturn
 
-from onesheet.cli import compare, evaluate, explain, predict, review, serve, similar, steps, train
+from onesheet.cli import adopt, compare, evaluate, explain, predict, review, serve, similar, steps, train
 from onesheet.errors import Interrupted, OnesheetError
 
 
@@ -52,6 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_commands(commands)
     steps.add_commands(commands)
     evaluate.add_command(commands)
+    adopt.add_command(commands)
     compare.add_command(commands)
     serve.add_command(commands)
     review.add_command(commands)
