@@ -190,7 +190,7 @@ def _check_parity(
             )
 
 
-def _public_name(model: str) -> str:
+def public_name(model: str) -> str:
     """A model's name without the place of a local folder."""
     folder = Path(model.removeprefix("hf:"))
     return f"hf:{folder.resolve().name}" if model.startswith("hf:") and folder.is_dir() else model
@@ -199,7 +199,7 @@ def _public_name(model: str) -> str:
 def _training(run: Run) -> dict[str, Any]:
     """A run's choices and outcome for the card."""
     return run.config.to_dict() | {
-        "model": _public_name(run.config.model),
+        "model": public_name(run.config.model),
         "teacher": [Path(path).name for path in run.config.teacher],
         "best_epoch": run.best_epoch,
         "seconds": round(run.seconds),
