@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import onesheet
+import onesheet.adopting
 import onesheet.data
 import onesheet.evaluation
 import onesheet.models
@@ -21,11 +22,13 @@ from onesheet.genres import GenreSet
 
 PUBLIC = {
     onesheet: {"Prediction", "Predictor", "__version__", "load"},
+    onesheet.adopting: {"Conventions", "adopt", "read_genres"},
     onesheet.training: {
         "Run",
         "TrainConfig",
         "evaluate_file",
         "export",
+        "export_hf",
         "fit",
         "grad_cam",
         "open_run",
@@ -82,6 +85,7 @@ def test_type_checkers_may_read_the_annotations() -> None:
     "module",
     [
         "onesheet",
+        "onesheet.adopting",
         "onesheet.cli",
         "onesheet.data",
         "onesheet.evaluation",
@@ -95,7 +99,7 @@ def test_importing_brings_no_training_packages(module: str) -> None:
     code = (
         f"import sys, {module}\n"
         "heavy = {'torch', 'lightning', 'transformers', 'onnx', 'pyarrow', 'matplotlib', 'jinja2', 'scipy',"
-        " 'usearch'}\n"
+        " 'usearch', 'keras'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

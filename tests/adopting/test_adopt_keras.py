@@ -78,16 +78,22 @@ def write_keras_2(model: Any, folder: Path) -> tuple[Path, Path]:
         "backend": "tensorflow",
     }
     (folder / "model.json").write_text(json.dumps(written))
+    return folder / "model.json", write_weights_2(model, folder)
+
+
+def write_weights_2(model: Any, folder: Path) -> Path:
+    """The weights as Keras 2 wrote them: those of a model in a model in one group, statistics last."""
     with h5py.File(folder / "weights.h5", "w") as file:
         file.attrs.update({"backend": "tensorflow", "keras_version": "2.4.0"})
         file.attrs["layer_names"] = [layer.name.encode() for layer in model.layers]
         for layer in model.layers:
+            weights = [*layer.trainable_weights, *layer.non_trainable_weights]
             group = file.create_group(layer.name)
-            names = [f"{layer.name}/{weight.name}:0".encode() for weight in layer.weights]
-            group.attrs["weight_names"] = names
-            for name, weight in zip(names, layer.get_weights(), strict=True):
-                group[name.decode()] = weight
-    return folder / "model.json", folder / "weights.h5"
+            names = [f"{weight.path}:0" for weight in weights]
+            group.attrs["weight_names"] = [name.encode() for name in names]
+            for name, weight in zip(names, weights, strict=True):
+                group[name] = weight.numpy()
+    return folder / "weights.h5"
 
 
 def write_keras_3(model: Any, folder: Path) -> tuple[Path, Path]:
@@ -153,6 +159,59 @@ def test_a_nested_backbone_that_scales_itself(posters: NDArray[np.uint8], catalo
     np.testing.assert_allclose(scores.probabilities.mean(0), bundle.card.train_labels.mean(0), atol=0.05)
 
 
+def layer_2(name: str, kind: str, inbound: str, index: int = 0, **config: Any) -> dict[str, Any]:
+    """A layer of a functional model as Keras 2.15 wrote it."""
+    return {
+        "module": "keras.src.engine.functional" if kind == "Functional" else "keras.layers",
+        "class_name": kind,
+        "config": {"name": name, **config},
+        "registered_name": None,
+        "name": name,
+        "inbound_nodes": [[[inbound, index, 0, {}]]] if inbound else [],
+    }
+
+
+def test_a_model_in_a_model_of_keras_2(posters: NDArray[np.uint8], tmp_path: Path) -> None:
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    image = layers.Input((48, 32, 3), name="image")
+    x = layers.DepthwiseConv2D(3, strides=2, name="wise")(layers.Conv2D(6, 3, name="convolution")(image))
+    backbone = keras.Model(image, layers.BatchNormalization(name="norm")(x), name="backbone")
+    poster = layers.Input((48, 32, 3), name="poster")
+    x = layers.GlobalAveragePooling2D(name="pool")(layers.Activation("relu", name="relu")(backbone(poster)))
+    model = keras.Model(poster, layers.Dense(3, activation="sigmoid", name="genres")(x))
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.uniform(0.1, 0.4, weight.shape) for weight in model.weights])
+    model.get_layer("genres").set_weights([rng.normal(size=(6, 3)) / 10, np.zeros(3)])
+    shape = [None, 48, 32, 3]
+    inner = [
+        layer_2("image", "InputLayer", "", batch_input_shape=shape, dtype="float32", sparse=False, ragged=False),
+        layer_2("convolution", "Conv2D", "image", filters=6, kernel_size=[3, 3], groups=1),
+        layer_2("wise", "DepthwiseConv2D", "convolution", kernel_size=[3, 3], strides=[2, 2], groups=1),
+        layer_2("norm", "BatchNormalization", "wise", axis=[3], epsilon=0.001),
+    ]
+    ends = {"input_layers": [["image", 0, 0]], "output_layers": [["norm", 0, 0]]}
+    outer = [
+        layer_2("poster", "InputLayer", "", batch_input_shape=shape, dtype="float32", sparse=False, ragged=False),
+        layer_2("backbone", "Functional", "poster", layers=inner, **ends),
+        layer_2("relu", "Activation", "backbone", 1, activation="relu"),
+        layer_2("pool", "GlobalAveragePooling2D", "relu"),
+        layer_2("genres", "Dense", "pool", units=3, activation="sigmoid"),
+    ]
+    ends = {"input_layers": [["poster", 0, 0]], "output_layers": [["genres", 0, 0]]}
+    written = {
+        "class_name": "Functional",
+        "config": {"name": "model", "layers": outer, **ends},
+        "keras_version": "2.15.0",
+    }
+    (tmp_path / "model.json").write_text(json.dumps(written))
+    weights = write_weights_2(model, tmp_path)
+    bundle = adopt(tmp_path / "model.json", GENRES, tmp_path / "genres.onnx", weights=weights, conventions=UNIT)
+    expected = model.predict(posters / 255.0, verbose=0)
+    assert expected.std(0).max() > 0.001 and expected.std() > 0.01
+    np.testing.assert_allclose(bundle.score(posters).probabilities, expected, atol=1e-5)
+
+
 def with_lambda(form: str, folder: Path) -> tuple[Path, Path | None]:
     model = keras.Sequential(
         [
@@ -168,7 +227,9 @@ def with_lambda(form: str, folder: Path) -> tuple[Path, Path | None]:
 @pytest.mark.parametrize("form", [".keras", ".h5", "model.json and weights of Keras 3"])
 def test_code_in_a_file_is_refused(form: str, tmp_path: Path) -> None:
     path, weights = with_lambda(form, tmp_path)
-    with pytest.raises(ConfigError, match=r"Keras cannot read .*[Ll]ambda.*write it as ONNX where it was trained"):
+    with pytest.raises(
+        ConfigError, match=r"Keras cannot read .*[Ll]ambda.*save it as .h5 where it was trained, or as ONNX"
+    ):
         adopt(path, GENRES, tmp_path / "genres.onnx", weights=weights, conventions=UNIT)
 
 

@@ -130,7 +130,7 @@ def test_the_file_gives_the_networks_answers(
     path = write_network(tmp_path / "network.onnx", end=end, **built)
     bundle = adopt(path, GENRES, tmp_path / "genres.onnx", conventions=Conventions(**said))
     expected = own_answers(path, feed(posters))
-    assert expected.std(0).max() > 0.01  # a constant network would agree with anything
+    assert expected.std(0).max() > 0.005  # a constant network would agree with anything
     if end == "Identity":
         expected = 1 / (1 + np.exp(-expected))
     scores = bundle.score(posters)

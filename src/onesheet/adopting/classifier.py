@@ -140,7 +140,7 @@ def _found_output(path: Path, session: onnxruntime.InferenceSession, conventions
     except Exception as error:  # as above
         reason = str(error).strip().splitlines()[0]
         raise ConfigError(f"{str(path)!r} cannot read a poster ({reason}); check --layout and --size") from error
-    fitting = [name for name, shape in shapes.items() if shape == (1, genres)]
+    fitting: list[str] = [name for name, shape in shapes.items() if shape == (1, genres)]
     if len(fitting) != 1:
         got = ", ".join(f"{name} {shape[1:]}" for name, shape in shapes.items())
         raise ConfigError(

@@ -81,7 +81,7 @@ class Conventions:
         """
         scaling = SCALINGS[self.scaling or "none"]
         scaled = (posters - np.array(scaling.mean)) / np.array(scaling.std)
-        return (scaled[..., ::-1] if self.bgr else scaled).astype(np.float32)
+        return np.asarray(scaled[..., ::-1] if self.bgr else scaled, dtype=np.float32)
 
 
 def scaling_wanted(name: str) -> ConfigError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
@@ -20,8 +21,9 @@ from onesheet.images import Size
 from onesheet.training.onnx_graph import to_onnx
 
 OWN_SCALING = ("Rescaling", "Normalization")
+MODELS = ("Functional", "Model", "Sequential")
 BATCH = 4
-CURE = "write it as ONNX where it was trained, with model.export(PATH, format='onnx'), and adopt that"
+CURE = "save it as .h5 where it was trained, or as ONNX with model.export(PATH, format='onnx'), and adopt that"
 
 
 class KerasNetwork(nn.Module):
@@ -57,7 +59,7 @@ def open_keras(path: Path, weights: Path | None = None) -> Any:
         raise ConfigError(f"--weights goes with a .json, which holds none, and only there; got {str(path)!r}")
     keras = _keras_on_torch()
     try:
-        model = keras.saving.load_model(path, compile=False) if weights is None else _joined(keras, path, weights)
+        model = _read(keras, path, weights)
         ends = len(model.inputs), len(model.outputs)
     except Exception as error:  # Keras raises nearly anything
         reason = " ".join(str(error).split())[:200]
@@ -67,23 +69,59 @@ def open_keras(path: Path, weights: Path | None = None) -> Any:
     return model
 
 
-def _joined(keras: Any, path: Path, weights: Path) -> Any:
-    """A model from its architecture and its weights.
+def _read(keras: Any, path: Path, weights: Path | None) -> Any:
+    """A model from its file, or from its architecture and its weights.
 
-    Keras 3 reads what Keras 2 wrote from a whole .h5 alone, so its two files are laid together as one.
+    What Keras 2 wrote, Keras 3 reads from a whole .h5 alone, so its two files are laid together as one.
     """
+    if path.suffix == ".keras":
+        return keras.saving.load_model(path, compile=False)
     import h5py
 
-    with h5py.File(weights) as parts, tempfile.TemporaryDirectory(prefix="onesheet-") as folder:
-        if "layer_names" not in parts.attrs:  # Keras 3's own form
-            model = keras.models.model_from_json(path.read_text(encoding="utf-8"))
+    with h5py.File(weights or path) as file, tempfile.TemporaryDirectory(prefix="onesheet-") as folder:
+        text = path.read_text(encoding="utf-8") if weights else file.attrs["model_config"]
+        group = file if weights else file["model_weights"]
+        if "layer_names" not in group.attrs:  # Keras 3's own form
+            model = keras.models.model_from_json(text)
             model.load_weights(weights)
             return model
+        architecture = json.loads(text)
+        if not _words(group.attrs.get("keras_version", "2")).startswith("3"):
+            architecture = _for_keras_3(architecture)
         whole = Path(folder) / "whole.h5"
-        with h5py.File(whole, "w") as file:
-            file.attrs["model_config"] = path.read_text(encoding="utf-8")
-            parts.copy(parts, file, "model_weights")
+        with h5py.File(whole, "w") as joined:
+            joined.attrs["model_config"] = json.dumps(architecture)
+            group.copy(group, joined, "model_weights")
         return keras.saving.load_model(whole, compile=False)
+
+
+def _words(text: str | bytes) -> str:
+    return text.decode() if isinstance(text, bytes) else text
+
+
+def _for_keras_3(part: Any) -> Any:
+    """An architecture of Keras 2 as Keras 3 reads it.
+
+    Keras 3 takes the batch in a first layer's shape for a side, knows no `groups` where there is one only, looks for
+    classes in modules that are gone, and counts the calls of a model in a model from 0 where Keras 2 did from 1.
+    """
+    if isinstance(part, list):
+        return [_for_keras_3(one) for one in part]
+    if not isinstance(part, dict):
+        return part
+    gone = ("module", "registered_name", "build_config") if "class_name" in part else ()
+    made = {key: _for_keras_3(value) for key, value in part.items() if key not in gone}
+    config = made.get("config")
+    if "class_name" in made and isinstance(config, dict):
+        if made["class_name"] != "InputLayer" and "batch_input_shape" in config:
+            config["input_shape"] = config.pop("batch_input_shape")[1:]
+        if config.get("groups") == 1:
+            del config["groups"]
+        inner = [one["config"]["name"] for one in config.get("layers", []) if one["class_name"] in MODELS]
+        for layer in config.get("layers", []):
+            for call in (call for calls in layer.get("inbound_nodes", []) for call in calls):
+                call[1] -= call[0] in inner
+    return made
 
 
 def scales_itself(model: Any) -> bool:
