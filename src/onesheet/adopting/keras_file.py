@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,9 @@ def open_keras(path: Path, weights: Path | None = None) -> Any:
         raise ConfigError(f"--weights goes with a .json, which holds none, and only there; got {str(path)!r}")
     keras = _keras_on_torch()
     try:
-        model = _read(keras, path, weights)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # advice to who builds a model, not to who brings one
+            model = _read(keras, path, weights)
         ends = len(model.inputs), len(model.outputs)
     except Exception as error:  # Keras raises nearly anything
         reason = " ".join(str(error).split())[:200]
