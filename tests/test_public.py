@@ -10,6 +10,7 @@ import pytest
 
 import onesheet
 import onesheet.batch
+import onesheet.adopting
 import onesheet.data
 import onesheet.evaluation
 import onesheet.fetch
@@ -25,11 +26,13 @@ from onesheet.genres import GenreSet
 PUBLIC = {
     onesheet: {"Prediction", "Predictor", "__version__", "load"},
     onesheet.batch: {"BatchDone", "run_batch"},
+    onesheet.adopting: {"Conventions", "adopt", "read_genres"},
     onesheet.training: {
         "Run",
         "TrainConfig",
         "evaluate_file",
         "export",
+        "export_hf",
         "fit",
         "grad_cam",
         "open_run",
@@ -104,6 +107,7 @@ def test_type_checkers_may_read_the_annotations() -> None:
     [
         "onesheet",
         "onesheet.batch",
+        "onesheet.adopting",
         "onesheet.cli",
         "onesheet.data",
         "onesheet.evaluation",
@@ -120,6 +124,7 @@ def test_importing_brings_no_training_packages(module: str) -> None:
         f"import sys, {module}\n"
         "heavy = {'torch', 'lightning', 'transformers', 'onnx', 'pyarrow', 'matplotlib', 'jinja2', 'scipy',"
         " 'usearch', 'fsspec', 'ray', 'httpx2', 'h5py', 'datasets'}\n"
+        " 'usearch', 'keras'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

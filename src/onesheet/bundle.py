@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from onesheet.errors import BundleError, OnesheetError
+from onesheet.evaluation.label_sets import count_label_sets
 from onesheet.evaluation.operating import OperatingPoint, operating_point
 from onesheet.genres import GenreSet
 from onesheet.images import RESIZES, Resize
@@ -86,6 +87,14 @@ class Card:
             labels[row : row + count, columns] = True
             row += count
         return labels
+
+
+def label_counts(labels: NDArray[np.bool_], genres: Sequence[str]) -> dict[str, Any]:
+    """What the card's `data` keeps of labels bool N×G: films per genre, and films per label set."""
+    sets = (
+        (np.flatnonzero(columns).tolist(), int(films)) for columns, films in zip(*count_label_sets(labels), strict=True)
+    )
+    return {"genre_films": dict(zip(genres, labels.sum(0).tolist(), strict=True)), "label_sets": list(sets)}
 
 
 @dataclass(frozen=True)

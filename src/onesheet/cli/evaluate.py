@@ -81,19 +81,19 @@ def _pack_for(arguments: argparse.Namespace, recipe: Recipe, console: Console) -
     """A whole catalogue packed as the model wants it, as one part, and what was found on the way."""
     import numpy as np
 
-    from onesheet.data import Catalogue, Split, pack
+    from onesheet.data import Split, pack
     from onesheet.predict import load
-    from onesheet.training.evaluating import check_genres
-    from onesheet.training.preparing import clean, open_catalogue
+    from onesheet.training.preparing import whole_catalogue
 
     predictor = load(arguments.model_file)
-    card, genres = predictor.card, predictor.genres
-    catalogue = open_catalogue(replace(recipe, catalogue=(arguments.source,), min_films=1), tell=console.tell)
-    catalogue = catalogue.drop_rare(recipe.min_films, spare=genres.names)
-    check_genres(genres, catalogue.genres, Path(arguments.source), model_may_have_more=True)
-    catalogue = Catalogue(_unseen(catalogue.films, arguments.run_folder, console), genres, catalogue.findings)
-    catalogue = clean(catalogue, replace(recipe, min_films=1), progress=console.progress, tell=console.tell)
-    catalogue = Catalogue(catalogue.films, genres, catalogue.findings)
+    card = predictor.card
+    catalogue = whole_catalogue(
+        replace(recipe, catalogue=(arguments.source,)),
+        predictor.genres,
+        choose=lambda films: _unseen(films, arguments.run_folder, console),
+        progress=console.progress,
+        tell=console.tell,
+    )
     packed = pack(
         Split(catalogue, np.full(len(catalogue), CATALOGUE_PART)),
         Path(arguments.out) / "packed",

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from typing import Any, NoReturn
 
 from onesheet.cli import (
+    adopt,
     batch,
     compare,
     evaluate,
@@ -67,6 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_commands(commands)
     steps.add_commands(commands)
     evaluate.add_command(commands)
+    adopt.add_command(commands)
     compare.add_command(commands)
     serve.add_command(commands)
     review.add_command(commands)

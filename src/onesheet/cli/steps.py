@@ -52,7 +52,11 @@ def add_commands(commands: Any) -> None:
     export.add_argument(
         "run_folders", metavar="RUN", nargs="+", help="folder written by fit or train; several answer together"
     )
-    add_out(export, "the model file (ONNX)")
+    where = export.add_mutually_exclusive_group(required=True)
+    where.add_argument("--out", metavar="PATH", help="the model file (ONNX)")
+    where.add_argument(
+        "--to", nargs=2, metavar=("hf", "FOLDER"), help="a folder for transformers and the Hugging Face hub instead"
+    )
     add_options(export, *options.EXPORT)
 
 
@@ -200,6 +204,8 @@ def _export(arguments: argparse.Namespace) -> int:
     from onesheet.training import export, open_run
 
     recipe = recipe_from(arguments)
+    if arguments.to:
+        return _export_hf(arguments, recipe)
     with Console() as console:
         bundle = export(
             [open_run(folder) for folder in arguments.run_folders],
@@ -215,4 +221,29 @@ def _export(arguments: argparse.Namespace) -> int:
     else:
         answers = "the network's answers" if bundle.card.precision == "fp32" else "nearly the network's answers"
         print(f"wrote {arguments.out}, {size / 1e6:.1f} MB, {len(bundle.genres)} genres; it gives {answers}")
+    return 0
+
+
+def _export_hf(arguments: argparse.Namespace, recipe: Recipe) -> int:
+    from onesheet.training import export_hf, open_run
+
+    form, folder = arguments.to
+    if form != "hf":
+        raise ConfigError(f"unknown form {form!r}; use --to hf FOLDER, or --out for a model file")
+    if len(arguments.run_folders) > 1:
+        raise ConfigError(
+            f"a folder for transformers holds one network; got {len(arguments.run_folders)} runs: export them one by "
+            "one, or together as a model file with --out"
+        )
+    if recipe.precision != "fp32":
+        raise ConfigError(f"a folder for transformers is fp32; got --precision {recipe.precision}: leave it out")
+    with Console() as console:
+        written = export_hf(open_run(arguments.run_folders[0]), folder, progress=console.progress)
+    if arguments.json:
+        print(json.dumps({"folder": folder, "difference": written.difference, "validation": written.validation}))
+    else:
+        print(
+            f"wrote {folder}; its probabilities differ from the network's by at most {written.difference:.1g}\n"
+            f"see {Path(folder) / 'README.md'} before you share it"
+        )
     return 0

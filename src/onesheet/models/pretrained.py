@@ -129,7 +129,7 @@ def _load(source: str, *, weights: bool) -> Any:
     where = {"local_files_only": local, "trust_remote_code": False}
     path = str(folder) if local else source
     try:
-        with _quiet(transformers):
+        with quiet(transformers):
             config = transformers.AutoConfig.from_pretrained(path, **where)
             config = getattr(config, "vision_config", config)  # SigLIP, CLIP: the image half
             _check_reads_images(source, config, transformers=transformers)
@@ -268,7 +268,7 @@ def _normalise_as_pooled(features: Tensor, norm: nn.LayerNorm) -> Tensor:
 
 
 @contextmanager
-def _quiet(transformers: Any) -> Iterator[None]:
+def quiet(transformers: Any) -> Iterator[None]:
     """Silence the library's log and progress bars, and its hub's, here only."""
     log, hub_log = transformers.utils.logging, logging.getLogger("huggingface_hub")
     verbosity, bars, hub_level = log.get_verbosity(), log.is_progress_bar_enabled(), hub_log.level

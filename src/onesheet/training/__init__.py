@@ -9,10 +9,22 @@ if TYPE_CHECKING:
     from onesheet.training.explaining import grad_cam
     from onesheet.training.exporting import export
     from onesheet.training.fitting import fit
+    from onesheet.training.hub import export_hf
     from onesheet.training.pipeline import train
     from onesheet.training.run import Run, open_run
 
-__all__ = ["Run", "TrainConfig", "evaluate_file", "export", "fit", "grad_cam", "open_run", "read_config", "train"]
+__all__ = [
+    "Run",
+    "TrainConfig",
+    "evaluate_file",
+    "export",
+    "export_hf",
+    "fit",
+    "grad_cam",
+    "open_run",
+    "read_config",
+    "train",
+]
 
 _HOMES = {
     "TrainConfig": "config",
@@ -22,6 +34,7 @@ _HOMES = {
     "fit": "fitting",
     "grad_cam": "explaining",
     "export": "exporting",
+    "export_hf": "hub",
     "train": "pipeline",
     "evaluate_file": "evaluating",
 }

@@ -44,7 +44,9 @@ def evaluate_file(
 ) -> Evaluation:
     """Measure a model file on one part of a packed catalogue; write what was found into `out`.
 
-    That is `evaluation.json`, `predictions.csv`, `report.html` and `figures/`: its plots and their numbers.
+    A model that was adopted without a catalogue knows no training films: its trivial answers are the measured part's
+    own, as good as they can be. What is written is `evaluation.json`, `predictions.csv`,
+    `report.html` and `figures/`: its plots and their numbers.
 
     Args:
         model_path: the exported file: what is measured is what users get.
@@ -74,7 +76,7 @@ def evaluate_file(
         probabilities,
         genres=predictor.genres,
         points=predictor.points,
-        train_labels=predictor.card.train_labels,
+        train_labels=trained if len(trained := predictor.card.train_labels) else answers.labels,
         part=part,
         draws=draws,
         progress=progress,

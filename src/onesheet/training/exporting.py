@@ -16,12 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from onesheet.bundle import CARD_KEY, POINTS, Bundle, Card, read_bundle
+from onesheet.bundle import CARD_KEY, POINTS, Bundle, Card, label_counts, read_bundle
 from onesheet.data.pack import Packed
 from onesheet.data.split import PARTS
 from onesheet.errors import ConfigError, ExportError, RunError
 from onesheet.evaluation import Thresholds, fit_calibration, fit_operating_points
-from onesheet.evaluation.label_sets import count_label_sets
 from onesheet.files import whole_file
 from onesheet.models import Ensemble, TenCrop, build_network
 from onesheet.predict import Predictor, score_part
@@ -191,7 +190,7 @@ def _check_parity(
             )
 
 
-def _public_name(model: str) -> str:
+def public_name(model: str) -> str:
     """A model's name without the place of a local folder."""
     folder = Path(model.removeprefix("hf:"))
     return f"hf:{folder.resolve().name}" if model.startswith("hf:") and folder.is_dir() else model
@@ -200,7 +199,7 @@ def _public_name(model: str) -> str:
 def _training(run: Run) -> dict[str, Any]:
     """A run's choices and outcome for the card."""
     return run.config.to_dict() | {
-        "model": _public_name(run.config.model),
+        "model": public_name(run.config.model),
         "teacher": [Path(path).name for path in run.config.teacher],
         "best_epoch": run.best_epoch,
         "seconds": round(run.seconds),
@@ -223,11 +222,7 @@ def _card(runs: Sequence[Run], packed: Packed, precision: str) -> Card:
         data={
             "fingerprint": packed.fingerprint,
             "films": {part: len(packed.rows(part)) for part in PARTS},
-            "genre_films": dict(zip(genres, train.sum(0).tolist(), strict=True)),
-            "label_sets": [
-                (np.flatnonzero(columns).tolist(), films)
-                for columns, films in zip(*map(np.ndarray.tolist, count_label_sets(train)), strict=True)
-            ],
+            **label_counts(train, genres),
         },
         licences={
             "code": "Apache-2.0",

@@ -50,23 +50,39 @@ def write_graph(graph: ExportGraph, path: Path, *, size: tuple[int, int]) -> Non
     example = torch.zeros(2, *size, 3, dtype=torch.uint8)
     with torch.no_grad():
         names = ["logits", "embedding", "evidence"][: len(graph(example))]
+    to_onnx(graph, example, path, outputs=names, cure="choose another --model")
+
+
+def to_onnx(network: nn.Module, example: Tensor, path: Path, *, outputs: list[str], cure: str) -> None:
+    """Write a network whose forward takes `posters` as ONNX, fp32, with a free batch size.
+
+    Args:
+        network: in eval mode.
+        example: two posters as it takes them.
+        path: the file to write.
+        outputs: names of what it answers with.
+        cure: what helps where it cannot be written.
+
+    Raises:
+        ExportError: the network uses something ONNX cannot say.
+    """
     with _quiet():
         try:
             program = torch.onnx.export(
-                graph,
+                network,
                 (example,),
                 dynamo=True,
                 input_names=["posters"],
-                output_names=names,
+                output_names=outputs,
                 dynamic_shapes={"posters": {0: torch.export.Dim("N", min=1)}},
                 opset_version=OPSET,
                 verbose=False,
             )
         except Exception as error:  # the exporter's errors have no common base
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise ExportError(f"the network cannot be written as ONNX: {reason}; choose another --model") from error
+            raise ExportError(f"the network cannot be written as ONNX: {reason}; {cure}") from error
         if program is None:
-            raise ExportError("the network cannot be written as ONNX; choose another --model")
+            raise ExportError(f"the network cannot be written as ONNX; {cure}")
         program.save(str(path))
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 from onesheet.data import (
     PARTS,
     Catalogue,
+    Film,
     Findings,
     Packed,
     Split,
@@ -23,9 +25,11 @@ from onesheet.data import (
 from onesheet.data.findings import AUDIT_FLAGS
 from onesheet.errors import CatalogueError
 from onesheet.files import write_text
+from onesheet.genres import GenreSet
 from onesheet.images import Resize
 from onesheet.progress import Progress, silent
 from onesheet.training.config import Recipe, to_toml
+from onesheet.training.evaluating import check_genres
 
 Tell = Callable[[str], None]
 CONFIG = "config.toml"
@@ -93,6 +97,27 @@ def clean(
     cleaned = _enough(catalogue.without(findings, keep=recipe.keep).drop_rare(recipe.min_films))
     tell(f"{len(cleaned):,} films in {len(cleaned.genres)} genres stay")
     return cleaned
+
+
+def whole_catalogue(
+    recipe: Recipe,
+    genres: GenreSet,
+    *,
+    choose: Callable[[tuple[Film, ...]], tuple[Film, ...]] = tuple,
+    progress: Progress = silent,
+    tell: Tell = mute,
+) -> Catalogue:
+    """All usable films of the recipe's catalogues that `choose` takes, in a model's genres and their order.
+
+    Raises:
+        CatalogueError: they cannot be read, or nothing usable is left.
+        BundleError: a genre that the model does not have.
+    """
+    catalogue = open_catalogue(replace(recipe, min_films=1), tell=tell).drop_rare(recipe.min_films, spare=genres.names)
+    check_genres(genres, catalogue.genres, Path(recipe.catalogue[0]), model_may_have_more=True)
+    catalogue = Catalogue(choose(catalogue.films), genres, catalogue.findings)
+    catalogue = clean(catalogue, replace(recipe, min_films=1), progress=progress, tell=tell)
+    return Catalogue(catalogue.films, genres, catalogue.findings)
 
 
 def _enough(catalogue: Catalogue) -> Catalogue:

@@ -1,0 +1,170 @@
+"""An image classifier as an ONNX file: what it takes and what it answers, found out or asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+
+from onesheet.adopting.conventions import Conventions, scaling_wanted
+from onesheet.bundle import CARD_KEY
+from onesheet.errors import ConfigError
+
+INPUT_TYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+    "tensor(uint8)": np.uint8,
+}
+LOGIT_MAKERS = ("Gemm", "MatMul", "Add", "Conv", "Flatten", "Reshape", "Squeeze")
+LEAST_OPSET = 9
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """An image classifier in an ONNX file.
+
+    Attributes:
+        model: what is in the file.
+        session: the file, opened.
+        conventions: how it is fed and read, all of it known.
+        output: name of the output with one column a genre.
+    """
+
+    model: onnx.ModelProto
+    session: onnxruntime.InferenceSession
+    conventions: Conventions
+    output: str
+
+    @property
+    def half(self) -> bool:
+        """Whether the network computes in 16 bits."""
+        return any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in self.model.graph.initializer)
+
+    def probabilities(self, pixels: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The file's own answers N×G, poster by poster, to what `Conventions.pixels` makes of posters."""
+        values = np.concatenate([_run(self.session, one[None], self.conventions, self.output) for one in pixels])
+        if self.conventions.answers == "logits":
+            return np.asarray(1 / (1 + np.exp(-values)))
+        if values.min() < 0 or values.max() > 1:
+            raise ConfigError(
+                f"probabilities lie in [0, 1]; the network answers with {values.min():.3g} to {values.max():.3g}; "
+                "say --answers logits"
+            )
+        return values
+
+
+def open_classifier(path: Path, conventions: Conventions, *, genres: int) -> Classifier:
+    """Read an ONNX file and find out what it takes and answers.
+
+    Args:
+        path: the file.
+        conventions: what is known.
+        genres: columns of the wanted output.
+
+    Raises:
+        ConfigError: not an ONNX image classifier with that many outputs, or something is not said.
+    """
+    session = _session(path)
+    model = onnx.load(path)
+    if CARD_KEY in session.get_modelmeta().custom_metadata_map:
+        raise ConfigError(f"{str(path)!r} is a onesheet model already; use it as it is")
+    opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    if opset < LEAST_OPSET:
+        raise ConfigError(f"{str(path)!r} has opset {opset}; bring it to {LEAST_OPSET} with onnx.version_converter")
+    conventions = _with_input(path, session, conventions)
+    output = _found_output(path, session, conventions, genres)
+    if conventions.answers is None:
+        conventions = replace(conventions, answers=_found_answers(path, model.graph, output))
+    return Classifier(model, session, conventions, output)
+
+
+def maker_of(graph: onnx.GraphProto, name: str) -> onnx.NodeProto | None:
+    """The node that makes a value, past those that only hand it on; None for inputs and weights."""
+    makers = {output: node for node in graph.node for output in node.output}
+    node = makers.get(name)
+    while node is not None and node.op_type in ("Identity", "Cast", "Dropout"):
+        node = makers.get(node.input[0])
+    return node
+
+
+def _session(path: Path) -> onnxruntime.InferenceSession:
+    if not path.is_file():
+        raise ConfigError(f"no such file: {str(path)!r}; name the network to adopt")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's exceptions have no common base
+        raise ConfigError(f"{str(path)!r} is not a whole ONNX model; export or copy it again") from error
+
+
+def _with_input(path: Path, session: onnxruntime.InferenceSession, conventions: Conventions) -> Conventions:
+    """The conventions with the layout, size and scaling that the one input shows."""
+    inputs = session.get_inputs()
+    shape, kind = inputs[0].shape, inputs[0].type
+    if len(inputs) != 1 or len(shape) != 4 or kind not in INPUT_TYPES:
+        got = ", ".join(f"{one.type} {one.shape}" for one in inputs)
+        raise ConfigError(f"{str(path)!r} does not take one batch of images; got {got}; adopt an image classifier")
+    if isinstance(shape[0], int) and shape[0] != 1:
+        raise ConfigError(f"{str(path)!r} takes {shape[0]} images at once; export it with a free batch size")
+    found = [layout for layout, at in (("nhwc", 3), ("nchw", 1)) if shape[at] == 3]
+    layout = conventions.layout or (found[0] if len(found) == 1 else None)
+    if layout is None:
+        raise ConfigError(f"{str(path)!r} takes {shape}, which does not show where the 3 colours stand; say --layout")
+    sides = shape[1:3] if layout == "nhwc" else shape[2:]
+    fixed = (sides[0], sides[1]) if all(isinstance(side, int) for side in sides) else None
+    if fixed and conventions.size not in (None, fixed):
+        raise ConfigError(f"{str(path)!r} takes images of {fixed[0]}×{fixed[1]}; leave out --size")
+    if not (size := fixed or conventions.size):
+        raise ConfigError(f"{str(path)!r} takes images of any size; say that of training with --size, as 224x224")
+    scaling = conventions.scaling or ("none" if kind == "tensor(uint8)" else None)
+    if scaling is None:
+        raise scaling_wanted(path.name)
+    if kind == "tensor(uint8)" and scaling != "none":
+        raise ConfigError(f"{str(path)!r} takes whole numbers from 0 to 255; got --scaling {scaling}: leave it out")
+    return replace(conventions, layout=layout, size=size, scaling=scaling)
+
+
+def _found_output(path: Path, session: onnxruntime.InferenceSession, conventions: Conventions, genres: int) -> str:
+    """The one output with a column for each genre."""
+    assert conventions.size
+    black = np.zeros((1, *conventions.size, 3), np.float32)
+    try:
+        shapes = {one.name: _run(session, black, conventions, one.name).shape for one in session.get_outputs()}
+    except Exception as error:  # as above
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigError(f"{str(path)!r} cannot read a poster ({reason}); check --layout and --size") from error
+    fitting: list[str] = [name for name, shape in shapes.items() if shape == (1, genres)]
+    if len(fitting) != 1:
+        got = ", ".join(f"{name} {shape[1:]}" for name, shape in shapes.items())
+        raise ConfigError(
+            f"{genres} genres are named, and {path.name!r} answers with {got}; "
+            "give one genre for each column of its output"
+        )
+    return fitting[0]
+
+
+def _found_answers(path: Path, graph: onnx.GraphProto, output: str) -> str:
+    maker = maker_of(graph, output)
+    kind = maker.op_type if maker is not None else "nothing"
+    if kind in ("Sigmoid", "Softmax"):
+        return "probabilities"
+    if kind in LOGIT_MAKERS:
+        return "logits"
+    raise ConfigError(f"{str(path)!r} ends in {kind}, which may mean either; say --answers probabilities or logits")
+
+
+def _run(
+    session: onnxruntime.InferenceSession, pixels: NDArray[np.float32], conventions: Conventions, output: str
+) -> NDArray[np.float64]:
+    """One output for pixels float32 N×H×W×3, brought to the layout and type the graph takes."""
+    source = session.get_inputs()[0]
+    values = pixels if conventions.layout == "nhwc" else pixels.transpose(0, 3, 1, 2)
+    fed = np.ascontiguousarray(values, dtype=INPUT_TYPES[source.type])
+    return np.asarray(session.run([output], {source.name: fed})[0], dtype=np.float64)
