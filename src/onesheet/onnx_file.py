@@ -111,7 +111,8 @@ def _entry(message: memoryview, refused: Refused) -> tuple[str, str]:
     found = {number: _bytes(value) for number, value in _fields(message)}
     key, text = found.get(1, memoryview(b"")), found.get(2, memoryview(b""))
     if len(message) > MAX_TEXT_BYTES:
-        raise refused(f"{len(message):,} bytes of metadata {bytes(key[:40])!r} (at most {MAX_TEXT_BYTES:,})")
+        name = str(key[:40], "utf-8", "replace")
+        raise refused(f"{len(message):,} bytes of metadata {name!r} (at most {MAX_TEXT_BYTES:,})")
     return str(key, "utf-8"), str(text, "utf-8")
 
 

@@ -248,7 +248,7 @@ def test_ctrl_c_ends_at_once_and_keeps_what_there_is(services, tmp_path):
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         assert b"KeyboardInterrupt" in process.communicate(timeout=60)[1]
-    assert "tt0000001" in (tmp_path / "films.csv").read_text()
+    assert "\ntt00000" in (tmp_path / "films.csv").read_text()
 
 
 @pytest.mark.parametrize("service", ["tmdb", "omdb"])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from onesheet.cli.console import Console, print_table
 from onesheet.cli.predict import add_model, add_point, add_threads, shown
 from onesheet.errors import ConfigError
+from onesheet.spreadsheets import neutral
 
 if TYPE_CHECKING:
     from onesheet.library import Library, LibraryFilm, Suggestion
@@ -254,7 +255,8 @@ def _print_csv(rows: list[dict[str, Any]]) -> None:
     writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writeheader()
     for row in rows:
-        writer.writerow({name: "|".join(cell) if isinstance(cell, list) else cell for name, cell in row.items()})
+        cells = {name: "|".join(cell) if isinstance(cell, list) else cell for name, cell in row.items()}
+        writer.writerow({name: neutral(cell) for name, cell in cells.items()})
 
 
 def _tell_unread(library: Library, posters: list[str]) -> int:

@@ -56,7 +56,6 @@ def train(
         here.wait()
         fit_in(out, recipe.training, open_packed(out / "packed"), here, resume=True, progress=silent)
         return None
-    _check_choices(recipe)
     with sole_use(out):
         return _train(recipe, out, here, resume=resume, progress=progress, tell=tell)
 
@@ -64,6 +63,7 @@ def train(
 def _train(recipe: Recipe, out: Path, here: Processes, *, resume: bool, progress: Progress, tell: Tell) -> Evaluation:
     """`train` in the first process, in a folder that is its own."""
     _check_folder(recipe, out, resume=resume)
+    _check_choices(recipe)
     if resume and (out / "packed" / "manifest.json").exists():
         packed = open_packed(out / "packed")
         findings = Findings.read_csv(out / "findings.csv")
