@@ -117,11 +117,13 @@ class PosterNetwork(nn.Module):
         return Output(self.head(embedding), embedding, evidence)
 
 
-def resized_map(features: Tensor, size: Sequence[int]) -> Tensor:
-    """Features N×D×h×w at another h×w, each with the same mean."""
+def resized_map(features: Tensor, size: Sequence[int], start: Tensor | None = None) -> Tensor:
+    """Features N×D×h×w at another h×w, each with the same mean; made from `start`, where a smaller form is at hand."""
     if features.shape[-2:] == tuple(size):
         return features
-    resized = nn.functional.interpolate(features, tuple(size), mode="bilinear", align_corners=False)
+    resized = features if start is None else start
+    if resized.shape[-2:] != tuple(size):
+        resized = nn.functional.interpolate(resized, tuple(size), mode="bilinear", align_corners=False)
     return resized + (features.mean((2, 3), keepdim=True) - resized.mean((2, 3), keepdim=True))
 
 

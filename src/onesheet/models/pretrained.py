@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,21 +16,26 @@ from torch import Tensor, nn
 from onesheet.errors import ConfigError, require
 from onesheet.models.image_processor import normalisation
 from onesheet.models.mobilenet import fast_mobilenet
-from onesheet.models.network import PosterNetwork, Size
+from onesheet.models.network import PosterNetwork, Size, resized_map
 
 
 class PretrainedBackbone(nn.Module):
     """A transformers image model: one vector a poster, and the map whose mean that is, where there is one.
 
+    With levels, that map has channels for the mean and the deviation of every channel of the earlier levels too: what
+    an ImageNet network has no class for, such as colour, grain and lettering, is told by them (docs/results.md).
+
     Args:
         model: an AutoModel; its pooler is dropped where that is a dense layer (see `_drop_dense_pooler`).
         options: what its forward wants beside the pixels.
+        levels: whether to read the earlier levels, where the network shows their maps.
     """
 
-    def __init__(self, model: nn.Module, *, options: dict[str, bool]) -> None:
+    def __init__(self, model: nn.Module, *, options: dict[str, bool], levels: bool) -> None:
         super().__init__()
         self.model = model
-        self.options = options
+        self.options = {**options, "output_hidden_states": True} if levels else options
+        self.levels: list[int] = []
         self.published_config: Any = None
         self.first_token = _drop_dense_pooler(model)
         self.map_norm: nn.LayerNorm | None = None
@@ -44,6 +49,9 @@ class PretrainedBackbone(nn.Module):
         features = output.last_hidden_state
         if self.map_norm is not None:
             features = _normalise_as_pooled(features, self.map_norm)
+        if self.levels:
+            size = features.shape[-2:]
+            features = torch.cat([features, *(level_maps(output.hidden_states[i], size) for i in self.levels)], dim=1)
         return features.mean((2, 3)), features
 
     def pooled(self, output: Any) -> Tensor:
@@ -70,15 +78,21 @@ class PretrainedBackbone(nn.Module):
                 self.has_map = True
             elif isinstance(norm, nn.LayerNorm) and _same(norm(states.mean((2, 3))), pooled):
                 self.has_map, self.map_norm = True, norm
-        return int(pooled.shape[1])
+        shown = getattr(output, "hidden_states", None) or ()
+        if not self.has_map or any(state.ndim != 4 for state in shown):
+            return int(pooled.shape[1])
+        shapes = [*(state.shape for state in shown), states.shape]
+        self.levels = [i for i in range(len(shown)) if shapes[i] != shapes[i + 1]]  # the last map of each shape
+        return int(pooled.shape[1] + 2 * sum(shapes[i][1] for i in self.levels))
 
 
 def pretrained(
-    source: str, *, genres: int, size: Size, dropout: float | None = None, weights: bool = True
+    source: str, *, genres: int, size: Size, dropout: float | None = None, levels: bool = True, weights: bool = True
 ) -> PosterNetwork:
     """Build a network on the backbone `source`, a folder that `save_pretrained` wrote or a name on the hub.
 
     Args:
+        levels: the head reads the mean and deviation of every level's maps, not the last map's mean alone.
         weights: False takes the architecture alone, with random weights (to fill from a checkpoint).
 
     Raises:
@@ -89,7 +103,7 @@ def pretrained(
     published = copy.deepcopy(model.config)  # fast_mobilenet changes what transformers would build from it
     fast_mobilenet(model)
     _calm_batch_norm(model)
-    backbone = PretrainedBackbone(model, options=_options(model, size=size))
+    backbone = PretrainedBackbone(model, options=_options(model, size=size), levels=levels)
     backbone.published_config = published
     try:
         embedding_size = backbone.find_map(torch.rand((2, 3, *size), generator=torch.Generator().manual_seed(0)))
@@ -113,6 +127,16 @@ def pretrained(
         std=std,
     )
     return network.train()
+
+
+def level_maps(maps: Tensor, size: Sequence[int]) -> Tensor:
+    """Maps N×C×h×w -> N×2C×h'×w', h×w at `size`, whose means over h' and w' are each channel's mean and deviation."""
+    maps = maps.float()
+    mean = maps.mean((2, 3), keepdim=True)
+    squares = (maps - mean) ** 2
+    both = torch.cat([maps, squares * (squares.mean((2, 3), keepdim=True) + 1e-5).rsqrt()], dim=1)
+    cells = (both.shape[2] // size[0], both.shape[3] // size[1])
+    return resized_map(both, size, nn.functional.avg_pool2d(both, cells))
 
 
 def save_architecture(network: PosterNetwork, folder: Path) -> None:

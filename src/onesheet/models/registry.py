@@ -24,6 +24,7 @@ class Request:
     size: Size
     dropout: float | None
     widths: Sequence[int] | None
+    levels: bool
     pretrained: bool
 
 
@@ -49,6 +50,7 @@ MODELS: dict[str, Model] = {
             genres=asked.genres,
             size=asked.size,
             dropout=asked.dropout,
+            levels=asked.levels,
             weights=asked.pretrained,
         )
     ),
@@ -75,6 +77,7 @@ def build_network(
     size: Size,
     dropout: float | None = None,
     widths: Sequence[int] | None = None,
+    levels: bool = True,
     pretrained: bool = True,
     mirror: bool = True,
 ) -> PosterNetwork:
@@ -87,6 +90,7 @@ def build_network(
         dropout: before the head (alexnet: in its dense layers too), in [0, 1); None: 0.5 for alexnet,
             0.2 for the others.
         widths: channels of poster-cnn's blocks, which are as many as the widths.
+        levels: the head of an hf: backbone reads every level's maps where it can, not the last one's mean alone.
         pretrained: False leaves an hf: backbone's weights random, to fill from a checkpoint.
         mirror: outside of training, answer from the mean of a poster and its mirror image; alexnet's ten crops
             have the mirror images already.
@@ -102,7 +106,9 @@ def build_network(
     model, source = _find(name)
     if widths is not None and model is not MODELS["poster-cnn"]:
         raise ConfigError(f"widths belongs to poster-cnn; got model {name!r}: leave widths out")
-    asked = Request(source=source, genres=genres, size=size, dropout=dropout, widths=widths, pretrained=pretrained)
+    asked = Request(
+        source=source, genres=genres, size=size, dropout=dropout, widths=widths, levels=levels, pretrained=pretrained
+    )
     network = model.build(asked)
     network.mirror = mirror and network.test_crops == 1
     return network

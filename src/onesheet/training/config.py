@@ -44,6 +44,7 @@ class TrainConfig:
     model: str = option("hf:google/mobilenet_v2_1.0_224", "alexnet, poster-cnn or hf:<hub name or folder>")
     tune: str = option("full", "train the whole network, or its head on a frozen backbone", TUNES)
     widths: tuple[int, ...] | None = option(None, "poster-cnn: channels of each block, comma-separated")
+    levels: bool = option(True, "hf: the head reads all levels of the backbone, not the last one alone")
     dropout: float | None = option(None, "dropout before the last layer, in [0, 1)")
     epochs: int | None = option(None, "passes over the training part")
     head_epochs: int = option(30, "tune=full on a pretrained backbone: epochs of the head alone, first")

@@ -151,6 +151,7 @@ def kept_network(run: Run, packed: Packed) -> nn.Module:
         dropout=run.config.dropout,
         widths=run.config.widths,
         pretrained=False,
+        levels=run.config.levels,
         mirror=run.config.mirror,
     )
     network.load_state_dict(load_weights(run.network_path))

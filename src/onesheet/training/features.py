@@ -121,8 +121,10 @@ def _compute(array_path: Path, network: PosterNetwork, packed: Packed, *, wish: 
 
 
 def _key(network: PosterNetwork, packed: Packed, precision: str, seed: int) -> str:
-    """What the features depend on: the posters, the backbone's weights and views, the arithmetic, the seed."""
-    digest = hashlib.sha256(f"{packed.fingerprint} {precision} {seed} {network.mirror and SECOND_VIEW}".encode())
+    """What the features depend on: the posters, the backbone's weights, levels and views, the arithmetic, the seed."""
+    digest = hashlib.sha256(
+        f"{packed.fingerprint} {precision} {seed} {network.mirror and SECOND_VIEW} {network.embedding_size}".encode()
+    )
     for name, values in network.state_dict().items():
         if not name.startswith("head."):
             digest.update(name.encode())

@@ -103,6 +103,7 @@ def _network(config: TrainConfig, packed: Packed) -> PosterNetwork:
         size=packed.size,
         dropout=config.dropout,
         widths=config.widths,
+        levels=config.levels,
         mirror=config.mirror,
     )
     check_growth(config, network)

@@ -167,6 +167,11 @@ def _classifier(
         ConfigError: transformers has no image classifier on this backbone, or one of another form.
     """
     backbone: Any = network.backbone
+    if backbone.levels:
+        raise ConfigError(
+            "transformers' image classifiers read the last level of a backbone alone; train with --no-levels, or share "
+            "the model file, with --out"
+        )
     config = copy.deepcopy(backbone.published_config)
     names = dict(enumerate(packed.genres.names))
     config.id2label, config.label2id = names, {name: column for column, name in names.items()}
