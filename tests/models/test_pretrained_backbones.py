@@ -92,11 +92,13 @@ def settle(network):
     return network.eval()
 
 
+@pytest.mark.parametrize("levels", [False, True])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_family_learns_and_embeds(folders, family):
+def test_every_family_learns_and_embeds(folders, family, levels):
     _, embedding_size, has_evidence = FAMILIES[family]
     torch.manual_seed(0)
-    network = build_network(f"hf:{folders[family]}", genres=3, size=SIZE)
+    network = build_network(f"hf:{folders[family]}", genres=3, size=SIZE, levels=levels)
+    assert bool(network.backbone.levels) == (levels and has_evidence)
     assert network.training
     network(torch.rand(4, 3, *SIZE)).logits.square().sum().backward()
     idle = {name for name, parameter in network.named_parameters() if parameter.grad is None}
@@ -106,7 +108,9 @@ def test_every_family_learns_and_embeds(folders, family):
         posters = torch.rand(2, 3, *SIZE)
         output = settle(network)(posters)
     assert output.logits.shape == (2, 3)
-    assert output.embedding.shape == (2, embedding_size) == (2, network.embedding_size)
+    assert output.embedding.shape == (2, network.embedding_size)
+    assert (network.embedding_size > embedding_size) == bool(network.backbone.levels)
+    assert levels or network.embedding_size == embedding_size
     assert float((output.embedding[0] - output.embedding[1]).abs().max()) > 1e-6
     assert network.has_evidence == has_evidence == (output.evidence is not None)
     if has_evidence:
@@ -123,13 +127,30 @@ def test_every_family_learns_and_embeds(folders, family):
 
 @pytest.mark.parametrize("family", ["resnet", "convnextv2", "efficientnet", "dinov2", "swinv2", "siglip"])
 def test_the_embedding_is_the_librarys_pooled_vector(folders, family):
-    network = settle(build_network(f"hf:{folders[family]}", genres=3, size=SIZE, mirror=False))
+    network = settle(build_network(f"hf:{folders[family]}", genres=3, size=SIZE, levels=False, mirror=False))
     posters = torch.rand(2, 3, *SIZE)
     with torch.no_grad():
         normalised = (posters - network.mean) / network.std
         options = {"interpolate_pos_encoding": True} if family in ("swinv2", "siglip") else {}
         pooled = network.backbone.model(pixel_values=normalised, **options).pooler_output
         torch.testing.assert_close(network(posters).embedding, pooled.flatten(1), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["resnet", "mobilenet_v2", "convnextv2"])
+def test_levels_add_the_mean_and_deviation_of_every_levels_channels(folders, family):
+    network = settle(build_network(f"hf:{folders[family]}", genres=3, size=SIZE, mirror=False))
+    posters = torch.rand(2, 3, *SIZE)
+    with torch.no_grad():
+        normalised = (posters - network.mean) / network.std
+        shown = network.backbone.model(pixel_values=normalised, output_hidden_states=True)
+        maps = {state.shape[1:]: state for state in shown.hidden_states}  # the last of each shape
+        maps.pop(shown.last_hidden_state.shape[1:], None)
+        expected = [network.backbone.pooled(shown)]
+        for state in maps.values():
+            expected += [state.mean((2, 3)), (state.var((2, 3), correction=0) + 1e-5).sqrt()]
+        embedding = network(posters).embedding
+    assert len(maps) > 1 or family == "resnet"
+    torch.testing.assert_close(embedding, torch.cat(expected, 1), rtol=1e-3, atol=2e-3)
 
 
 def test_vit_is_read_at_its_first_token_and_works_at_its_own_size(folders):

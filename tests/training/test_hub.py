@@ -21,7 +21,7 @@ from onesheet.predict import load
 from onesheet.training import Run, TrainConfig, export, export_hf, fit, hub
 from onesheet.training.exporting import kept_network
 
-HEAD = TrainConfig(model="hf:", tune="head", epochs=20, threads=1, arithmetic="fp32", mirror=False)
+HEAD = TrainConfig(model="hf:", tune="head", epochs=20, threads=1, arithmetic="fp32", mirror=False, levels=False)
 
 
 def tiny_vit(image_size: Any) -> Any:

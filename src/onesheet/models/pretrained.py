@@ -22,19 +22,18 @@ from onesheet.models.network import PosterNetwork, Size, resized_map
 class PretrainedBackbone(nn.Module):
     """A transformers image model: one vector a poster, and the map whose mean that is, where there is one.
 
-    With levels, that map has channels for the mean and the deviation of every channel of the earlier levels too: what
-    an ImageNet network has no class for, such as colour, grain and lettering, is told by them (docs/results.md).
+    After `find_levels` that map has channels for the mean and the deviation of every channel of the earlier levels
+    too: what an ImageNet network has no class for, such as colour and grain, is told by them (docs/results.md).
 
     Args:
         model: an AutoModel; its pooler is dropped where that is a dense layer (see `_drop_dense_pooler`).
         options: what its forward wants beside the pixels.
-        levels: whether to read the earlier levels, where the network shows their maps.
     """
 
-    def __init__(self, model: nn.Module, *, options: dict[str, bool], levels: bool) -> None:
+    def __init__(self, model: nn.Module, *, options: dict[str, bool]) -> None:
         super().__init__()
         self.model = model
-        self.options = {**options, "output_hidden_states": True} if levels else options
+        self.options = options
         self.levels: list[int] = []
         self.published_config: Any = None
         self.first_token = _drop_dense_pooler(model)
@@ -78,12 +77,21 @@ class PretrainedBackbone(nn.Module):
                 self.has_map = True
             elif isinstance(norm, nn.LayerNorm) and _same(norm(states.mean((2, 3))), pooled):
                 self.has_map, self.map_norm = True, norm
-        shown = getattr(output, "hidden_states", None) or ()
-        if not self.has_map or any(state.ndim != 4 for state in shown):
-            return int(pooled.shape[1])
-        shapes = [*(state.shape for state in shown), states.shape]
+        return int(pooled.shape[1])
+
+    @torch.no_grad()
+    def find_levels(self, posters: Tensor) -> int:
+        """Read the earlier levels too from now on, where the network shows their maps. Returns what D grows by."""
+        options = {**self.options, "output_hidden_states": True}
+        with _training_untouched(self.model):
+            output = self.model(pixel_values=posters, **options)
+        shown = output.hidden_states or ()
+        if any(state.ndim != 4 for state in shown):
+            return 0
+        shapes = [*(state.shape for state in shown), output.last_hidden_state.shape]
         self.levels = [i for i in range(len(shown)) if shapes[i] != shapes[i + 1]]  # the last map of each shape
-        return int(pooled.shape[1] + 2 * sum(shapes[i][1] for i in self.levels))
+        self.options = options if self.levels else self.options
+        return 2 * sum(shapes[i][1] for i in self.levels)
 
 
 def pretrained(
@@ -103,10 +111,13 @@ def pretrained(
     published = copy.deepcopy(model.config)  # fast_mobilenet changes what transformers would build from it
     fast_mobilenet(model)
     _calm_batch_norm(model)
-    backbone = PretrainedBackbone(model, options=_options(model, size=size), levels=levels)
+    backbone = PretrainedBackbone(model, options=_options(model, size=size))
     backbone.published_config = published
     try:
-        embedding_size = backbone.find_map(torch.rand((2, 3, *size), generator=torch.Generator().manual_seed(0)))
+        trial = torch.rand((2, 3, *size), generator=torch.Generator().manual_seed(0))
+        embedding_size = backbone.find_map(trial)
+        if levels and backbone.has_map:
+            embedding_size += backbone.find_levels(trial)
     except (ValueError, RuntimeError, TypeError, AttributeError, IndexError) as error:
         raise ConfigError(
             f"hf:{source} does not take posters of {size[0]}×{size[1]} ({_first_line(error)}); "
