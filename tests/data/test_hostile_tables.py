@@ -19,7 +19,7 @@ from onesheet.data import Catalogue, Film, Findings, read_catalogue, split, writ
 from onesheet.data.cells import genre_names
 from onesheet.data.findings import Finding
 from onesheet.data.genre_map import read_genre_map
-from onesheet.data.pack import open_packed
+from onesheet.data.packed import open_packed
 from onesheet.data.split import read_split
 from onesheet.data.tables import MAX_DOCUMENT_BYTES, MAX_LINE_BYTES, read_headings, read_table
 from onesheet.data.writers import catalogue_csv
@@ -30,7 +30,7 @@ from onesheet.evaluation.sheets import _write_csv
 from onesheet.genres import GenreSet
 from onesheet.predict.index_files import read_index
 from onesheet.spreadsheets import neutral, original
-from onesheet.training.config import read_config
+from onesheet.training.config_file import read_config
 from onesheet.training.run import open_run
 
 SOURCE = Path(__file__).parents[2] / "src"
