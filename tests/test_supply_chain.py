@@ -62,7 +62,8 @@ def test_a_service_that_cannot_be_reached_is_said(
     bad = {"name": "a", "version": "1", "vulns": [{"id": "PYSEC-1"}]}
     said = {"dependencies": [bad, {"name": "b", "skip_reason": "?"}]}
     script.write_text(f"#!/bin/sh\necho '{json.dumps(said)}'\nexit 1\n", encoding="utf-8")
-    assert audit.vulnerabilities() == (["a 1: PYSEC-1"], "")
+    known, why_not = audit.vulnerabilities()
+    assert known == ["a 1: PYSEC-1"] and why_not == "the vulnerability service knows nothing of 1 of 2 packages"
 
 
 def test_the_bill_of_materials_is_whole_and_always_the_same() -> None:
