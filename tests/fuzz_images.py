@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
-import io
 import json
 import random
 import struct
@@ -27,7 +26,7 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from onesheet.errors import UnreadablePoster
 from onesheet.images import open_poster, read_poster
-from poster_bombs import peak, peak_anew
+from poster_bombs import peak, peak_anew, saved
 
 SECONDS = 2.0
 BYTES = 200_000_000
@@ -52,11 +51,6 @@ def seeds() -> list[bytes]:
     text.add_text("Title", "drawn", zip=True)
     text.add_itxt("XML:com.adobe.xmp", '<x tiff:Orientation="6"/>', zip=True)
     frames = {"save_all": True, "append_images": [drawn.rotate(180)]}
-
-    def saved(picture: Image.Image, form: str, **options: object) -> bytes:
-        file = io.BytesIO()
-        picture.save(file, form, **options)
-        return file.getvalue()
 
     tiff = [
         saved(drawn, "TIFF", compression=how) for how in (None, "tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits")

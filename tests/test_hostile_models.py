@@ -146,8 +146,8 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "NaN in typed data": (nan_apart, r"weights that are no numbers \('c'\)"),
     "NaN in a node": (nan_in_a_node, r"weights that are no numbers \('c'\)"),
     "a card of 50 MB": (
-        lambda model: model.metadata_props.add(key="x", value="a" * 50_000_000),
-        "50,000,.* bytes of metadata 'x'",
+        lambda model: setattr(model.metadata_props[0], "value", "a" * 50_000_000),
+        "50,000,.* bytes of metadata 'onesheet'",
     ),
     "two cards": (again, "two entries 'onesheet'"),
     "another input": (

@@ -171,8 +171,21 @@ def read_json(path: str | Path) -> Any:
         OSError: it cannot be read.
         ValueError: it is not UTF-8, not JSON, or nested too deep.
     """
+    return parse_json(Path(path).read_text(encoding="utf-8"))
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value in JSON text; nesting too deep is an error as any other.
+
+    Raises:
+        ValueError: it is not JSON, or nested too deep.
+
+    Example:
+        >>> parse_json('{"films": 3}')
+        {'films': 3}
+    """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(text)
     except RecursionError:
         raise ValueError("nested too deep") from None
 

@@ -1,16 +1,13 @@
-"""Killed at any moment and started again with the same command, a batch loses nothing and does nothing twice."""
+"""A batch is gone on with by the same command, and by no other; `tests/kills.py` kills it at random moments."""
 
 from __future__ import annotations
 
 import errno
 import json
 import os
-import random
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,8 +26,6 @@ from onesheet.errors import BundleError, ConfigError, MissingExtra, OnesheetErro
 from onesheet.files import sole_use
 from onesheet.predict import DEFAULT_MODEL
 
-COMMAND = [sys.executable, "-c", "import sys; from onesheet.cli import main; sys.exit(main())", "batch"]
-
 
 @pytest.fixture(scope="module")
 def folder(catalogue: Catalogue) -> Path:
@@ -44,36 +39,6 @@ def whole(folder: Path, motif_model: Path, tmp_path_factory: pytest.TempPathFact
     out = tmp_path_factory.mktemp("whole")
     assert run_batch(folder, out, model=motif_model, part_rows=8) == (25, 0, 200, 0)
     return parts_of(out)
-
-
-def kill(command: list[str], out: Path, chance: random.Random) -> None:
-    """Start a batch and kill it at some moment of its start, or a moment after some part appears."""
-    wanted = chance.choice([0, 0, *range(1, 25)])
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    if not wanted:
-        time.sleep(chance.uniform(0.1, 2.5))
-    while wanted and process.poll() is None and len(list(out.glob("part-*"))) < wanted:
-        time.sleep(0.001)
-    time.sleep(chance.uniform(0, 0.03))
-    process.kill()
-    process.wait()
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_kill_9_and_again(seed: int, folder: Path, whole: dict[str, bytes], motif_model: Path, tmp_path: Path) -> None:
-    chance, out, before = random.Random(seed), tmp_path / "out", {}
-    command = [*COMMAND, str(folder), "--out", str(out), "--model", str(motif_model), "--part-rows", "8"]
-    for _ in range(3):
-        kill(command, out, chance)
-        for path in out.glob("part-*"):
-            assert path.read_bytes() == whole[path.name]  # no half file is taken for a whole one
-            status = path.stat()
-            assert before.setdefault(path, (status.st_ino, status.st_mtime_ns)) == (status.st_ino, status.st_mtime_ns)
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    assert parts_of(out) == whole and not list(out.rglob("*.part"))
-    for path, (inode, modified) in before.items():
-        assert (path.stat().st_ino, path.stat().st_mtime_ns) == (inode, modified)  # nothing was done twice
-    assert [row["path"] for row in rows_of(out)] == sorted(map(str, folder.iterdir()))
 
 
 NAMES = st.text(st.characters(codec="utf-8"), max_size=5) | st.binary(max_size=5).map(os.fsdecode)
@@ -186,9 +151,11 @@ def test_a_folder_with_other_files_is_left_alone(
     [
         ("{", "is damaged"),
         ("[]", "is damaged"),
+        ("[" * 100_000, "is damaged"),
         ('{"protocol": 1, "a": 2}', "is damaged"),
         ('{"protocol": 2}', "newer"),
     ],
+    ids=["cut", "list", "deep", "unknown", "newer"],
 )
 def test_a_plan_that_cannot_be_read(text: str, message: str, folder: Path, motif_model: Path, tmp_path: Path) -> None:
     run_batch(folder, tmp_path / "out", model=motif_model)

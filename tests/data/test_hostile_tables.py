@@ -6,6 +6,7 @@ import ast
 import csv
 import io
 import json
+import tarfile
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -15,11 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onesheet.data import Catalogue, Film, Findings, read_catalogue, split, write_catalogue
+from onesheet.data import Catalogue, Film, Findings, read_catalogue, shards, split, write_catalogue
 from onesheet.data.cells import genre_names
 from onesheet.data.findings import Finding
 from onesheet.data.genre_map import read_genre_map
-from onesheet.data.pack import open_packed
+from onesheet.data.packed import open_packed
+from onesheet.data.posters import Disk
 from onesheet.data.split import read_split
 from onesheet.data.tables import MAX_DOCUMENT_BYTES, MAX_LINE_BYTES, read_headings, read_table
 from onesheet.data.writers import catalogue_csv
@@ -30,7 +32,7 @@ from onesheet.evaluation.sheets import _write_csv
 from onesheet.genres import GenreSet
 from onesheet.predict.index_files import read_index
 from onesheet.spreadsheets import neutral, original
-from onesheet.training.config import read_config
+from onesheet.training.config_file import read_config
 from onesheet.training.run import open_run
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -193,6 +195,19 @@ def test_what_is_no_text_is_refused_or_gives_rows(data: bytes, tmp_path: Path) -
             read_catalogue(path)
         except CatalogueError as error:
             assert "\n" not in str(error)
+
+
+def test_a_member_of_a_tar_is_read_as_far_as_a_poster_may_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shards, "MAX_BYTES", 1000)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        for name, length in (("a.jpg", 1000), ("a.txt", 5), ("b.jpg", 5_000_000), ("b.txt", 5)):
+            member = tarfile.TarInfo(name)
+            member.size = length
+            tar.addfile(member, io.BytesIO(b"D" * length))
+    source = shards.WEBDATASET.read(tmp_path / "a.tar", Disk(), None)
+    assert source.folder
+    assert sorted(path.stat().st_size for path in (source.folder / "posters").iterdir()) == [1000, 1001]
 
 
 def test_nul_bytes_stay_in_their_cell(tmp_path: Path) -> None:

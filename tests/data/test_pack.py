@@ -19,7 +19,8 @@ from PIL import Image
 
 from onesheet.data import journal as journal_module
 from onesheet.data.catalogue import Catalogue, Film
-from onesheet.data.pack import open_packed, pack
+from onesheet.data.pack import pack
+from onesheet.data.packed import open_packed
 from onesheet.errors import ConfigError, OnesheetError, PackError
 from onesheet.genres import GenreSet
 from onesheet.images import read_poster
@@ -145,14 +146,27 @@ def test_interrupted_anywhere_it_goes_on_to_the_same_bytes(split, tmp_path, monk
 
 
 @pytest.mark.usefixtures("small_chunks")
-def test_a_torn_journal_line_is_dropped(split, tmp_path):
+@pytest.mark.parametrize("end", [b"", b"\n", b"[" * 100_000 + b"\n", b"7\n"], ids=["cut", "half", "deep", "strange"])
+def test_a_torn_journal_line_is_dropped(split, tmp_path, end):
     pack(split, tmp_path / "whole", size=SIZE)
     with pytest.raises(Interrupted):
         pack(split, tmp_path / "packed", size=SIZE, progress=stop_at(24))
     path = tmp_path / "packed" / "journal.jsonl"
-    path.write_bytes(path.read_bytes()[:-7])
+    whole, last = path.read_bytes()[:-1].rsplit(b"\n", 1)
+    path.write_bytes(whole + b"\n" + (end if len(end) > 1 else last[:-7] + end))
     pack(split, tmp_path / "packed", size=SIZE)
     assert contents(tmp_path / "packed") == contents(tmp_path / "whole")
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize("line", ['{"done": 8}', '{"done": "x", "crc32": [], "failed": []}', '{"failed": 7}'])
+def test_a_journal_that_no_pack_wrote_is_refused(split, tmp_path, line):
+    with pytest.raises(Interrupted):
+        pack(split, tmp_path / "packed", size=SIZE, progress=stop_at(24))
+    with (tmp_path / "packed" / "journal.jsonl").open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(PackError, match=r"journal.jsonl' is damaged; delete the folder and pack again"):
+        pack(split, tmp_path / "packed", size=SIZE)
 
 
 @pytest.mark.usefixtures("small_chunks")

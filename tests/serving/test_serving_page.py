@@ -87,9 +87,10 @@ def given(page: sync_api.Page) -> list[list[str]]:
 def test_drop_three_one_broken_switch_and_download(
     page: sync_api.Page, posters: list[bytes], model_path: Path, tmp_path: Path
 ) -> None:
-    names = ['first, "the".png', "broken.png", "=1+1.png"]
+    names = ['<img src=x onerror=alert(1)>, "the".png', "broken.png", "=1+1.png"]
     page.evaluate(DROP, encoded(list(zip(names, [posters[0], b"no picture", posters[3]], strict=True))))
     finished(page, "2 posters answered, 1 could not be read.")
+    assert names[0] in page.locator("#posters > li").first.inner_text()  # a name is text
     broken = page.locator("#posters > li").nth(1)
     assert "not a picture of a known format; use one of JPEG" in broken.inner_text()
     predictor = load(model_path, threads=1)

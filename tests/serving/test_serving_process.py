@@ -68,19 +68,20 @@ def test_sigterm_under_load_cuts_nothing_off(model_path: Path, posters: list[byt
             except httpx2.TransportError:
                 answers.append((sent, 0))
 
-    with serving(model_path) as (url, process):
+    with serving(model_path, "--max-seconds", "600") as (url, process):
+        host, port = url.removeprefix("http://").split(":")
         clients = [threading.Thread(target=ask_on_and_on, args=(url,)) for _ in range(6)]
-        for client in clients:
-            client.start()
         try:
-            while sum(status == 200 for _, status in answers) < 30:
-                assert process.poll() is None
-                time.sleep(0.01)
-            host, port = url.removeprefix("http://").split(":")
             with socket.create_connection((host, int(port))) as begun:  # keeps the service for a while
                 head = f"POST /v1/predict HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(posters[0])}\r\n\r\n"
                 begun.sendall(head.encode() + posters[0][:100])
-                time.sleep(0.3)
+                while "onesheet_requests_in_flight 2.0" not in httpx2.get(f"{url}/metrics").text:
+                    pass
+                for client in clients:
+                    client.start()
+                while sum(status == 200 for _, status in answers) < 30:
+                    assert process.poll() is None
+                    time.sleep(0.01)
                 signalled = time.monotonic()
                 process.send_signal(signal.SIGTERM)
                 while sum(status == 503 for _, status in answers) < 30:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,9 @@ __all__ = ["browser"]  # a fixture
 
 @pytest.fixture
 def run_folder(catalogue: Catalogue, tmp_path: Path) -> Path:
-    return write_run(tmp_path / "run", catalogue)
+    """Films whose titles are markup, which the page must show as text."""
+    films = tuple(replace(film, title=f"<img src=x onerror=alert(1)>{film.title}") for film in catalogue.films)
+    return write_run(tmp_path / "run", replace(catalogue, films=films))
 
 
 @pytest.fixture

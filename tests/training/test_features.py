@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from onesheet.data import Packed, open_packed
+from onesheet.errors import RunError
 from onesheet.models import build_network
 from onesheet.training.features import FeatureHead, adapt_normalisation, frozen_features
 
@@ -69,6 +70,25 @@ def test_an_interrupted_computation_goes_on(store: Packed, tmp_path: Path, monke
     )
     assert starts[0] == 132
     np.testing.assert_array_equal(whole, resumed)
+
+
+@pytest.mark.parametrize("state", ["{", "[" * 100_000, "[]", '{"done": null}'], ids=["cut", "deep", "list", "null"])
+def test_a_damaged_record_of_what_is_done_begins_anew(state: str, store: Packed) -> None:
+    whole = frozen_features(network(), store, seed=0, wish="fp32").copy()
+    (record,) = store.folder.glob("features-*.json")
+    record.write_text(state)
+    told: list[int] = []
+    again = frozen_features(network(), store, seed=0, wish="fp32", progress=lambda task, done, total: told.append(done))
+    assert told[-1] == len(store)
+    np.testing.assert_array_equal(whole, again)
+
+
+def test_damaged_statistics_are_refused(store: Packed) -> None:
+    frozen_features(network(), store, seed=0, wish="fp32")
+    (weights,) = store.folder.glob("features-*.safetensors")
+    weights.write_bytes(b"damaged")
+    with pytest.raises(RunError, match=r"cannot read the weights '.*safetensors': .*; delete it"):
+        frozen_features(network(), store, seed=0, wish="fp32")
 
 
 def test_a_head_standardises_by_the_rows_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:

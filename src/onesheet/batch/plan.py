@@ -16,6 +16,7 @@ from typing import Any
 from onesheet.batch.source import Listed, Source
 from onesheet.batch.storage import Place
 from onesheet.errors import CatalogueError, RunError, require
+from onesheet.files import parse_json
 
 PROTOCOL = 1
 FOLDER = "_batch"  # readers of a folder of Parquet files pass over names that begin so
@@ -109,7 +110,7 @@ def read_plan(place: Place) -> Plan | None:
     """
     try:
         with place.open(BATCH) as file:
-            said: Any = json.loads(file.read())
+            said: Any = parse_json(file.read())
         if said["protocol"] > PROTOCOL:
             raise RunError(f"the batch in {place.url!r} is of a newer onesheet; run: pip install -U onesheet")
         return Plan(**said)

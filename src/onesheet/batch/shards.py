@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from onesheet.batch.entries import Entry
-from onesheet.batch.storage import MAX_BYTES, file_system
+from onesheet.batch.storage import file_system
 from onesheet.data.columns import IDS, POSTERS, plain
 from onesheet.data.posters import is_image
+from onesheet.data.shards import image_columns
 from onesheet.errors import CatalogueError, OnesheetError, require
+from onesheet.formats import MAX_BYTES
 
 IMAGES = ("image", "poster", "img", "jpg", "jpeg", "png", "webp", "bytes", "content", "data")
 NAMES = (*POSTERS, "key", "name", *IDS)
@@ -98,15 +100,8 @@ def shard_columns(schema: Any, path: str) -> tuple[str, str | None]:
     Raises:
         CatalogueError: no column holds bytes, or several and none is named as images are.
     """
-    arrow = require("pyarrow", purpose="reading Parquet", extra="parquet")
-
-    def holds_bytes(kind: Any) -> bool:
-        if arrow.types.is_struct(kind):
-            return kind.get_field_index("bytes") >= 0 and holds_bytes(kind.field("bytes").type)
-        return bool(arrow.types.is_binary(kind) or arrow.types.is_large_binary(kind))
-
-    images = {plain(field.name): field.name for field in schema if holds_bytes(field.type)}
-    texts = {plain(field.name): field.name for field in schema if field.name not in images.values()}
+    images = {plain(name): name for name in image_columns(schema)}
+    texts = {plain(name): name for name in schema.names if name not in images.values()}
     image = next((images[name] for name in IMAGES if name in images), None)
     if image is None and len(images) == 1:
         image = next(iter(images.values()))

@@ -13,8 +13,8 @@ from typing import Any
 
 from onesheet.errors import ConfigError, MissingExtra, OnesheetError, UnreadablePoster, require
 from onesheet.files import cannot_write, whole_file
+from onesheet.formats import MAX_BYTES
 
-MAX_BYTES = 256 * 1024 * 1024  # of one poster that is not a local file: it is held in memory
 ATOMIC = frozenset({"s3", "gs", "abfs"})  # stores in which an upload is seen when it is whole
 RETRY_SECONDS = 1.0
 _EXTRAS = ("s3", "gs")

@@ -4,7 +4,8 @@ from onesheet.data.audit import audit
 from onesheet.data.audit_report import write_audit
 from onesheet.data.catalogue import Catalogue, Film
 from onesheet.data.findings import Finding, Findings
-from onesheet.data.pack import Packed, open_packed, pack
+from onesheet.data.pack import pack
+from onesheet.data.packed import Packed, open_packed
 from onesheet.data.readers import read_catalogue
 from onesheet.data.split import PARTS, Split, read_split, split
 from onesheet.data.writers import write_catalogue

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
 from collections.abc import Iterable
+
+from onesheet.files import parse_json
 
 # In this order: "Action, Adventure|Drama" is two genres, not three.
 GENRE_DELIMITERS = ("|", ";", ",", " / ")
@@ -114,8 +115,8 @@ def _listed(written: str) -> list[object]:
     if len(written) > MAX_LIST_CHARACTERS:
         raise ValueError(f"no list of genres: {len(written):,} characters")
     try:
-        found = json.loads(written)
-    except (ValueError, RecursionError):
+        found = parse_json(written)
+    except ValueError:
         try:
             found = ast.literal_eval(_NO_COMMA.sub(r"\1, ", written))
         except (ValueError, SyntaxError, MemoryError, RecursionError) as error:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from onesheet.data.catalogue import Film
 from onesheet.errors import PackError
+from onesheet.files import parse_json
 from onesheet.images import Resize, Size
 
 if TYPE_CHECKING:
@@ -83,6 +84,11 @@ class Journal:
         self._failed: list[Failure] = []
 
     def __enter__(self) -> Journal:
+        """Begin, or go on.
+
+        Raises:
+            PackError: what lies in the folder is no unfinished pack, or a damaged one.
+        """
         if self.posters_path.exists() and not self.path.exists():
             raise PackError(
                 f"{str(self.posters_path)!r} exists and is not from an unfinished pack; choose another folder"
@@ -104,17 +110,21 @@ class Journal:
         self.lines.close()
 
     def _resume(self) -> int:
-        """Take over the finished chunks of a journal of this very order; returns how many of its bytes are good."""
+        """Take over the finished chunks of a journal of this very order; returns how many of its bytes are good.
+
+        Raises:
+            PackError: a whole line of it is not what a pack writes.
+        """
         if not self.path.exists() or not self.posters_path.exists():
             return 0
         good = 0
         with self.path.open("rb") as file:
             for number, line in enumerate(file):
                 try:
-                    record = json.loads(line) if line.endswith(b"\n") else None
+                    record = parse_json(line) if line.endswith(b"\n") else None
                 except ValueError:
                     record = None
-                if record is None:  # the last line, cut short
+                if not isinstance(record, dict):  # the last line, cut short
                     break
                 if number:
                     self._take(record)
@@ -127,12 +137,16 @@ class Journal:
         return good
 
     def _take(self, record: dict[str, Any]) -> None:
-        failed = [(int(index), str(flag), str(message)) for index, flag, message in record["failed"]]
+        try:
+            failed = [(int(index), str(flag), str(message)) for index, flag, message in record["failed"]]
+            done, checksums = range(self.done, record["done"]), list(map(int, record["crc32"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise PackError(f"{str(self.path)!r} is damaged; delete the folder and pack again") from error
         lost = {index for index, _, _ in failed}
-        self.kept += [index for index in range(self.done, record["done"]) if index not in lost]
-        self.checksums += record["crc32"]
+        self.kept += [index for index in done if index not in lost]
+        self.checksums += checksums
         self.failed += failed
-        self.done = record["done"]
+        self.done = done.stop
 
     def _write(self, record: dict[str, Any]) -> None:
         self.lines.write(json.dumps(record).encode() + b"\n")

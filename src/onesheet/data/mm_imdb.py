@@ -5,7 +5,6 @@ In the HDF5 file the images are what its authors gave to VGG: int32 N×3×H×W, 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -19,6 +18,7 @@ from onesheet.data.source import Layout, Source, name_of
 from onesheet.data.tables import Table
 from onesheet.data.unpacking import Unpacked, identity, unpack
 from onesheet.errors import CatalogueError, require
+from onesheet.files import parse_json
 
 _MEAN = np.array([103.939, 116.779, 123.68]).reshape(3, 1, 1)
 _CHUNK = 64  # images read at a time
@@ -41,11 +41,11 @@ def _read_folder(path: Path, disk: Disk, folders: Sequence[str] | None) -> Sourc
         if not name.endswith(".json"):
             continue
         try:
-            film = json.loads(Path(file).read_bytes())
+            film = parse_json(Path(file).read_bytes())
             rows.append(
                 (stem, posters.get(stem, f"dataset/{stem}.jpeg"), film["genres"], film.get("title"), film.get("year"))
             )
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             bad.append(f"{name}: no film with genres ({type(error).__name__})")
     table = Table(path, ("imdb_id", "poster", "genres", "title", "year"), rows, bad)
     return Source(name_of(path), (table,), folder=path)
@@ -64,7 +64,7 @@ def _hdf5_rows(path: Path) -> Iterator[Unpacked]:
     try:
         with h5py.File(path, "r") as file:
             images, genres, ids = file["images"], file["genres"], file["imdb_ids"]
-            names = json.loads(genres.attrs["target_names"])
+            names = parse_json(genres.attrs["target_names"])
             if images.ndim != 4 or images.shape[1] != 3 or images.dtype.kind != "i":
                 raise ValueError(f"its images are {images.dtype} {images.shape}, not int32 N×3×H×W")
             for start in range(0, len(images), _CHUNK):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,8 @@ from onesheet.data.source import Layout, Source, name_of
 from onesheet.data.tables import DELIMITED
 from onesheet.data.unpacking import Unpacked, identity, unpack
 from onesheet.errors import CatalogueError, require
+from onesheet.files import parse_json
+from onesheet.formats import MAX_BYTES
 
 _BATCH = 64  # rows read at a time
 _TARS = (".tar", ".tar.gz", ".tgz")
@@ -28,20 +29,23 @@ def _files(path: Path, disk: Disk, suffixes: tuple[str, ...]) -> list[Path]:
     return [Path(file) for name, file in found if name.lower().endswith(suffixes) and not name.startswith(".")]
 
 
-def image_column(schema: Any) -> str | None:
-    """The column of an Arrow schema that may hold posters: bytes, or a struct of bytes and path."""
+def image_columns(schema: Any) -> list[str]:
+    """The columns of an Arrow schema that may hold posters: bytes, or a struct of bytes and path."""
     arrow = require("pyarrow", purpose="reading Parquet", extra="parquet")
 
     def holds_bytes(kind: Any) -> bool:
         return bool(arrow.types.is_binary(kind) or arrow.types.is_large_binary(kind))
 
-    names = [
+    return [
         field.name
         for field in schema
         if holds_bytes(field.type)
         or (arrow.types.is_struct(field.type) and any(f.name == "bytes" and holds_bytes(f.type) for f in field.type))
     ]
-    return min(names, key=lambda name: plain(name) not in POSTERS, default=None)
+
+
+def _image_column(schema: Any) -> str | None:
+    return min(image_columns(schema), key=lambda name: plain(name) not in POSTERS, default=None)
 
 
 def arrow_rows(batches: Iterable[Any], column: str, features: Mapping[str, Any]) -> Iterator[Unpacked]:
@@ -91,7 +95,7 @@ def _first_image(path: Path) -> bool:
     parquet = require("pyarrow.parquet", purpose="reading Parquet", extra="parquet")
     try:
         file = parquet.ParquetFile(path)
-        column = image_column(file.schema_arrow)
+        column = _image_column(file.schema_arrow)
         if column is None:
             return False
         first = next(file.iter_batches(_BATCH, columns=[column]), None)
@@ -105,8 +109,8 @@ def _parquet_rows(paths: Sequence[Path]) -> Iterator[Unpacked]:
     for path in paths:
         try:
             file = parquet.ParquetFile(path, memory_map=True)
-            column = image_column(file.schema_arrow)
-            described = json.loads((file.schema_arrow.metadata or {}).get(b"huggingface", b"{}"))
+            column = _image_column(file.schema_arrow)
+            described = parse_json((file.schema_arrow.metadata or {}).get(b"huggingface", b"{}"))
             features = described.get("info", {}).get("features", {})
             yield from arrow_rows(file.iter_batches(_BATCH), column or "", features)
         except (OSError, ValueError) as error:
@@ -134,7 +138,7 @@ def _samples(tar: tarfile.TarFile, name: str) -> Iterator[Unpacked]:
         file = tar.extractfile(member) if member.isfile() and stem and extension else None
         if file is None:
             continue
-        data = file.read()
+        data = file.read(MAX_BYTES + 1)  # no poster has more: one that does is found too large
         if f"{folder}/{stem}" != key:
             if key:
                 yield record, image
@@ -151,8 +155,8 @@ def _samples(tar: tarfile.TarFile, name: str) -> Iterator[Unpacked]:
 
 def _json_object(data: bytes, where: str) -> dict[str, object]:
     try:
-        found = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        found = parse_json(data)
+    except ValueError as error:
         raise CatalogueError(f"{where} is no JSON: {error}; write the tar file again") from error
     if not isinstance(found, dict):
         raise CatalogueError(f"{where} is no JSON object; write the tar file again")

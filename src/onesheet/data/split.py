@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from onesheet.data.stratify import stratify
 from onesheet.data.tables import Table, read_table
 from onesheet.data.writers import stored_path
 from onesheet.errors import CatalogueError
-from onesheet.files import whole_file
+from onesheet.files import parse_json, whole_file
 from onesheet.spreadsheets import Writer
 
 PARTS = ("train", "validation", "test")
@@ -188,8 +187,8 @@ def read_parts(path: Path) -> list[tuple[str, str]]:
 def _part_lists(path: Path) -> Table | None:
     """A JSON object of part -> ids as a table; None where the file is something else."""
     try:
-        found = json.loads(path.read_bytes()) if path.suffix.lower() == ".json" else None
-    except (ValueError, RecursionError):
+        found = parse_json(path.read_bytes()) if path.suffix.lower() == ".json" else None
+    except ValueError:
         return None
     if not isinstance(found, dict) or not all(isinstance(ids, list) for ids in found.values()):
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from onesheet.errors import CatalogueError, require
+from onesheet.files import parse_json
 from onesheet.spreadsheets import original
 
 DELIMITED = frozenset({".csv", ".tsv", ".tab", ".txt"})
@@ -208,16 +208,16 @@ def _read_json(path: Path) -> Table:
 def _json_values(text: str, path: Path) -> Iterator[tuple[str, object]]:
     if text.startswith("["):
         try:
-            values = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            values = parse_json(text)
+        except ValueError as error:
             raise CatalogueError(f"{str(path)!r} is no JSON: {error}; repair the file") from error
         yield from ((f"entry {number}", value) for number, value in enumerate(values, 1))
         return
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             try:
-                yield f"line {number}", json.loads(line)
-            except (ValueError, RecursionError):
+                yield f"line {number}", parse_json(line)
+            except ValueError:
                 yield f"line {number}", None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import threading
 import time
@@ -17,6 +16,7 @@ import httpx2
 from onesheet.errors import FetchError, NotFetched, UnreadablePoster
 from onesheet.fetch.pace import Pace, Patience, Stopped, retry_after
 from onesheet.fetch.services import Service
+from onesheet.files import parse_json
 from onesheet.images import open_poster
 
 AGENT = f"onesheet/{version('onesheet')}"
@@ -114,8 +114,8 @@ class Connection:
             if status != 200:
                 raise NotFetched(f"{self._service.name} has no such film (it answers {status})", final=status == 404)
             try:
-                return json.loads(data)
-            except (ValueError, RecursionError):
+                return parse_json(data)
+            except ValueError:
                 raise _Again(f"{self._service.name} sent broken JSON") from None
 
         try:

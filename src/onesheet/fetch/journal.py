@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from onesheet.errors import FetchError
+from onesheet.files import parse_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class Journal:
         with self.path.open("rb") as file:
             for number, line in enumerate(file):
                 try:
-                    record = json.loads(line) if line.endswith(b"\n") else None
+                    record = parse_json(line) if line.endswith(b"\n") else None
                 except ValueError:
                     record = None
                 if not isinstance(record, dict):  # the last line, cut short

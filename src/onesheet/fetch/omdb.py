@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 from onesheet.data.cells import imdb_id, title_and_year
@@ -10,6 +9,7 @@ from onesheet.data.genre_map import NOT_GENRES
 from onesheet.errors import NotFetched
 from onesheet.fetch.found import Ask, Found
 from onesheet.fetch.wishes import Wish
+from onesheet.files import parse_json
 
 URL = "https://www.omdbapi.com"
 KEY = "OMDB_API_KEY"
@@ -54,7 +54,7 @@ def look_up(wish: Wish, ask: Ask, posters: str) -> Found:
 def _error(data: bytes) -> str:
     """What an answer says went wrong, "" where it is no such answer."""
     try:
-        found = json.loads(data)
-    except (ValueError, RecursionError):
+        found = parse_json(data)
+    except ValueError:
         return ""
     return str(found.get("Error", "")) if isinstance(found, dict) else ""

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from onesheet.errors import LibraryError, OnesheetError
-from onesheet.files import cannot_write, sync_folder, whole_file
+from onesheet.files import cannot_write, parse_json, sync_folder, whole_file
 from onesheet.library.changes import Change, Left, writable_file
 from onesheet.library.scanning import Remark
 
@@ -233,7 +233,7 @@ def _records(folder: Path) -> list[dict[str, Any]]:
     journal = folder / JOURNAL
     try:
         lines = journal.read_bytes().splitlines(keepends=True) if journal.exists() else []
-        records: list[dict[str, Any]] = [json.loads(line) for line in lines if line.endswith(b"\n")]
+        records: list[dict[str, Any]] = [parse_json(line) for line in lines if line.endswith(b"\n")]
         if all(map(_sound, records)):
             return records
     except (OSError, KeyError, TypeError, ValueError, AttributeError):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from onesheet.data.pack import Packed
+from onesheet.data.packed import Packed
 from onesheet.errors import BundleError
 from onesheet.predict.predictor import Predictor
 from onesheet.progress import Progress, silent

@@ -22,6 +22,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from onesheet.bundle import Scores
 from onesheet.errors import RequestRefused, UnreadablePoster
+from onesheet.files import parse_json
 from onesheet.serving import examples, schema
 from onesheet.serving.service import Service
 from onesheet.serving.tensors import (
@@ -191,11 +192,11 @@ def _read(
     if length > most:
         raise RequestRefused(f"the JSON may have at most {most:,} bytes; send tensors as binary data", status=413)
     try:
-        asked = InferenceRequest.model_validate(json.loads(body[:length]))
+        asked = InferenceRequest.model_validate(parse_json(body[:length]))
     except ValidationError as error:
         first = error.errors()[0]
         raise refused(schema.fault(first, first["loc"] or ["the request"])) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise refused(f"the request is not JSON: {error}") from error
     tensor = asked.inputs[0]
     if tensor.name != INPUT:

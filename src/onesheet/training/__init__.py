@@ -4,7 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from onesheet.training.config import TrainConfig, read_config
+    from onesheet.training.config import TrainConfig
+    from onesheet.training.config_file import read_config
     from onesheet.training.evaluating import evaluate_file
     from onesheet.training.explaining import grad_cam
     from onesheet.training.exporting import export
@@ -28,7 +29,7 @@ __all__ = [
 
 _HOMES = {
     "TrainConfig": "config",
-    "read_config": "config",
+    "read_config": "config_file",
     "Run": "run",
     "open_run": "run",
     "fit": "fitting",

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from onesheet.bundle import CARD_KEY, POINTS, Bundle, Card, label_counts, read_bundle
-from onesheet.data.pack import Packed
+from onesheet.data.packed import Packed
 from onesheet.data.split import PARTS
 from onesheet.errors import ConfigError, ExportError, RunError
 from onesheet.evaluation import Thresholds, fit_calibration, fit_operating_points

@@ -10,16 +10,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from onesheet.data.pack import Packed
-from onesheet.files import cannot_write, sole_use, write_text
+from onesheet.data.packed import Packed
+from onesheet.files import cannot_write, read_json, sole_use, write_text
 from onesheet.models import Output, PosterNetwork
 from onesheet.models.network import SECOND_VIEW
 from onesheet.progress import Progress, silent
 from onesheet.training.machine import arithmetic, autocast, device
-from onesheet.training.weights import save_weights
+from onesheet.training.weights import load_weights, save_weights
 
 CHUNK = 64
 MOMENT_ROWS = 8192  # rows whose mean and deviation are taken at a time: memory does not grow with the catalogue
@@ -77,13 +76,13 @@ def frozen_features(
     goes on where it stopped.
 
     Raises:
-        OnesheetError: the folder cannot be written, or another process works in it.
+        OnesheetError: the folder cannot be written, another process works in it, or the weights in it are damaged.
     """
     key = _key(network, packed, arithmetic(wish), seed)
     array_path = packed.folder / f"features-{key}.npy"
     weights_path = array_path.with_suffix(".safetensors")
     if weights_path.exists():
-        network.load_state_dict(load_file(weights_path), strict=False)
+        network.load_state_dict(load_weights(weights_path, cure="delete it"), strict=False)
     else:
         adapt_normalisation(network, packed, seed=seed, wish=wish)
         save_weights(weights_path, dict(network.named_buffers()))
@@ -95,11 +94,14 @@ def frozen_features(
 
 
 def _done(array_path: Path) -> int:
-    """How many posters' features have safely reached the disk."""
+    """How many posters' features have safely reached the disk; 0 where what says so is damaged."""
     state_path = array_path.with_suffix(".json")
     if not (state_path.exists() and array_path.exists()):
         return 0
-    return int(json.loads(state_path.read_text(encoding="utf-8"))["done"])
+    try:
+        return int(read_json(state_path)["done"])
+    except (KeyError, TypeError, ValueError):
+        return 0
 
 
 def _compute(array_path: Path, network: PosterNetwork, packed: Packed, *, wish: str, progress: Progress) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
-from onesheet.data.pack import Packed
+from onesheet.data.packed import Packed
 from onesheet.errors import ConfigError, ExportError
 from onesheet.evaluation import Thresholds, fit_calibration, fit_operating_points
 from onesheet.evaluation.calibration import Calibration

@@ -11,12 +11,14 @@ from onesheet.evaluation import Evaluation
 from onesheet.files import sole_use
 from onesheet.models import build_network, default_size
 from onesheet.progress import Progress, silent
-from onesheet.training.config import Recipe, read_config, refuse_other_choices
+from onesheet.training.config import Recipe
+from onesheet.training.config_file import read_config, refuse_other_choices
 from onesheet.training.evaluating import evaluate_file
 from onesheet.training.exporting import export
 from onesheet.training.fitting import check_growth, fit_in
 from onesheet.training.preparing import CONFIG, Tell, mute, prepare
 from onesheet.training.processes import Processes, processes
+from onesheet.training.run import Run
 
 RUN_FILES = (
     *("catalogue.parquet", "evaluation.json", "findings.csv", "genres.onnx", "history.csv"),
@@ -79,22 +81,8 @@ def _train(recipe: Recipe, out: Path, here: Processes, *, resume: bool, progress
             f"onesheet export {out} --out {out / 'genres.onnx'}"
         )
     tell(f"trained {run.config.model} in {run.seconds:.0f} s; kept epoch {run.best_epoch} of {len(run.history)}")
-    model_path = out / "genres.onnx"
-    bundle = export(
-        run,
-        model_path,
-        precision=recipe.precision,
-        precision_target=recipe.precision_target,
-        recall_target=recipe.recall_target,
-        progress=progress,
-    )
-    megabytes = model_path.stat().st_size / 1e6
-    tell(f"exported {model_path} ({megabytes:.1f} MB), calibrated and checked against the network")
-    for name, point in bundle.card.operating_points.items():
-        if point.get("note"):
-            tell(f"operating point {name!r}: {point['note']}")
     return evaluate_file(
-        model_path,
+        _exported(run, recipe, progress, tell),
         packed,
         out=out,
         run=run,
@@ -103,6 +91,24 @@ def _train(recipe: Recipe, out: Path, here: Processes, *, resume: bool, progress
         threads=recipe.threads,
         progress=progress,
     )
+
+
+def _exported(run: Run, recipe: Recipe, progress: Progress, tell: Tell) -> Path:
+    """The run's model file, written."""
+    path = run.folder / "genres.onnx"
+    bundle = export(
+        run,
+        path,
+        precision=recipe.precision,
+        precision_target=recipe.precision_target,
+        recall_target=recipe.recall_target,
+        progress=progress,
+    )
+    tell(f"exported {path} ({path.stat().st_size / 1e6:.1f} MB), calibrated and checked against the network")
+    for name, point in bundle.card.operating_points.items():
+        if point.get("note"):
+            tell(f"operating point {name!r}: {point['note']}")
+    return path
 
 
 def _check_choices(recipe: Recipe) -> None:

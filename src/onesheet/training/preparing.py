@@ -28,7 +28,8 @@ from onesheet.files import write_text
 from onesheet.genres import GenreSet
 from onesheet.images import Resize
 from onesheet.progress import Progress, silent
-from onesheet.training.config import Recipe, to_toml
+from onesheet.training.config import Recipe
+from onesheet.training.config_file import to_toml
 from onesheet.training.evaluating import check_genres
 
 Tell = Callable[[str], None]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from onesheet.data.pack import Packed, open_packed
+from onesheet.data.packed import Packed, open_packed
 from onesheet.errors import ConfigError, RunError
 from onesheet.files import read_json, whole_file, write_text
 from onesheet.training.config import TrainConfig

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from onesheet.data.pack import Packed
+from onesheet.data.packed import Packed
 from onesheet.errors import ConfigError
 from onesheet.models import PosterNetwork
 from onesheet.progress import Progress

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from onesheet.data.pack import Packed
+from onesheet.data.packed import Packed
 from onesheet.predict import load, score_part
 from onesheet.progress import Progress, silent
 from onesheet.training.evaluating import check_genres

@@ -12,7 +12,7 @@ from onesheet.errors import OnesheetError, RunError
 from onesheet.files import whole_file
 
 
-def load_weights(path: Path) -> dict[str, Tensor]:
+def load_weights(path: Path, *, cure: str = "train again into another folder") -> dict[str, Tensor]:
     """Read weights.
 
     Raises:
@@ -22,7 +22,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
         weights: dict[str, Tensor] = load_file(path)
         return weights
     except (OSError, SafetensorError) as error:
-        raise RunError(f"cannot read the weights {str(path)!r}: {error}; train again into another folder") from error
+        raise RunError(f"cannot read the weights {str(path)!r}: {error}; {cure}") from error
 
 
 def save_weights(path: Path, weights: dict[str, Tensor]) -> None:

@@ -1,0 +1,165 @@
+"""The packed store: every poster decoded once, into one memory-mapped array.
+
+A folder with
+
+- `posters.npy`: uint8 N×H×W×3, RGB; `numpy.load` opens it anywhere;
+- `films.jsonl`: one film a line, in row order, with its part and the CRC-32 of its pixels;
+- `findings.csv`: the posters that could not be decoded; their films have no row;
+- `manifest.json`, written last: without it the store is unfinished;
+- `journal.jsonl`, only while it is unfinished: a line for each chunk of posters whose pixels are on the disk, so that
+  the same call goes on where an interrupted one stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import zlib
+from array import array
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onesheet.data.catalogue import Film
+from onesheet.data.findings import Findings
+from onesheet.data.journal import PROTOCOL
+from onesheet.errors import CatalogueError, PackError
+from onesheet.files import parse_json, read_json
+from onesheet.genres import GenreSet
+from onesheet.images import Resize, Size
+from onesheet.progress import Progress, silent
+
+_VERIFIED_AT_ONCE = 256  # posters between two words of progress
+
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """An open packed store. Sent to another process it travels as its folder, not as its pixels.
+
+    Attributes:
+        folder: where it stands.
+        posters: uint8 N×H×W×3, RGB, memory-mapped, read-only.
+        films: the film of each row.
+        genres: in column order.
+        parts: "train", "validation" or "test", one a row.
+        size: height and width in pixels.
+        resize: "stretch" or "pad".
+        findings: the posters that could not be decoded and have no row.
+        fingerprint: SHA-256 (hex) over films, genres, parts, size and resize as asked for.
+        checksums: CRC-32 of each row's pixels, uint32 N.
+    """
+
+    folder: Path
+    posters: NDArray[np.uint8]
+    films: tuple[Film, ...]
+    genres: GenreSet
+    parts: NDArray[np.str_]
+    size: Size
+    resize: Resize
+    findings: Findings
+    fingerprint: str
+    checksums: NDArray[np.uint32]
+
+    def __len__(self) -> int:
+        return len(self.films)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return open_packed, (self.folder,)
+
+    @cached_property
+    def labels(self) -> NDArray[np.bool_]:
+        """The truth, bool N×G, read-only."""
+        labels = self.genres.encode([film.genres for film in self.films])
+        labels.flags.writeable = False
+        return labels
+
+    def rows(self, part: str) -> NDArray[np.int64]:
+        """The rows of a part, in order, int64."""
+        return np.flatnonzero(self.parts == part)
+
+    def verify(self, *, progress: Progress = silent) -> None:
+        """Read every poster and compare its checksum.
+
+        Raises:
+            PackError: pixels have changed since they were packed.
+        """
+        damaged = []
+        for row, checksum in enumerate(self.checksums):
+            if zlib.crc32(self.posters[row]) != checksum:
+                damaged.append(self.films[row].film_id)
+            if row % _VERIFIED_AT_ONCE == _VERIFIED_AT_ONCE - 1 or row == len(self) - 1:
+                progress("verify", row + 1, len(self))
+        if damaged:
+            raise PackError(
+                f"{len(damaged)} posters of {str(self.folder)!r} are damaged, first {damaged[0]!r}; "
+                "delete the folder and pack again"
+            )
+
+
+def open_packed(folder: str | Path) -> Packed:
+    """Open a packed store.
+
+    Raises:
+        PackError: there is none, it is unfinished, damaged, or of a newer protocol.
+    """
+    folder = Path(folder)
+    try:
+        manifest = read_json(folder / "manifest.json")
+    except (FileNotFoundError, NotADirectoryError):
+        unfinished = (folder / "journal.jsonl").exists()
+        why = "an unfinished packed store; run the same pack again" if unfinished else "no packed store; pack one"
+        raise PackError(f"{str(folder)!r} is {why}: onesheet pack CATALOGUE --out FOLDER") from None
+    except (OSError, ValueError) as error:
+        raise PackError(f"cannot read the manifest of {str(folder)!r}: {error}; delete it and pack again") from error
+    try:
+        if manifest["protocol"] > PROTOCOL:
+            raise PackError(
+                f"{str(folder)!r} has protocol {manifest['protocol']}, newer than {PROTOCOL}; update onesheet"
+            )
+        return _read(folder, manifest)
+    except (OSError, KeyError, TypeError, ValueError, CatalogueError) as error:
+        why = " ".join(str(error).split())
+        raise PackError(f"the packed store {str(folder)!r} is damaged ({why}); delete it and pack again") from error
+
+
+def _read(folder: Path, manifest: dict[str, Any]) -> Packed:
+    films, parts, checksums = _read_films(folder / "films.jsonl", manifest["films_sha256"])
+    posters = np.load(folder / "posters.npy", mmap_mode="r", allow_pickle=False)
+    size: Size = (manifest["size"][0], manifest["size"][1])
+    if posters.shape != (len(films), *size, 3) or posters.dtype != np.uint8:
+        raise ValueError(f"posters.npy is {posters.dtype} {posters.shape}")
+    return Packed(
+        folder=folder,
+        posters=posters,
+        films=films,
+        genres=GenreSet(manifest["genres"]),
+        parts=parts,
+        size=size,
+        resize=manifest["resize"],
+        findings=Findings.read_csv(folder / "findings.csv"),
+        fingerprint=manifest["fingerprint"],
+        checksums=checksums,
+    )
+
+
+def _read_films(path: Path, sha256: str) -> tuple[tuple[Film, ...], NDArray[np.str_], NDArray[np.uint32]]:
+    """Films, parts and checksums, line by line; equal genres are one tuple: memory is that of the films alone."""
+    digest, films, checksums = hashlib.sha256(), [], array("Q")
+    parts: list[str] = []
+    genres: dict[tuple[str, ...], tuple[str, ...]] = {}
+    with path.open("rb") as file:
+        for line in file:
+            digest.update(line)
+            record = parse_json(line)
+            parts.append(sys.intern(record.pop("part")))
+            checksums.append(record.pop("crc32"))
+            names = tuple(record["genres"])
+            shared = {"genres": genres.setdefault(names, names), "source": sys.intern(record["source"])}
+            films.append(Film(**(record | shared)))
+    if digest.hexdigest() != sha256:
+        raise ValueError("films.jsonl has changed")
+    return tuple(films), np.array(parts, dtype=np.str_), np.array(checksums, dtype=np.uint32)
