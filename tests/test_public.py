@@ -110,6 +110,7 @@ def test_type_checkers_may_read_the_annotations() -> None:
         "onesheet.adopting",
         "onesheet.cli",
         "onesheet.data",
+        "onesheet.doctor",
         "onesheet.evaluation",
         "onesheet.library",
         "onesheet.fetch",

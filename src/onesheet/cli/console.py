@@ -87,8 +87,11 @@ def in_words(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
-def print_table(title: str, columns: list[str], rows: list[list[Any]]) -> None:
-    """A table on standard output."""
+def print_table(title: str, columns: list[str], rows: list[list[Any]], *, left: bool = False) -> None:
+    """A table on standard output: its first column to the left, the others to the right, or all to the `left`.
+
+    Cells are anything, or rich's Text for one in colour; rich heeds NO_COLOR, FORCE_COLOR and where output goes.
+    """
     from rich import box
     from rich.console import Console as RichConsole
     from rich.table import Table
@@ -96,7 +99,7 @@ def print_table(title: str, columns: list[str], rows: list[list[Any]]) -> None:
 
     table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
     for number, name in enumerate(columns):
-        table.add_column(name, justify="left" if number == 0 else "right", overflow="fold")
+        table.add_column(name, justify="left" if left or number == 0 else "right", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
+        table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
     RichConsole(width=None if sys.stdout.isatty() else 140).print(table)

@@ -16,6 +16,8 @@ from onesheet.cli import (
     adopt,
     batch,
     compare,
+    completion,
+    doctor,
     evaluate,
     explain,
     fetch,
@@ -73,6 +75,8 @@ def build_parser() -> argparse.ArgumentParser:
     serve.add_command(commands)
     review.add_command(commands)
     library.add_command(commands)
+    doctor.add_command(commands)
+    completion.add_command(commands)
     return parser
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from onesheet.data.findings import FLAGS, Finding, Findings
 from onesheet.errors import CatalogueError
 from onesheet.genres import GenreSet
+from onesheet.markup import bar, table
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,13 @@ class Catalogue:
 
     def __len__(self) -> int:
         return len(self.films)
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the genres with their films, the commonest first."""
+        counts = Counter(genre for film in self.films for genre in film.genres).most_common()
+        rows = [(genre, f"{count:,}", bar(count / len(self.films))) for genre, count in counts]
+        left = f"; {len(self.findings):,} findings while reading" if self.findings else ""
+        return table(("genre", "films", ""), rows, title=f"{len(self):,} films, {len(self.genres)} genres{left}")
 
     @property
     def labels(self) -> NDArray[np.bool_]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from onesheet.errors import CatalogueError
 from onesheet.files import whole_file
+from onesheet.markup import table
 from onesheet.spreadsheets import neutral, original
 
 FLAGS: dict[str, str] = {
@@ -96,6 +97,14 @@ class Findings:
 
     def __add__(self, other: Findings) -> Findings:
         return Findings(self.items + other.items)
+
+    def _repr_html_(self) -> str:
+        """For notebooks: how many of which flag."""
+        rows = [(flag, f"{count:,}", FLAGS[flag]) for flag, count in self.counts.items()]
+        dropped = len({finding.film_id for finding in self.items if finding.drops})
+        return table(
+            ("flag", "findings", "what it says"), rows, title=f"{len(self):,} findings; {dropped:,} films to leave out"
+        )
 
     def of(self, *flags: str) -> Findings:
         """Those with one of the flags."""

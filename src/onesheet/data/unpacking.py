@@ -47,7 +47,7 @@ def unpack(name: str, identity: Sequence[str], rows: Callable[[], Iterator[Unpac
         CatalogueError: the folder cannot be written. Whatever `rows` raises.
     """
     key = hashlib.sha256("\n".join((_PROTOCOL, *identity)).encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "onesheet"
+    base = cache_folder()
     folder = base / key
     if not folder.exists():
         try:
@@ -64,6 +64,11 @@ def unpack(name: str, identity: Sequence[str], rows: Callable[[], Iterator[Unpac
                 "set XDG_CACHE_HOME to a folder with room"
             ) from error
     return Source(name, (read_table(folder / _FILMS),), folder=folder)
+
+
+def cache_folder() -> Path:
+    """Where unpacked posters lie; it need not be there yet."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "onesheet"
 
 
 def _write(folder: Path, rows: Iterator[Unpacked]) -> None:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from onesheet.errors import UnreadablePoster
 from onesheet.evaluation.comparison import Comparison, Paired
 from onesheet.evaluation.headline import FIGURES
-from onesheet.evaluation.page import THUMBNAIL_PIXELS, write_page
+from onesheet.evaluation.page import write_page
 from onesheet.images import open_poster
+from onesheet.markup import THUMBNAIL_PIXELS
 
 SHOWN = 24
 """Posters of each kind in the page, at most."""

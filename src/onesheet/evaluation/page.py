@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
 from onesheet.errors import require
 from onesheet.evaluation.results import Score
 from onesheet.files import write_text
-
-THUMBNAIL_PIXELS = (200, 300)
-"""Largest width and height of a poster in a page."""
+from onesheet.markup import picture
 
 
 def write_page(path: str | Path, template: str, values: Mapping[str, Any]) -> None:
@@ -37,20 +29,16 @@ def write_page(path: str | Path, template: str, values: Mapping[str, Any]) -> No
         undefined=jinja2.StrictUndefined,
     )
     environment.filters.update(
-        figure=_figure, interval=_interval, percent=_percent, spark=_spark, picture=_picture, signed=_signed
+        figure=_figure,
+        interval=_interval,
+        percent=_percent,
+        spark=_spark,
+        picture=picture,
+        signed=_signed,
     )
     page = environment.get_template(template).render(values)
     # A file name may hold bytes that are no letters; they become "?".
     write_text(path, page.encode("utf-8", "replace").decode("utf-8"))
-
-
-def _picture(poster: NDArray[np.uint8], pixels: tuple[int, int] = THUMBNAIL_PIXELS, quality: int = 78) -> str:
-    """A poster (uint8 h×w×3) as a data URI, no larger than `pixels` (width, height)."""
-    image = Image.fromarray(poster)
-    image.thumbnail(pixels)
-    buffer = io.BytesIO()
-    image.save(buffer, format="WEBP", quality=quality, method=4)
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def _figure(value: float, digits: int = 3) -> str:

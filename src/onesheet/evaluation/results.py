@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+from onesheet.markup import bar, table
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +105,25 @@ class Evaluation:
     confusion: tuple[tuple[float, ...], ...]
     cooccurrence_true: tuple[tuple[int, ...], ...]
     cooccurrence_given: tuple[tuple[int, ...], ...]
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the headline figures beside the best trivial answers, then the genres."""
+        from onesheet.evaluation.headline import headlines  # which reads these results
+
+        figures = []
+        for line in headlines(self):
+            trivial = f"{line.baseline[1].value:.3f}, {line.baseline[0]}" if line.baseline else ""
+            figures.append((line.name, *_cells(line.score), trivial))
+        genres = [(genre.genre, f"{genre.support:,}", *_cells(genre.average_precision)) for genre in self.per_genre]
+        score = ("", "95 % interval")
+        title = f"{self.films:,} films of part {self.part!r}, {len(self.genres)} genres"
+        return table(("figure", "value", *score, "best trivial answer"), figures, title=title) + table(
+            ("genre", "films", "average precision", *score), genres
+        )
+
+
+def _cells(score: Score) -> tuple[str, str, str]:
+    """The figure, a bar of it and its interval; a dash alone where it is undefined."""
+    if not math.isfinite(score.value):
+        return "–", "", ""
+    return f"{score.value:.3f}", bar(score.value), f"{score.low:.3f}–{score.high:.3f}"

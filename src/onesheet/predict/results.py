@@ -7,11 +7,17 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING
 
-from onesheet.errors import ConfigError
+import numpy as np
+
+from onesheet.errors import ConfigError, UnreadablePoster
+from onesheet.images import open_poster
+from onesheet.markup import Markup, bar, escaped, picture, table
 
 if TYPE_CHECKING:
     from onesheet.predict.heat_map import HeatMap
     from onesheet.predict.predictor import Predictor
+
+SHOWN_GENRES = 6
 
 
 class Origin:
@@ -70,6 +76,36 @@ class Prediction:
             "genres": [{"genre": name, "probability": value} for name, value in self.genres.items()],
             "probabilities": self.probabilities,
         }
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the poster, small, beside the likeliest genres and the operating points that give them."""
+        likely = sorted(self.probabilities, key=lambda name: -self.probabilities[name])
+        rows = [
+            (
+                Markup(f"<b>{escaped(name)}</b>") if name in self.genres else name,
+                bar(self.probabilities[name]),
+                f"{self.probabilities[name]:.0%}",
+                ", ".join(self._points_that_give(name)),
+            )
+            for name in likely[: max(SHOWN_GENRES, len(self.genres))]
+        ]
+        genres = table(("genre", "", "probability", "given at"), rows, title=self.path)
+        return f'<div style="display:flex;gap:1em;align-items:start">{self._thumbnail()}{genres}</div>'
+
+    def _points_that_give(self, genre: str) -> list[str]:
+        """The operating points that give a genre; none where the prediction has lost its model."""
+        if self._origin is None:
+            return []
+        values, column = np.array([[*self.probabilities.values()]]), list(self.probabilities).index(genre)
+        return [at for at, point in self._origin.predictor.points.items() if point.decide(values)[0, column]]
+
+    def _thumbnail(self) -> str:
+        """The poster as an <img>, "" where it is not there any more."""
+        try:
+            pixels = np.asarray(open_poster(self._origin.poster).picture) if self._origin else None
+        except UnreadablePoster:
+            return ""
+        return "" if pixels is None else f'<img alt="" src="{picture(pixels)}">'
 
 
 @dataclass(frozen=True, slots=True)
