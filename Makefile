@@ -2,6 +2,7 @@
 # make demo    draw a catalogue, then do the whole job on it into demo/
 # make test    every test, and every example in the docs
 # make check   lint, format, types, import rules
+# make docs    the documentation site, into build/site; every warning is an error
 # make audit   pins, licences and, where a service can be reached, known vulnerabilities
 # make fuzz [CASES=100000] [SEED=0]              damaged posters by the thousand
 # make wheel   build the wheel twice and refuse if the bytes differ; make sbom: what is in it, as CycloneDX
@@ -12,7 +13,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check audit fuzz wheel sbom faults recipe quality bench clean
+.PHONY: setup demo test check docs audit fuzz wheel sbom faults recipe quality bench clean
 
 setup: .venv/installed
 
@@ -31,6 +32,9 @@ test: setup
 
 check: setup
 	scripts/check
+
+docs: setup
+	OMP_WAIT_POLICY=passive $(BIN)/python -m sphinx --quiet --fail-on-warning --conf-dir docs --doctree-dir build/doctrees . build/site
 
 audit: setup .venv/audit/installed
 	$(BIN)/python scripts/audit

@@ -29,8 +29,8 @@ def decision_figures(labels: ArrayLike, given: ArrayLike, *, weights: ArrayLike 
         weights: N or B×N, >= 0; None means one each.
 
     Returns:
-        One figure each (with a leading axis B for B×N weights): micro_, macro_ and sample_ precision, recall
-        and f1; exact_match; label_accuracy = 1 - hamming_loss; genres_per_film; no_genre_share, films that
+        One figure each (with a leading axis B for B×N weights): `micro_`, `macro_` and `sample_` precision,
+        recall and f1; exact_match; label_accuracy = 1 - hamming_loss; genres_per_film; no_genre_share, films that
         were given no genre; and of shape G: precision, recall, f1, accuracy; support and given (weights, not
         shares).
 

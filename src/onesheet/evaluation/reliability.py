@@ -24,7 +24,7 @@ _EDGES = np.linspace(0, 1, BINS + 1)
 def calibration_error(
     labels: ArrayLike, probabilities: ArrayLike, *, micro: bool = True, weights: ArrayLike | None = None
 ) -> Floats:
-    """Expected calibration error: over bins, the share of pairs × |mean probability - true share|.
+    """Expected calibration error: over bins, the share of pairs × abs(mean probability - true share).
 
     Source: Naeini, Cooper, Hauskrecht, "Obtaining well calibrated probabilities using Bayesian binning", AAAI
     2015; here on film-genre pairs, with the probability of the genre (not of the likelier answer).

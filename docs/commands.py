@@ -1,0 +1,63 @@
+"""The directive `commands`: usage and options of every command, from its parser. Help is plain text, shown as it is."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from onesheet.cli import build_parser
+
+WIDTH = 88  # of the usage lines
+
+
+class Commands(SphinxDirective):
+    """A section for each command that does something."""
+
+    def run(self) -> list[nodes.Node]:
+        """Sphinx calls this where the directive stands."""
+        self.env.note_reread()  # the commands may have changed where this page has not
+        return [section(parser) for parser in commands(build_parser())]
+
+
+def commands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """The parsers at the ends of the tree, in order."""
+    below = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    if not below:
+        yield parser
+    for action in below:
+        for one in action.choices.values():
+            yield from commands(one)
+
+
+def section(parser: argparse.ArgumentParser) -> nodes.section:
+    """A command: what it does, how it is called, what each argument means."""
+    found = nodes.section("", nodes.title("", parser.prog), ids=[nodes.make_id(parser.prog)])
+    parser.formatter_class = lambda prog: argparse.HelpFormatter(prog, width=WIDTH)
+    usage = parser.format_usage().removeprefix("usage: ")
+    found += [nodes.paragraph("", parser.description or ""), nodes.literal_block(usage, usage, language="text")]
+    arguments = [action for action in parser._actions if action.dest != "help"]
+    found += nodes.definition_list("", *(definition(action) for action in arguments))
+    return found
+
+
+def definition(action: argparse.Action) -> nodes.definition_list_item:
+    """An argument and its sentence."""
+    value = action.metavar or ("|".join(map(str, action.choices)) if action.choices else action.dest.upper())
+    takes = "" if action.nargs == 0 or isinstance(action, argparse.BooleanOptionalAction) else str(value)
+    name = " ".join(filter(None, [", ".join(action.option_strings), takes]))
+    meaning: dict[str, Any] = vars(action)
+    term = nodes.term("", "", nodes.literal(name, name))
+    return nodes.definition_list_item(
+        "", term, nodes.definition("", nodes.paragraph("", (action.help or "") % meaning))
+    )
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Sphinx calls this."""
+    app.add_directive("commands", Commands)
+    return {"parallel_read_safe": True}

@@ -1,0 +1,45 @@
+"""The documentation site: the Markdown pages of the repository as they lie, with commands and API from the code.
+
+Built by `make docs` into build/site, every warning an error. Nothing in it is fetched from another place.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import onesheet
+
+sys.path.insert(0, str(Path(__file__).parent))  # commands.py
+
+project = "onesheet"
+release = onesheet.__version__
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "commands"]
+
+# The source is the repository, so that links between pages are the same here and in a clone.
+root_doc = "docs/index"
+include_patterns = ["docs/**", "*.md", "benchmarks/*.md", "examples/browser/README.md", "recipes/*.md"]
+exclude_patterns = [".*", "README.md"]
+
+myst_heading_anchors = 3
+default_role = "code"
+autodoc_default_options = {"members": True}
+autodoc_member_order = "groupwise"
+autodoc_typehints = "signature"
+python_maximum_signature_line_length = 80
+napoleon_use_ivar = True
+napoleon_attr_annotations = False  # types stand in the signature
+smartquotes = False
+
+html_theme = "furo"
+html_title = "onesheet"
+html_extra_path = ["home"]
+html_copy_source = False
+html_show_copyright = False
+html_show_sphinx = False
+
+for name in ("adopting", "training"):  # their names come with first use, which autodoc does not make
+    package = import_module(f"onesheet.{name}")
+    for member in package.__all__:
+        setattr(package, member, getattr(package, member))

@@ -1,0 +1,91 @@
+"""The documentation site builds without a warning, needs no other place, and names every command and public name."""
+
+from __future__ import annotations
+
+import argparse
+import html
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from onesheet.cli import build_parser
+from pages import ROOT
+
+PACKAGES = [path.parent.name for path in sorted(ROOT.glob("src/onesheet/*/__init__.py"))]
+INSIDE = {"cli", "models"}
+"""Packages that are no one's to import: the commands, and the networks behind `TrainConfig`."""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "sphinx", "--quiet", "--fail-on-warning", "--keep-going", "--conf-dir", "docs"]
+    built = subprocess.run(
+        [*command, "--doctree-dir", out / "doctrees", ".", out / "site"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert built.returncode == 0, built.stderr
+    return out / "site"
+
+
+def words(page: Path) -> str:
+    return html.unescape(re.sub(r"<[^>]+>", "", page.read_text(encoding="utf-8")))
+
+
+def test_nothing_comes_from_another_place(site: Path) -> None:
+    pages = list(site.rglob("*.html"))
+    assert len(pages) > 30 and site / "index.html" in pages
+    for page in pages:
+        loaded = re.findall(r"<(?:script|img|iframe|source)\b[^>]*\bsrc=\"([^\"]*)", page.read_text(encoding="utf-8"))
+        loaded += re.findall(r"<link\b[^>]*\bhref=\"([^\"]*)", page.read_text(encoding="utf-8"))
+        assert [address for address in loaded if re.match(r"(?:https?:)?//", address)] == [], page
+    for style in site.rglob("*.css"):
+        assert not re.search(r"@import|@font-face|url\([\"']?(?:https?:)?//", style.read_text(encoding="utf-8")), style
+
+
+def options(parser: argparse.ArgumentParser) -> Iterator[tuple[str, list[str]]]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for one in action.choices.values():
+                yield from options(one)
+    yield parser.prog, [option for action in parser._actions for option in action.option_strings if action.help]
+
+
+def test_every_command_and_option_is_in_the_reference(site: Path) -> None:
+    sections = dict(
+        re.findall(
+            r"^(onesheet [a-z ]+)¶\n(.*?)(?=^onesheet [a-z ]+¶|\Z)",
+            words(site / "docs/reference/commands.html"),
+            re.M | re.S,
+        )
+    )
+    known = {prog: names for prog, names in options(build_parser()) if prog in sections}
+    ends = {
+        prog
+        for prog, _ in options(build_parser())
+        if not any(other.startswith(f"{prog} ") for other, _ in options(build_parser()))
+    }
+    assert set(known) == ends
+    for prog, names in known.items():
+        assert [name for name in names if name not in ("-h", "--help") and name not in sections[prog]] == [], prog
+
+
+def test_every_public_class_and_function_is_in_the_reference(site: Path) -> None:
+    page = (site / "docs/reference/api.html").read_text(encoding="utf-8")
+    for package in set(PACKAGES) - INSIDE:
+        home = import_module(f"onesheet.{package}")
+        for name in (name for name in home.__all__ if callable(getattr(home, name))):
+            assert f'id="onesheet.{package}.{name}"' in page, f"onesheet.{package}.{name}"
+
+
+def test_the_picture_of_the_design_has_the_rooms_as_they_are() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = settings["tool"]["importlinter"]["contracts"][0]["layers"]
+    rooms = [room for layer in layers for room in layer.split(" | ") if room != "__main__"]
+    picture = (ROOT / "docs" / "design.svg").read_text(encoding="utf-8").split("The rooms:")[1]
+    assert re.findall(r'text-anchor="middle" fill="#222">([^<]+)', picture) == rooms
