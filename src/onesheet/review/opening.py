@@ -1,70 +1,20 @@
-"""A review begins: from a run's folder, or from a catalogue that a model reads."""
+"""A review begins: the queue is made of what a model answers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from onesheet.data import Catalogue, Film, read_catalogue
-from onesheet.errors import ConfigError
 from onesheet.evaluation.answers import read_answers
 from onesheet.files import read_json
 from onesheet.predict import Failure, Predictor
 from onesheet.progress import Progress, silent
 from onesheet.review.queue import Case, review_queue
 from onesheet.review.review import Review
+from onesheet.review.source import Source
 from onesheet.review.store import DecisionStore
-
-RUN_CATALOGUE = "catalogue.parquet"
-DECISIONS = "decisions.sqlite"
-
-
-@dataclass(frozen=True)
-class Source:
-    """What is reviewed.
-
-    Attributes:
-        catalogue: its films with genres.
-        bare: its films without, whose posters are there.
-        run: the run's folder whose held-out answers are looked at; None = a model reads the whole catalogue.
-    """
-
-    catalogue: Catalogue
-    bare: tuple[Film, ...]
-    run: Path | None
-
-
-def read_source(*, run: str | Path | None = None, catalogue: str | Path | None = None) -> Source:
-    """Read what is reviewed: a run's catalogue, or a catalogue (give one of the two).
-
-    Raises:
-        ConfigError: there is no run in the folder.
-        CatalogueError: the catalogue cannot be read.
-        MissingExtra: a run's catalogue without pyarrow.
-    """
-    if run is not None:
-        table = Path(run) / RUN_CATALOGUE
-        if not table.is_file():
-            raise ConfigError(f"no run in {str(run)!r}; name a folder that onesheet train has finished")
-        return Source(read_catalogue(table), (), Path(run))
-    assert catalogue is not None
-    read = read_catalogue(catalogue)
-    known = {film.film_id for film in read.films}
-    found = {one.film_id: one.poster for one in reversed(tuple(read.findings)) if one.flag == "no-genre" and one.poster}
-    bare = tuple(Film(film, poster, ()) for film, poster in reversed(found.items()) if film and film not in known)
-    return Source(read, bare, None)
-
-
-def decisions_path(*, run: str | Path | None = None, catalogue: str | Path | None = None) -> Path:
-    """Where the decisions lie unless said otherwise: in the run's or catalogue's folder, or beside the table."""
-    if run is not None:
-        return Path(run) / DECISIONS
-    assert catalogue is not None
-    path = Path(catalogue)
-    return path / DECISIONS if path.is_dir() else path.with_suffix(f".{DECISIONS}")
 
 
 def open_review(
@@ -91,7 +41,7 @@ def open_review(
     """
     store = DecisionStore(decisions)
     cases = _cases_of_run(source) if source.run else _cases_of_catalogue(source, predictor, progress, tell)
-    return Review(source.catalogue, cases, store, genres=predictor.genres)
+    return Review(source, cases, store, genres=predictor.genres)
 
 
 def _cases_of_run(source: Source) -> tuple[Case, ...]:

@@ -196,14 +196,16 @@ async function picture(image, path) {
 }
 
 async function showCounts() {
-  const { counts } = await get("/v1/review?limit=1");
+  const { about, counts } = await get("/v1/review?limit=1");
+  the("review-about").textContent = about;
   const parts = [
     [counts.suspect, "with suspect labels"],
     [counts.unsure, "the model is unsure of"],
     [counts["no-genres"], "without genres"],
   ];
   const waiting = parts.filter(([count]) => count).map(([count, what]) => `${count.toLocaleString()} ${what}`);
-  the("review-counts").textContent = `Films to look at: ${waiting.join(", ") || "none"}. Decided: ${counts.decided.toLocaleString()}.`;
+  const made = `Decided: ${counts.decided.toLocaleString()}, skipped: ${counts.skipped.toLocaleString()}.`;
+  the("review-counts").textContent = `Films to look at: ${waiting.join(", ") || "none"}. ${made}`;
 }
 
 async function showHistory() {
