@@ -67,6 +67,23 @@ def test_suspects_come_first_then_what_the_model_is_unsure_of(
     assert review.counts() == {"suspect": len(suspects), "unsure": 2, "no-genres": 0, "decided": 0, "skipped": 0}
 
 
+def test_the_validation_part_is_held_out_too(
+    open_it: Open, run_folder: Path, catalogue: Catalogue, model_path: Path
+) -> None:
+    held_out = {film.film_id: film for film in catalogue.films[HELD_OUT : HELD_OUT + 40]}
+    split = (run_folder / "split.csv").read_text().splitlines()
+    split = [line.replace(",train,", ",validation,") if line.split(",")[0] in held_out else line for line in split]
+    (run_folder / "split.csv").write_text("\n".join(split))
+    assert not set(open_it(run=write_run(run_folder.parent / "other", catalogue)).cases) & set(held_out)
+    review = open_it(run=run_folder)
+    queued = set(review.cases) & set(held_out)
+    assert queued and set(review.cases) <= {*ids(catalogue, *range(HELD_OUT)), *held_out}
+    predictor = load(model_path, threads=1)
+    for film in queued:
+        probabilities = predictor.predict(held_out[film].poster).probabilities
+        assert review.case(film).probabilities == pytest.approx(probabilities, abs=1e-4)
+
+
 def test_films_the_model_has_learnt_from_are_not_suspect(open_it: Open, tmp_path: Path, catalogue: Catalogue) -> None:
     review = open_it(run=write_run(tmp_path / "run", catalogue, part="train"))
     assert {case.reason for case in review.cases.values()} == {"unsure"}

@@ -99,7 +99,7 @@ def test_review_and_undo_with_the_keyboard(page: sync_api.Page, run_folder: Path
     assert page.locator("#case-state").inner_text() == "Already corrected."
     page.keyboard.press("n")
     titled(page, third["title"])
-    page.locator("#review-counts").filter(has_text="Decided: 2.").wait_for()
+    page.locator("#review-counts").filter(has_text="Decided: 2, skipped: 0.").wait_for()
     page.get_by_text("History", exact=True).click()
     page.locator("#history-rows li").nth(3).wait_for()
     assert f"{third['title']} taken back" in page.locator("#history-rows li").first.inner_text()

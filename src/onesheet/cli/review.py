@@ -35,7 +35,9 @@ def add_command(commands: Any) -> None:
 def add_source(parser: argparse.ArgumentParser, *, required: bool) -> None:
     """Add what is reviewed, and where the decisions lie."""
     source = parser.add_mutually_exclusive_group(required=required)
-    source.add_argument("--run", dest="run_folder", metavar="RUN", help="review a run's held-out films")
+    source.add_argument(
+        "--run", dest="run_folder", metavar="RUN", help="review the films of a run's validation and test parts"
+    )
     source.add_argument("--catalogue", metavar="CATALOGUE", help="review a table or folder of posters and genres")
     parser.add_argument(
         "--decisions", metavar="FILE", help="where decisions are kept (default: decisions.sqlite in RUN or beside)"

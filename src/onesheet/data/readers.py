@@ -90,14 +90,7 @@ def read_catalogue(
 
 @dataclass(frozen=True)
 class TableRows:
-    """The rows of one table that `read_catalogue` makes films of.
-
-    Attributes:
-        table: its path and headings; its own rows are gone.
-        columns: what they mean.
-        rows: in order.
-        film_ids: of each row, "" where it has none.
-    """
+    """A table's rows, of which `read_catalogue` makes films, each one's film id ("" = none); `table.rows` is empty."""
 
     table: Table
     columns: Columns

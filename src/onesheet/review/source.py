@@ -43,6 +43,16 @@ class Source:
     genre_map: str | None
     left_out: dict[str, int]
 
+    @property
+    def about(self) -> str:
+        """What is reviewed, and what corrections are good for, for a person."""
+        if self.run:
+            return (
+                "Reviewed are the films held out from training, the run's validation and test parts. Their corrections "
+                "make the measurement truer; the network learns nothing from them while they stay held out."
+            )
+        return "Reviewed is the whole catalogue. A model finds the labels it has learnt from right: take another model."
+
 
 def read_source(*, run: str | Path | None = None, catalogue: str | Path | None = None) -> Source:
     """Read what is reviewed: a run's catalogue, or a catalogue (give one of the two).

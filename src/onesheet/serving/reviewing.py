@@ -52,7 +52,7 @@ def review_routes(service: Service, review: Review) -> APIRouter:
 
 def _add_reading(router: APIRouter, review: Review) -> None:
     """The queue, the history and the corrected catalogue."""
-    about = about_export(review.source)
+    about = f"{review.source.about} {about_export(review.source)}"
 
     @router.get("", response_model=schema.ReviewBody, responses=schema.answer(examples.REVIEW) | REFUSALS)
     async def queue(
