@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, ValidationError
 from onesheet.errors import CatalogueError, RequestRefused, StaleDecision, UnreadablePoster
 from onesheet.review import Case, Review, about_export
 from onesheet.serving import examples, schema
-from onesheet.serving.pictures import heat_png, poster_jpeg
+from onesheet.serving.pictures import Picture, heat_png, poster_jpeg
 from onesheet.serving.service import Service
 
 LARGEST_ID = 2**63 - 1
@@ -123,9 +123,9 @@ def _add_pictures(router: APIRouter, service: Service, review: Review) -> None:
     """Posters and heat maps, by the film and never by a path."""
     most = service.limits.pixels
 
-    async def picture(work: Callable[[], bytes], kind: str) -> Response:
+    async def picture(work: Callable[[], Picture]) -> Response:
         try:
-            return Response(await service.batcher.run(work), media_type=kind)
+            return Response(**(await service.batcher.run(work))._asdict())
         except UnreadablePoster as error:
             raise RequestRefused("the film's poster cannot be read any more", status=404) from error
 
@@ -133,14 +133,14 @@ def _add_pictures(router: APIRouter, service: Service, review: Review) -> None:
     async def poster(film: str) -> Response:
         """A film's poster."""
         path = _known(review, film).film.poster
-        return await picture(partial(poster_jpeg, path, max_pixels=most), "image/jpeg")
+        return await picture(lambda: Picture(poster_jpeg(path, max_pixels=most), "image/jpeg", {}))
 
     @router.get("/heat-maps/{film:path}", response_class=Response, responses=schema.file_answer("image/png") | REFUSALS)
     async def heat_map(film: str, genre: str = Query(description="a genre of the model")) -> Response:
         """A heat map over a film's poster, as `POST /v1/explain` makes it."""
         path = _known(review, film).film.poster
         service.predictor.genres.column(genre)
-        return await picture(partial(heat_png, service.predictor, path, genre, max_pixels=most), "image/png")
+        return await picture(partial(heat_png, service.predictor, path, genre, max_pixels=most))
 
 
 def _known(review: Review, film: str) -> Case:
