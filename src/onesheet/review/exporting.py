@@ -46,7 +46,7 @@ def about_export(source: Source) -> str:
         reasons = ", ".join(f"{count:,} {flag}" for flag, count in source.left_out.items())
         said += f" Not in it: {reasons}{' (until they are given genres)' if source.bare else ''}."
     if source.run:
-        said += " To have the run's own table corrected, if it is one CSV or TSV, start where the run was started."
+        said += " To have the run's own CSV or TSV file corrected, export to .csv where the run was started."
     return said
 
 
