@@ -82,9 +82,18 @@ def test_a_cell_keeps_what_was_not_decided_about(tmp_path: Path) -> None:
 
 
 def test_a_genre_that_holds_the_delimiter_is_read_again(tmp_path: Path) -> None:
-    path = written(tmp_path, b"id,genres\n1,Drama\n2,Comedy;Drama\n")
-    path.write_bytes(changed(path, _1=(("Drama",), ("Horror; Mystery",))))
-    assert {film.film_id: film.genres for film in read_catalogue(path).films}["1"] == ("Horror; Mystery",)
+    for several in (b"Comedy;Drama", b'"Comedy,Drama"'):
+        path = written(tmp_path, b"id,genres\n1,Drama\n2," + several + b"\n")
+        path.write_bytes(changed(path, _1=(("Drama",), ("Horror; Mystery",))))
+        films = {film.film_id: film.genres for film in read_catalogue(path).films}
+        assert films == {"1": ("Horror; Mystery",), "2": ("Comedy", "Drama")}
+
+
+def test_the_columns_delimiter_stays_though_its_last_cell_changes(tmp_path: Path) -> None:
+    path = written(tmp_path, b'id,genres\n1,Drama|Comedy\n2,"Action, Adventure"\n3,Drama\n')
+    path.write_bytes(changed(path, _1=(("Comedy", "Drama"), ("Drama",))))
+    films = {film.film_id: film.genres for film in read_catalogue(path).films}
+    assert films == {"1": ("Drama",), "2": ("Action, Adventure",), "3": ("Drama",)}
 
 
 def test_a_film_of_several_rows_changes_in_each(tmp_path: Path) -> None:

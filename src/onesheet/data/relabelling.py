@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from onesheet.data.cells import genre_delimiter, genre_names, text
+from onesheet.data.cells import GENRE_DELIMITERS, genre_delimiter, text
 from onesheet.data.genre_map import NOT_GENRES, settle_genres, tidy
 from onesheet.data.patching import with_cells
 from onesheet.data.readers import TableRows
@@ -54,6 +54,10 @@ def relabelled(found: TableRows, changes: Mapping[str, Change], mapping: Mapping
     for row in rows:
         names = _renamed(row.genres, settled, changed[found.film_ids[row.number - 1]])
         told[row.number] = style.cell(names, like=cells[row.number - 1])
+    before, after = (genre_delimiter(each) for each in (cells, [told.get(n, cell) for n, cell in enumerate(cells, 1)]))
+    plain = [number for number, cell in told.items() if not cell.startswith("[")]
+    if plain and before and after and after != before:  # its last cell is gone; the others would be read by another
+        told[plain[0]] += before
     return with_cells(Path(found.table.path), column, told)
 
 
@@ -85,5 +89,6 @@ class _Style:
         """Names as a cell: a list where the old one (or, where that is empty, the first) is one."""
         if (like or self._example).startswith("["):
             return json.dumps(names, ensure_ascii=False) if '"' in (like or self._example) else str(names)
-        joined = self._between.join(names)
-        return joined if genre_names(joined, self._delimiter) == tuple(names) else json.dumps(names, ensure_ascii=False)
+        if any(delimiter in name for name in names for delimiter in GENRE_DELIMITERS):  # would be the column's
+            return json.dumps(names, ensure_ascii=False)
+        return self._between.join(names)
