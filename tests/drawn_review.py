@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from onesheet.data import Catalogue, write_catalogue
+from onesheet.data import Catalogue, Split, write_catalogue
 from onesheet.evaluation.answers import Answers, write_answers
 
 HELD_OUT = 60
@@ -50,6 +50,8 @@ def write_run(folder: Path, catalogue: Catalogue, *, part: str = "test") -> Path
     folder.mkdir(exist_ok=True)
     write_catalogue(catalogue, folder / "catalogue.parquet")
     write_answers(folder / "predictions.csv", answers_of(catalogue))
+    parts = [part if number < HELD_OUT else "train" for number in range(len(catalogue))]
+    Split(catalogue, np.array(parts)).write_csv(folder / "split.csv")
     (folder / "evaluation.json").write_text(json.dumps({"part": part}))
     (folder / "report.html").write_text("<!doctype html><title>report</title><script>document.title = 'ran'</script>")
     return folder

@@ -66,6 +66,8 @@ def test_decide_undo_history_export(served: TestClient, review: Review) -> None:
     made = served.post(f"/v1/review/films/{film}", json=body)
     assert made.status_code == 200
     assert made.json()["decision"]["genres"] == ["Comedy", "Horror"] and made.json()["version"] == 1
+    about = served.get("/v1/review").json()["about"]
+    assert "the run's validation and test parts" in about and "The corrected catalogue is" in about
     rows = list(csv.DictReader(io.StringIO(served.get("/v1/review/export").text)))
     assert {row["film_id"]: row["genres"] for row in rows}[film] == "Comedy|Horror"
     undone = served.post("/v1/review/undo", json={"decision": 1}).json()
@@ -142,11 +144,13 @@ def test_posters_by_film_never_by_path(served: TestClient, review: Review) -> No
 
 def test_heat_maps_are_the_predictors(served: TestClient, review: Review, model_path: Path) -> None:
     film, case = next(iter(review.cases.items()))
-    expected = load(model_path, threads=1).explain(case.film.poster, "Drama").overlay()
+    map_ = load(model_path, threads=1).explain(case.film.poster, "Drama")
+    expected = map_.overlay()
     own = served.get(f"/v1/review/heat-maps/{film}", params={"genre": "Drama"})
     sent = served.post("/v1/explain", params={"genre": "Drama"}, content=Path(case.film.poster).read_bytes())
     for answer in (own, sent):
         assert answer.headers["Content-Type"] == "image/png"
+        assert answer.headers["Onesheet-Brightest"] == map_.brightest
         assert np.abs(np.asarray(picture(answer.content)).astype(int) - expected).max() <= 1
 
 

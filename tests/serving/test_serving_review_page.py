@@ -102,7 +102,7 @@ def test_review_and_undo_with_the_keyboard(page: sync_api.Page, run_folder: Path
     assert page.locator("#case-state").inner_text() == "Already corrected."
     page.keyboard.press("n")
     titled(page, third["title"])
-    page.locator("#review-counts").filter(has_text="Decided: 2.").wait_for()
+    page.locator("#review-counts").filter(has_text="Decided: 2, skipped: 0.").wait_for()
     page.get_by_text("History", exact=True).click()
     page.locator("#history-rows li").nth(3).wait_for()
     assert f"{third['title']} taken back" in page.locator("#history-rows li").first.inner_text()
@@ -136,6 +136,43 @@ def test_after_a_reload_the_last_decision_can_still_be_undone(page: sync_api.Pag
     page.get_by_role("button", name="Undo").click()
     said(page, f"Taken back: {title}.")
     titled(page, title)
+
+
+def test_what_is_not_kept_is_said_and_stays(browser: sync_api.Browser, address: str, run_folder: Path) -> None:
+    context = browser.new_context()  # not the fixture: what fails is written to the console
+    page = context.new_page()
+    page.goto(f"{address}/#review")
+    page.locator("#case-title").wait_for()
+    title = page.locator("#case-title").inner_text()
+    ticked = page.locator("#case-genres input").first.is_checked()
+    page.keyboard.press("1")
+    page.keyboard.press("n")
+    page.locator("#case-title").filter(has_not_text=title).wait_for()
+    page.keyboard.press("p")
+    titled(page, title)
+    assert page.locator("#case-genres input").first.is_checked() is not ticked
+    assert page.locator("#case-state").inner_text() == "Ticked and not kept yet: Correct keeps it."
+    page.locator("#review-counts").filter(has_text="Decided: 0, skipped: 0.").wait_for()
+    context.set_offline(True)
+    page.keyboard.press("s")
+    said(page, "Not kept: the service does not answer; start it again and press the key again.")
+    context.set_offline(False)
+    page.keyboard.press("s")
+    said(page, f"{title} skipped.")
+    page.locator("#review-counts").filter(has_text="Decided: 0, skipped: 1.").wait_for()
+    assert [row.action for row in DecisionStore(run_folder / "decisions.sqlite").history(last=9)] == ["skip"]
+    context.close()
+
+
+def test_a_grey_heat_map_is_said(page: sync_api.Page) -> None:
+    def grey(route: sync_api.Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, headers={**answer.headers, "onesheet-brightest": ""})
+
+    page.route("**/heat-maps/**", grey)
+    page.goto(page.url + "#review")
+    page.locator("#case-heat-genre").filter(has_text="Nothing in the poster speaks for").wait_for()
+    page.unroute_all(behavior="wait")
 
 
 def test_two_tabs_do_not_overwrite_each_other(browser: sync_api.Browser, address: str, run_folder: Path) -> None:

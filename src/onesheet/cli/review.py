@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from onesheet.review import Source
 
 
 def add_command(commands: Any) -> None:
@@ -22,14 +28,16 @@ def add_command(commands: Any) -> None:
         allow_abbrev=False,
     )
     add_source(export, required=True)
-    export.add_argument("--out", required=True, metavar="PATH", help="the corrected catalogue (.csv or .parquet)")
+    export.add_argument("--out", required=True, metavar="PATH", help="the corrected catalogue (.csv, .tsv or .parquet)")
     export.set_defaults(run=run)
 
 
 def add_source(parser: argparse.ArgumentParser, *, required: bool) -> None:
     """Add what is reviewed, and where the decisions lie."""
     source = parser.add_mutually_exclusive_group(required=required)
-    source.add_argument("--run", dest="run_folder", metavar="RUN", help="review a run's held-out films")
+    source.add_argument(
+        "--run", dest="run_folder", metavar="RUN", help="review the films of a run's validation and test parts"
+    )
     source.add_argument("--catalogue", metavar="CATALOGUE", help="review a table or folder of posters and genres")
     parser.add_argument(
         "--decisions", metavar="FILE", help="where decisions are kept (default: decisions.sqlite in RUN or beside)"
@@ -38,20 +46,36 @@ def add_source(parser: argparse.ArgumentParser, *, required: bool) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Read, correct, write and print."""
-    from pathlib import Path
-
     from onesheet.data import write_catalogue
+    from onesheet.data.tables import DELIMITED
     from onesheet.errors import ReviewError
-    from onesheet.review import DecisionStore, corrected, decisions_path, read_source
+    from onesheet.files import whole_file
+    from onesheet.review import DecisionStore, about_export, corrected, decisions_path, export, read_source
 
     named = {"run": arguments.run_folder, "catalogue": arguments.catalogue}
-    path = Path(arguments.decisions or decisions_path(**named))
+    path, out = Path(arguments.decisions or decisions_path(**named)), Path(arguments.out)
     if not path.is_file():
         raise ReviewError(f"no decisions in {str(path)!r}; make some with: onesheet serve, or name --decisions")
     source = read_source(**named)
     decisions = DecisionStore(path).standing()
-    catalogue = corrected(source.catalogue, source.bare, decisions)
-    write_catalogue(catalogue, arguments.out)
-    decided = sum(film.film_id in decisions for film in catalogue.films)
-    print(f"wrote {arguments.out}, {len(catalogue):,} films, {decided:,} of them decided")
+    if source.table and out.suffix.lower() in DELIMITED:
+        data = export(source, decisions)
+        with whole_file(out) as part:
+            part.write_bytes(data)
+    else:
+        source = replace(source, table=None)
+        write_catalogue(corrected(source.catalogue, source.bare, decisions), out)
+    skipped = sum(decision.action == "skip" for decision in decisions.values())
+    print(f"wrote {out}: decided {len(decisions) - skipped:,}, skipped {skipped:,}\n{about_export(source)}")
+    print(f"train on it: {_training(source, out)}")
     return 0
+
+
+def _training(source: Source, out: Path) -> str:
+    """The command that repeats the run on the corrected catalogue, with the same films in the same parts."""
+    words = ["onesheet", "train", str(out)]
+    if source.run:
+        words += ["--config", str(source.run / "config.toml"), "--split", str(source.run / "split.csv")]
+    if source.table and "posters" not in source.told and out.absolute().parent != source.table.absolute().parent:
+        words += ["--posters", str(source.table.parent)]
+    return shlex.join([*words, "--out", "better"])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from onesheet.data.catalogue import Catalogue, Film
 from onesheet.data.cells import imdb_id, text
-from onesheet.data.columns import Row, check_columns, find_columns, read_rows
+from onesheet.data.columns import Columns, Row, check_columns, find_columns, read_rows
 from onesheet.data.findings import Finding, Findings
 from onesheet.data.genre_map import read_genre_map, settle_genres
 from onesheet.data.layouts import read_source
@@ -29,7 +29,7 @@ class _Part:
     table: Table
     rows: list[Row]
     places: PosterFolders
-    numbered: bool  # its posters may be named by IMDb numbers without "tt"
+    columns: Columns
     guessed: str  # the folder that was tried only because the table lies there
 
 
@@ -75,13 +75,8 @@ def read_catalogue(
     if min_films < 1:
         raise CatalogueError(f"the 'min_films' option must be 1 or more; got {min_films}")
     mapping = {} if genre_map is None else read_genre_map(genre_map)
-    disk = Disk()
-    folders = _told_folders(posters, disk)
-    sources = [read_source(Path(path), disk, folders) for path in paths]
-    tables = [table for source in sources for table in source.tables]
-    check_columns(tables, (poster_column, id_column, genre_column))
     told = {"poster_column": poster_column, "id_column": id_column, "genre_column": genre_column}
-    parts = [_part(source, table, disk, folders, told) for source in sources for table in source.tables]
+    sources, parts = _parts(paths, posters, told)
     films, findings = _films(sources, parts, mapping)
     merged, merge_findings = merge(films)
     names = {genre for film in merged for genre in film.genres}
@@ -91,6 +86,45 @@ def read_catalogue(
         catalogue = catalogue.drop_rare(min_films)
         _check_genres(catalogue, paths, f" that {min_films} films or more have", cure="lower --min-films")
     return catalogue
+
+
+@dataclass(frozen=True)
+class TableRows:
+    """A table's rows, of which `read_catalogue` makes films, each one's film id ("" = none); `table.rows` is empty."""
+
+    table: Table
+    columns: Columns
+    rows: list[Row]
+    film_ids: list[str]
+
+
+def read_table_rows(
+    *paths: str | Path,
+    posters: str | Path | Sequence[str | Path] | None = None,
+    poster_column: str | None = None,
+    id_column: str | None = None,
+    genre_column: str | None = None,
+) -> list[TableRows]:
+    """Which row is which film, of every table that `read_catalogue` with the same options reads.
+
+    Raises:
+        CatalogueError: as `read_catalogue` does.
+    """
+    told = {"poster_column": poster_column, "id_column": id_column, "genre_column": genre_column}
+    _, parts = _parts(paths, posters, told)
+    found = [(part, [_find_poster(row, part, parts) for row in part.rows]) for part in parts]
+    return [TableRows(part.table, part.columns, part.rows, _ids(part.rows, at)) for part, at in found]
+
+
+def _parts(
+    paths: Sequence[str | Path], posters: str | Path | Sequence[str | Path] | None, told: Mapping[str, str | None]
+) -> tuple[list[Source], list[_Part]]:
+    """The sources, and their tables."""
+    disk = Disk()
+    folders = _told_folders(posters, disk)
+    sources = [read_source(Path(path), disk, folders) for path in paths]
+    check_columns([table for source in sources for table in source.tables], tuple(told.values()))
+    return sources, [_part(source, table, disk, folders, told) for source in sources for table in source.tables]
 
 
 def _told_folders(posters: str | Path | Sequence[str | Path] | None, disk: Disk) -> list[str] | None:
@@ -116,7 +150,7 @@ def _part(source: Source, table: Table, disk: Disk, folders: list[str] | None, t
     places = PosterFolders(disk, beside, folders)
     rows = list(read_rows(table, columns))
     table.rows.clear()  # a large table need not be in memory twice
-    return _Part(source, table, rows, places, any(columns.imdb), guessed)
+    return _Part(source, table, rows, places, columns, guessed)
 
 
 def _films(
@@ -190,7 +224,7 @@ def _find_poster(row: Row, part: _Part, parts: Sequence[_Part]) -> str | None:
     if found or not imdb:
         return found
     others = (other for other in parts if other is not part)
-    found_there = (other.places.by_id((imdb, *numbers) if other.numbered else (imdb,)) for other in others)
+    found_there = (other.places.by_id((imdb, *numbers) if any(other.columns.imdb) else (imdb,)) for other in others)
     return next(filter(None, found_there), None)
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from onesheet.errors import CatalogueError, require
 from onesheet.files import parse_json
@@ -41,6 +41,23 @@ class Table:
     columns: tuple[str, ...]
     rows: list[Sequence[object]]
     bad: list[str] = field(default_factory=list)
+
+
+class Record(NamedTuple):
+    """A record of a delimited table: its lines, counted from 1, and its fields."""
+
+    first: int
+    last: int
+    fields: list[str]
+
+
+class Parsed(NamedTuple):
+    """A delimited table's text: delimiter, headings, records of as many fields, and what is wrong with the others."""
+
+    delimiter: str
+    columns: tuple[str, ...]
+    rows: list[Record]
+    bad: list[str]
 
 
 def read_table(path: Path) -> Table:
@@ -99,6 +116,12 @@ def read_delimited(path: Path, *, headings_only: bool = False) -> Table:
         text = _decode(_first_line(path) if headings_only else _read_lines(path, MAX_LINE_BYTES))
     except OSError as error:
         raise _cannot_read(path, error) from error
+    parsed = parse_delimited(text)
+    return Table(path, parsed.columns, [list(map(original, fields)) for _, _, fields in parsed.rows], parsed.bad)
+
+
+def parse_delimited(text: str) -> Parsed:
+    """The records of CSV or TSV, its line ends made one."""
     lines = text.split("\n" if "\n" in text else "\r")
     with _long_fields():
         delimiter = max(DELIMITERS, key=lambda d: len(next(csv.reader(lines[:1], delimiter=d), [])))
@@ -107,18 +130,19 @@ def read_delimited(path: Path, *, headings_only: bool = False) -> Table:
         except csv.Error:  # a stray carriage return outside quotes
             records = _records([line.replace("\r", " ") for line in lines], delimiter)
     if not records:
-        return Table(path, (), [])
-    columns = tuple(original(name.strip()) for name in records[0][1])
-    rows: list[Sequence[object]] = []
+        return Parsed(delimiter, (), [], [])
+    columns = tuple(original(name.strip()) for name in records[0].fields)
+    rows = []
     bad = []
-    for line, record in records[1:]:
-        while len(record) > len(columns) and not record[-1].strip():
-            record.pop()
-        if len(record) == len(columns):
-            rows.append(list(map(original, record)))
+    for record in records[1:]:
+        fields = record.fields
+        while len(fields) > len(columns) and not fields[-1].strip():
+            fields.pop()
+        if len(fields) == len(columns):
+            rows.append(record)
         else:
-            bad.append(f"line {line}: {len(record)} fields where the heading has {len(columns)}")
-    return Table(path, columns, rows, bad)
+            bad.append(f"line {record.last}: {len(fields)} fields where the heading has {len(columns)}")
+    return Parsed(delimiter, columns, rows, bad)
 
 
 def _cannot_read(path: Path, error: OSError) -> CatalogueError:
@@ -158,21 +182,21 @@ def _decode(data: bytes) -> str:
     return text.replace("\r\n", "\n")
 
 
-def _records(lines: list[str], delimiter: str) -> list[tuple[int, list[str]]]:
-    """(number of its last line, fields) of each record; line by line when a quote is never closed."""
+def _records(lines: list[str], delimiter: str) -> list[Record]:
+    """The records that are not empty; line by line when a quote is never closed."""
     records = []
     reader = csv.reader(chain((line + "\n" for line in lines), [_END]), delimiter=delimiter)
-    start = 0
+    before = 0
     for fields in reader:
-        if reader.line_num - start > MAX_RECORD_LINES:
+        if reader.line_num - before > MAX_RECORD_LINES:
             break
-        start = reader.line_num
-        records.append((start, fields))
-    if records and records[-1][1] == [_END]:
-        return [(line, fields) for line, fields in records[:-1] if any(fields)]
+        records.append(Record(before + 1, reader.line_num, fields))
+        before = reader.line_num
+    if records and records[-1].fields == [_END]:
+        return [record for record in records[:-1] if any(record.fields)]
     quoting: Literal[0, 3] = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
     alone = (next(csv.reader([line], delimiter=delimiter, quoting=quoting), []) for line in lines)
-    return [(line, fields) for line, fields in enumerate(alone, 1) if any(fields)]
+    return [Record(line, line, fields) for line, fields in enumerate(alone, 1) if any(fields)]
 
 
 @contextmanager

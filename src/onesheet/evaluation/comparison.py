@@ -120,8 +120,11 @@ def _paired(one: Answers, other: Answers) -> Answers:
     other = other.rows([place[film_id] for film_id in one.film_ids])
     changed = int((one.labels != other.labels).any(axis=1).sum())
     if changed:
+        films = "1 film has" if changed == 1 else f"{changed:,} films have"
         raise EvaluationError(
-            f"{changed:,} films have other labels in the two; evaluate both models on the same catalogue"
+            f"{films} other labels in the two; measure both by the labels of one and compare A with B: "
+            "onesheet evaluate RUN_A/genres.onnx RUN_B/packed --out A, "
+            "onesheet evaluate RUN_B/genres.onnx RUN_B/packed --out B"
         )
     return other
 

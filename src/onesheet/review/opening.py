@@ -1,14 +1,15 @@
-"""A review begins: from a run's folder, or from a catalogue that a model reads."""
+"""A review begins: the queue is made of what a model answers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from onesheet.data import Catalogue, Film, read_catalogue
+from onesheet.data import Film
+from onesheet.data.split import read_parts
 from onesheet.errors import ConfigError
 from onesheet.evaluation.answers import read_answers
 from onesheet.files import read_json
@@ -16,55 +17,8 @@ from onesheet.predict import Failure, Predictor
 from onesheet.progress import Progress, silent
 from onesheet.review.queue import Case, review_queue
 from onesheet.review.review import Review
+from onesheet.review.source import Source
 from onesheet.review.store import DecisionStore
-
-RUN_CATALOGUE = "catalogue.parquet"
-DECISIONS = "decisions.sqlite"
-
-
-@dataclass(frozen=True)
-class Source:
-    """What is reviewed.
-
-    Attributes:
-        catalogue: its films with genres.
-        bare: its films without, whose posters are there.
-        run: the run's folder whose held-out answers are looked at; None = a model reads the whole catalogue.
-    """
-
-    catalogue: Catalogue
-    bare: tuple[Film, ...]
-    run: Path | None
-
-
-def read_source(*, run: str | Path | None = None, catalogue: str | Path | None = None) -> Source:
-    """Read what is reviewed: a run's catalogue, or a catalogue (give one of the two).
-
-    Raises:
-        ConfigError: there is no run in the folder.
-        CatalogueError: the catalogue cannot be read.
-        MissingExtra: a run's catalogue without pyarrow.
-    """
-    if run is not None:
-        table = Path(run) / RUN_CATALOGUE
-        if not table.is_file():
-            raise ConfigError(f"no run in {str(run)!r}; name a folder that onesheet train has finished")
-        return Source(read_catalogue(table), (), Path(run))
-    assert catalogue is not None
-    read = read_catalogue(catalogue)
-    known = {film.film_id for film in read.films}
-    found = {one.film_id: one.poster for one in reversed(tuple(read.findings)) if one.flag == "no-genre" and one.poster}
-    bare = tuple(Film(film, poster, ()) for film, poster in reversed(found.items()) if film and film not in known)
-    return Source(read, bare, None)
-
-
-def decisions_path(*, run: str | Path | None = None, catalogue: str | Path | None = None) -> Path:
-    """Where the decisions lie unless said otherwise: in the run's or catalogue's folder, or beside the table."""
-    if run is not None:
-        return Path(run) / DECISIONS
-    assert catalogue is not None
-    path = Path(catalogue)
-    return path / DECISIONS if path.is_dir() else path.with_suffix(f".{DECISIONS}")
 
 
 def open_review(
@@ -79,57 +33,66 @@ def open_review(
 
     Args:
         source: what is reviewed.
-        predictor: reads the posters of a catalogue; a run has its answers already.
+        predictor: reads the posters of a catalogue, or those of the run's held-out films that it has no answers to.
         decisions: the SQLite file; made where it is not there.
         progress: told of the posters read.
         tell: called with a line for a person about what was left out.
 
     Raises:
+        ConfigError: the model has other genres than the run.
         EvaluationError: the run was not evaluated.
         ReviewError: the decisions cannot be opened.
         MissingExtra: cleanlab is not installed.
     """
     store = DecisionStore(decisions)
-    cases = _cases_of_run(source) if source.run else _cases_of_catalogue(source, predictor, progress, tell)
-    return Review(source.catalogue, cases, store, genres=predictor.genres)
+    if source.run:
+        cases = _cases_of_run(source, predictor, progress, tell)
+    else:
+        films = (*source.catalogue.films, *source.bare)
+        read, probabilities, given = _answered(films, predictor, progress, tell)
+        cases = review_queue(read, predictor.genres, probabilities, given)
+    return Review(source, cases, store, genres=predictor.genres)
 
 
-def _cases_of_run(source: Source) -> tuple[Case, ...]:
-    """From `predictions.csv`; the films whose posters are gone are left out."""
+def _cases_of_run(
+    source: Source, predictor: Predictor, progress: Progress, tell: Callable[[str], None]
+) -> tuple[Case, ...]:
+    """The films of `predictions.csv`, and the other films held out, which the model reads."""
     assert source.run
     answers = read_answers(source.run / "predictions.csv")
+    if predictor.genres != answers.genres:
+        raise ConfigError(f"the model knows other genres than the run in {str(source.run)!r}; leave --model out")
     films = {film.film_id: film for film in source.catalogue.films}
-    rows = [row for row, film_id in enumerate(answers.film_ids) if film_id in films]
-    part = read_json(source.run / "evaluation.json")["part"]
-    answers = answers.rows(rows)
+    answers = answers.rows([row for row, film_id in enumerate(answers.film_ids) if film_id in films])
+    held_out = read_json(source.run / "evaluation.json")["part"] != "train"
+    parts = dict(read_parts(source.run / "split.csv")) if held_out else {}
+    known = frozenset(answers.film_ids)
+    others = [
+        film for film in films.values() if film.film_id not in known and parts.get(film.film_id, "train") != "train"
+    ]
+    read, probabilities, given = _answered(others, predictor, progress, tell)
     return review_queue(
-        [films[film_id] for film_id in answers.film_ids],
+        [*(films[film_id] for film_id in answers.film_ids), *read],
         answers.genres,
-        answers.probabilities,
-        answers.given["balanced"],
-        held_out=part != "train",
+        np.concatenate([answers.probabilities, probabilities]),
+        np.concatenate([answers.given["balanced"], given]),
+        held_out=held_out,
     )
 
 
-def _cases_of_catalogue(
-    source: Source, predictor: Predictor, progress: Progress, tell: Callable[[str], None]
-) -> tuple[Case, ...]:
-    films = (*source.catalogue.films, *source.bare)
-    read, probabilities, given, failures = [], [], [], 0
+def _answered(
+    films: Sequence[Film], predictor: Predictor, progress: Progress, tell: Callable[[str], None]
+) -> tuple[list[Film], NDArray[np.float32], NDArray[np.bool_]]:
+    """The films whose posters can be read, their probabilities N×G, and what is given at balanced, N×G."""
+    read, probabilities, given = [], [], []
     for number, answer in enumerate(predictor.predict_many(film.poster for film in films)):
         progress("review", number + 1, len(films))
         if isinstance(answer, Failure):
-            failures += 1
             continue
         read.append(films[number])
         probabilities.append(list(answer.probabilities.values()))
         given.append([name in answer.genres for name in predictor.genres.names])
-    if failures:
-        tell(f"{failures:,} posters of the catalogue cannot be read; see: onesheet audit")
+    if len(read) < len(films):
+        tell(f"{len(films) - len(read):,} posters of the catalogue cannot be read; see: onesheet audit")
     shape = (len(read), len(predictor.genres))
-    return review_queue(
-        read,
-        predictor.genres,
-        np.array(probabilities, np.float32).reshape(shape),
-        np.array(given, bool).reshape(shape),
-    )
+    return read, np.array(probabilities, np.float32).reshape(shape), np.array(given, bool).reshape(shape)

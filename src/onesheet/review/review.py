@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from onesheet.data import Catalogue, Film
 from onesheet.errors import CatalogueError
 from onesheet.genres import GenreSet
+from onesheet.review.exporting import export
 from onesheet.review.queue import REASONS, Case
+from onesheet.review.source import Source
 from onesheet.review.store import ACTIONS, Decision, DecisionStore
 
 
@@ -51,14 +52,14 @@ class Review:
         genres: what a film may be said to have: the catalogue's genres and the model's, sorted.
         cases: film id -> case, in the queue's order.
         store: the decisions.
+        source: what is reviewed.
     """
 
-    def __init__(self, catalogue: Catalogue, cases: Iterable[Case], store: DecisionStore, *, genres: GenreSet) -> None:
-        self.genres = GenreSet(sorted({*catalogue.genres.names, *genres.names}))
+    def __init__(self, source: Source, cases: Iterable[Case], store: DecisionStore, *, genres: GenreSet) -> None:
+        self.genres = GenreSet(sorted({*source.catalogue.genres.names, *genres.names}))
         self.cases = {case.film.film_id: case for case in cases}
         self.store = store
-        self._catalogue = catalogue
-        self._bare = [case.film for case in self.cases.values() if not case.film.genres]
+        self.source = source
 
     def case(self, film: str) -> Case:
         """The case of a film.
@@ -88,10 +89,13 @@ class Review:
         return [Standing(self.cases[film], versions.get(film, 0), None) for film in left[:limit]]
 
     def counts(self) -> dict[str, int]:
-        """How many cases wait for each reason, and how many are decided."""
+        """How many cases wait for each reason, and how many are decided and skipped."""
         decided = self.store.standing()
         waiting = Counter(case.reason for film, case in self.cases.items() if film not in decided)
-        return {reason: waiting[reason] for reason in REASONS} | {"decided": len(self.cases.keys() & decided.keys())}
+        made = Counter(
+            "skipped" if decided[film].action == "skip" else "decided" for film in self.cases if film in decided
+        )
+        return {reason: waiting[reason] for reason in REASONS} | {name: made[name] for name in ("decided", "skipped")}
 
     def standing(self, film: str) -> Standing:
         """A case as it stands now.
@@ -133,20 +137,6 @@ class Review:
         """Take back a decision; see `DecisionStore.undo`."""
         return self.store.undo(decision)
 
-    def corrected(self) -> Catalogue:
-        """The catalogue as it has been decided to be."""
-        return corrected(self._catalogue, self._bare, self.store.standing())
-
-
-def corrected(catalogue: Catalogue, bare: Iterable[Film], decisions: Mapping[str, Decision]) -> Catalogue:
-    """A catalogue with the genres that were decided; every other film is left as it is.
-
-    Args:
-        catalogue: films with genres.
-        bare: films without; those that have been given some join the catalogue.
-        decisions: film id -> the decision that stands.
-    """
-    told = {film: decision.genres for film, decision in decisions.items() if decision.action != "skip"}
-    films = [replace(film, genres=told.get(film.film_id, film.genres)) for film in (*catalogue.films, *bare)]
-    kept = tuple(film for film in films if film.genres)
-    return Catalogue(kept, GenreSet(sorted({name for film in kept for name in film.genres})), catalogue.findings)
+    def export(self) -> bytes:
+        """What was decided, as a table that `train` reads; see `export`."""
+        return export(self.source, self.store.standing())

@@ -56,7 +56,8 @@ DECIDED = {
 }
 WAITING = DECIDED | {"version": 8, "decision": None}
 REVIEW = {
-    "counts": {"suspect": 25, "unsure": 14, "no-genres": 0, "decided": 3},
+    "about": "The corrected catalogue is films.csv with other genres for the films decided.",
+    "counts": {"suspect": 25, "unsure": 14, "no-genres": 0, "decided": 3, "skipped": 1},
     "genres": ["Comedy", "Drama", "Horror"],
     "films": [WAITING],
 }

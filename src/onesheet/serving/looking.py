@@ -44,10 +44,13 @@ def explanation_routes(service: Service) -> APIRouter:
         request: Request,
         genre: str = Query(description="a genre of the model", examples=[predictor.genres.names[0]]),
     ) -> Response:
-        """A heat map over one poster: bright where it speaks for the genre. PNG, at most 900 × 600 pixels."""
+        """A heat map over one poster: bright where it speaks for the genre. PNG, at most 900 × 600 pixels.
+
+        The header `Onesheet-Brightest` says where, as "upper left"; it is empty where nothing speaks for it.
+        """
         predictor.genres.column(genre)
         work = partial(heat_png, predictor, genre=genre, max_pixels=service.limits.pixels)
-        return Response(await _of_one(request, service, work), media_type="image/png")
+        return Response(**(await _of_one(request, service, work))._asdict())
 
     return router
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,16 @@ LARGEST = (900, 600)
 """Height and width of a picture at most, in pixels."""
 
 THUMBNAIL = (240, 160)
+
+BRIGHTEST = "Onesheet-Brightest"
+
+
+class Picture(NamedTuple):
+    """A picture as it is sent."""
+
+    content: bytes
+    media_type: str
+    headers: dict[str, str]
 
 
 def poster_jpeg(poster: str | Path | bytes, *, max_pixels: int, largest: tuple[int, int] = LARGEST) -> bytes:
@@ -35,8 +46,8 @@ def as_address(jpeg: bytes) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
 
 
-def heat_png(predictor: Predictor, poster: str | Path | bytes, genre: str, *, max_pixels: int) -> bytes:
-    """A heat map over a poster as PNG.
+def heat_png(predictor: Predictor, poster: str | Path | bytes, genre: str, *, max_pixels: int) -> Picture:
+    """A heat map over a poster as PNG; its headers say where it is brightest, "" where nothing speaks for the genre.
 
     Raises:
         CatalogueError: the model has no such genre.
@@ -44,8 +55,9 @@ def heat_png(predictor: Predictor, poster: str | Path | bytes, genre: str, *, ma
     """
     shown = _pixels(poster, max_pixels, LARGEST)
     file = io.BytesIO()
-    Image.fromarray(heat_maps(predictor, poster, [genre])[0].over(shown)).save(file, "PNG")
-    return file.getvalue()
+    heat = heat_maps(predictor, poster, [genre])[0]
+    Image.fromarray(heat.over(shown)).save(file, "PNG")
+    return Picture(file.getvalue(), "image/png", {BRIGHTEST: heat.brightest})
 
 
 def _pixels(poster: str | Path | bytes, max_pixels: int, largest: tuple[int, int]) -> NDArray[np.uint8]:

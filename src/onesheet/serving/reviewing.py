@@ -11,11 +11,10 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field, ValidationError
 
-from onesheet.data.writers import catalogue_csv
 from onesheet.errors import CatalogueError, RequestRefused, StaleDecision, UnreadablePoster
-from onesheet.review import Case, Review
+from onesheet.review import Case, Review, about_export
 from onesheet.serving import examples, schema
-from onesheet.serving.pictures import heat_png, poster_jpeg
+from onesheet.serving.pictures import Picture, heat_png, poster_jpeg
 from onesheet.serving.service import Service
 
 LARGEST_ID = 2**63 - 1
@@ -53,6 +52,7 @@ def review_routes(service: Service, review: Review) -> APIRouter:
 
 def _add_reading(router: APIRouter, review: Review) -> None:
     """The queue, the history and the corrected catalogue."""
+    about = f"{review.source.about} {about_export(review.source)}"
 
     @router.get("", response_model=schema.ReviewBody, responses=schema.answer(examples.REVIEW) | REFUSALS)
     async def queue(
@@ -65,7 +65,7 @@ def _add_reading(router: APIRouter, review: Review) -> None:
         waiting = await asyncio.to_thread(review.waiting, after=after, limit=limit)
         counts = await asyncio.to_thread(review.counts)
         films = [standing.to_dict() for standing in waiting]
-        return JSONResponse({"counts": counts, "genres": list(review.genres.names), "films": films})
+        return JSONResponse({"about": about, "counts": counts, "genres": list(review.genres.names), "films": films})
 
     @router.get("/history", response_model=schema.HistoryBody, responses=schema.answer(examples.HISTORY) | REFUSALS)
     async def history(last: int = Query(50, ge=1, le=MOST_ROWS)) -> JSONResponse:
@@ -75,10 +75,10 @@ def _add_reading(router: APIRouter, review: Review) -> None:
 
     @router.get("/export", response_class=Response, responses=schema.file_answer("text/csv") | REFUSALS)
     async def export() -> Response:
-        """The catalogue with the genres that were decided, as `onesheet train` reads it."""
-        text = await asyncio.to_thread(lambda: catalogue_csv(review.corrected()))
+        """The catalogue with the genres that were decided, as `onesheet train` reads it; see `about`."""
+        text = await asyncio.to_thread(review.export)
         headers = {"Content-Disposition": 'attachment; filename="corrected.csv"'}
-        return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
+        return Response(text, media_type="text/csv", headers=headers)
 
 
 def _add_deciding(router: APIRouter, service: Service, review: Review) -> None:
@@ -123,9 +123,9 @@ def _add_pictures(router: APIRouter, service: Service, review: Review) -> None:
     """Posters and heat maps, by the film and never by a path."""
     most = service.limits.pixels
 
-    async def picture(work: Callable[[], bytes], kind: str) -> Response:
+    async def picture(work: Callable[[], Picture]) -> Response:
         try:
-            return Response(await service.batcher.run(work), media_type=kind)
+            return Response(**(await service.batcher.run(work))._asdict())
         except UnreadablePoster as error:
             raise RequestRefused("the film's poster cannot be read any more", status=404) from error
 
@@ -133,14 +133,14 @@ def _add_pictures(router: APIRouter, service: Service, review: Review) -> None:
     async def poster(film: str) -> Response:
         """A film's poster."""
         path = _known(review, film).film.poster
-        return await picture(partial(poster_jpeg, path, max_pixels=most), "image/jpeg")
+        return await picture(lambda: Picture(poster_jpeg(path, max_pixels=most), "image/jpeg", {}))
 
     @router.get("/heat-maps/{film:path}", response_class=Response, responses=schema.file_answer("image/png") | REFUSALS)
     async def heat_map(film: str, genre: str = Query(description="a genre of the model")) -> Response:
         """A heat map over a film's poster, as `POST /v1/explain` makes it."""
         path = _known(review, film).film.poster
         service.predictor.genres.column(genre)
-        return await picture(partial(heat_png, service.predictor, path, genre, max_pixels=most), "image/png")
+        return await picture(partial(heat_png, service.predictor, path, genre, max_pixels=most))
 
 
 def _known(review: Review, film: str) -> Case:

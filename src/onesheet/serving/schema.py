@@ -113,7 +113,8 @@ class FilmBody(BaseModel):
 class ReviewBody(BaseModel):
     """What is to be looked at next."""
 
-    counts: dict[str, int] = Field(description="films that wait, by reason; and those decided")
+    about: str = Field(description="what is reviewed, and what the corrected catalogue is")
+    counts: dict[str, int] = Field(description="films that wait, by reason; and those decided and skipped")
     genres: list[str] = Field(description="what a film may be said to have")
     films: list[FilmBody]
 

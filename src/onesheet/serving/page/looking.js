@@ -26,10 +26,11 @@ export class Heat {
     this.#focus(genre);
     if (!this.shown) return this.#show(null);
     try {
-      const map = await getFile(`/v1/explain?genre=${encodeURIComponent(genre)}`, this.#item.file);
+      const { blob, brightest } = await getFile(`/v1/explain?genre=${encodeURIComponent(genre)}`, this.#item.file);
       if (this.shown !== genre) return; // another was asked for meanwhile
-      this.#show(URL.createObjectURL(map));
-      this.#tell(`Heat map of ${genre} over ${this.#item.file.name}: bright where the poster speaks for it.`);
+      this.#show(URL.createObjectURL(blob));
+      const seen = brightest ? "bright where the poster speaks for it" : "all grey, as nothing in the poster speaks for it";
+      this.#tell(`Heat map of ${genre} over ${this.#item.file.name}: ${seen}.`);
     } catch (error) {
       this.#tell(error.message);
       if (this.shown === genre) await this.toggle(genre); // the poster again

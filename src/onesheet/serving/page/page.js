@@ -20,7 +20,7 @@ async function start() {
     [model, limits] = await Promise.all([get("/v1/model"), get("/v1/limits")]);
   } catch (error) {
     if (error instanceof TokenWanted) askToken();
-    else the("status").textContent = `The service does not answer: ${error.message}`;
+    else the("status").textContent = error.message;
     return;
   }
   the("ask-token").hidden = true;
@@ -194,6 +194,6 @@ the("report").addEventListener("click", async (event) => {
   if (!hasToken()) return; // a link cannot show the token
   event.preventDefault();
   const say = (error) => (the(location.hash === "#review" ? "review-said" : "status").textContent = error.message);
-  await getFile("/report").then((blob) => download("report.html", blob)).catch(say);
+  await getFile("/report").then(({ blob }) => download("report.html", blob)).catch(say);
 });
 start();

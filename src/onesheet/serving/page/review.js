@@ -1,6 +1,6 @@
 // The review: a film at a time, decided with the mouse or the keyboard.
 
-import { get, getFile, postJson } from "./service.js";
+import { get, getFile, NoAnswer, postJson } from "./service.js";
 import { download, drawnBar, element, percent } from "./shown.js";
 
 const AHEAD = 10; // films asked for at a time
@@ -11,6 +11,7 @@ const DONE = { accept: "accepted", correct: "corrected", skip: "skipped", undo: 
 const the = (id) => document.getElementById(id);
 const films = []; // of GET /v1/review, those decided here among them
 const made = []; // ids of the decisions made here
+const unkept = new Map(); // film -> the genres ticked and not decided yet
 let genres;
 let at = -1;
 let ticked = new Set();
@@ -47,7 +48,7 @@ export function startReview() {
   });
   the("export").addEventListener("click", async () => {
     const got = getFile("/v1/review/export");
-    await got.then((blob) => download("corrected.csv", blob)).catch((error) => say(error.message));
+    await got.then(({ blob }) => download("corrected.csv", blob)).catch((error) => say(error.message));
   });
   the("history").addEventListener("toggle", showHistory);
   window.addEventListener("hashchange", open);
@@ -84,19 +85,31 @@ async function decide(action) {
   if (action === "accept" && changed()) return say("You have ticked other genres: Correct keeps them.");
   if (action === "correct" && !changed()) return say("These are its genres already: tick others first, or Accept.");
   if (action === "correct" && !ticked.size) return say("A film needs at least one genre: tick one, or Skip.");
-  const { status, body } = await postJson(address("films", film), { action, genres: [...ticked], version: film.version });
+  const { status, body } = await keep(address("films", film), { action, genres: [...ticked], version: film.version });
   if (status === 409) {
+    unkept.delete(film.film);
     films[at] = body.now;
     show();
     return say("Decided in another tab or by another person meanwhile; this is how it stands now.");
   }
   if (status !== 200) return say(body.error);
+  unkept.delete(film.film);
   films[at] = body;
   made.push(body.decision.id);
   const said = `${name(film)} ${DONE[action]}.`;
   await go(at + 1);
   say(`${said} ${the("review-said").textContent}`);
   if (films[at].film === film.film) show();
+}
+
+/** POST what must not be lost. */
+async function keep(path, value) {
+  try {
+    return await postJson(path, value);
+  } catch (error) {
+    if (!(error instanceof NoAnswer)) throw error;
+    throw new Error("Not kept: the service does not answer; start it again and press the key again.");
+  }
 }
 
 /** Take back the last decision made here; after a reload, the last one of the history. */
@@ -109,11 +122,13 @@ async function undo() {
     made.push(last.id);
   }
   if (!genres) ({ genres } = await get("/v1/review?limit=1"));
-  const { status, body } = await postJson("/v1/review/undo", { decision: made.pop() });
+  const { status, body } = await keep("/v1/review/undo", { decision: made.at(-1) });
+  made.pop();
   if (status !== 200) return say(body.error);
   if (!body.now) return say("Taken back; the film is in this queue no more.");
   const known = films.findIndex((film) => film.film === body.now.film);
   at = known >= 0 ? known : Math.max(at, 0);
+  unkept.delete(body.now.film);
   films.splice(at, known >= 0 ? 1 : 0, body.now);
   show();
   say(`Taken back: ${name(body.now)}.`);
@@ -124,8 +139,7 @@ function show() {
   the("case").hidden = false;
   the("case-title").textContent = film.year ? `${name(film)} (${film.year})` : name(film);
   the("case-why").textContent = why(film);
-  the("case-state").textContent = film.decision ? `Already ${DONE[film.decision.action]}.` : "";
-  ticked = new Set(starting(film));
+  ticked = unkept.get(film.film) ?? new Set(starting(film));
   the("case-genres").replaceChildren(...ranked(film).map((genre, number) => genreRow(film, genre, number)));
   mark();
   the("case-title").focus();
@@ -158,6 +172,7 @@ function genreRow(film, genre, number) {
   box.addEventListener("change", () => {
     if (box.checked) ticked.add(genre);
     else ticked.delete(genre);
+    unkept.set(film.film, ticked);
     mark();
   });
   const label = element("label", {}, box, ` ${genre}`);
@@ -178,32 +193,40 @@ function genreRow(film, genre, number) {
 function mark() {
   the("accept").classList.toggle("dim", changed());
   the("correct").classList.toggle("dim", !changed());
+  const { decision } = films[at];
+  const said = [decision && `Already ${DONE[decision.action]}.`, changed() && "Ticked and not kept yet: Correct keeps it."];
+  the("case-state").textContent = said.filter(Boolean).join(" ");
 }
 
 async function showHeat(film, genre) {
   the("case-heat-genre").textContent = genre ? `What speaks for ${genre}` : "";
   the("case-heat").alt = genre ? `Heat map of ${genre}` : "";
-  if (genre) await picture(the("case-heat"), `${address("heat-maps", film)}?genre=${encodeURIComponent(genre)}`);
+  if (!genre) return;
+  const seen = await picture(the("case-heat"), `${address("heat-maps", film)}?genre=${encodeURIComponent(genre)}`);
+  if (seen === "") the("case-heat-genre").textContent = `Nothing in the poster speaks for ${genre}: all grey`;
 }
 
-/** Show a picture of the service, unless another was asked for meanwhile. */
+/** Show a picture of the service, unless another was asked for meanwhile; where a heat map is brightest. */
 async function picture(image, path) {
   image.dataset.path = path;
-  const blob = await getFile(path);
+  const { blob, brightest } = await getFile(path);
   if (image.dataset.path !== path) return;
   if (image.src) URL.revokeObjectURL(image.src);
   image.src = URL.createObjectURL(blob);
+  return brightest;
 }
 
 async function showCounts() {
-  const { counts } = await get("/v1/review?limit=1");
+  const { about, counts } = await get("/v1/review?limit=1");
+  the("review-about").textContent = about;
   const parts = [
     [counts.suspect, "with suspect labels"],
     [counts.unsure, "the model is unsure of"],
     [counts["no-genres"], "without genres"],
   ];
   const waiting = parts.filter(([count]) => count).map(([count, what]) => `${count.toLocaleString()} ${what}`);
-  the("review-counts").textContent = `Films to look at: ${waiting.join(", ") || "none"}. Decided: ${counts.decided.toLocaleString()}.`;
+  const made = `Decided: ${counts.decided.toLocaleString()}, skipped: ${counts.skipped.toLocaleString()}.`;
+  the("review-counts").textContent = `Films to look at: ${waiting.join(", ") || "none"}. ${made}`;
 }
 
 async function showHistory() {

@@ -6,6 +6,8 @@ const TRIES = 30; // while the service is busy
 
 export class TokenWanted extends Error {}
 
+export class NoAnswer extends Error {}
+
 const KEY = "onesheet-token";
 
 export function keepToken(token) {
@@ -14,7 +16,9 @@ export function keepToken(token) {
 
 function ask(path, options = {}) {
   const token = sessionStorage.getItem(KEY);
-  return fetch(path, { ...options, headers: token ? { Authorization: `Bearer ${token}` } : {} });
+  return fetch(path, { ...options, headers: token ? { Authorization: `Bearer ${token}` } : {} }).catch(() => {
+    throw new NoAnswer("The service does not answer: start it again.");
+  });
 }
 
 export const hasToken = () => sessionStorage.getItem(KEY) !== null;
@@ -33,11 +37,11 @@ export async function postFile(path, file) {
   return body;
 }
 
-/** A file of the service, or what it makes of one that is sent. */
+/** A file of the service, or what it makes of one that is sent; of a heat map, where it is brightest ("" = nowhere). */
 export async function getFile(path, sent) {
   const response = await ask(path, sent ? { method: "POST", body: sent } : {});
   if (!response.ok) throw new Error((await response.json()).error);
-  return response.blob();
+  return { blob: await response.blob(), brightest: response.headers.get("Onesheet-Brightest") };
 }
 
 /** GET a JSON object. */
