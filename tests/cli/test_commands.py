@@ -4,12 +4,13 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as parquet
 import pytest
 
-from onesheet.cli import build_parser, main
+from onesheet.cli import build_parser, main, train
 from onesheet.data import Catalogue, write_catalogue
 
 TINY = [
@@ -59,6 +60,20 @@ def test_train_leaves_every_file(trained: Path) -> None:
     evaluation = json.loads((trained / "evaluation.json").read_text())
     assert evaluation["ranking"]["macro_roc_auc"]["value"] > 0.7
     assert len(parquet.read_table(trained / "catalogue.parquet")) == 200
+
+
+def test_the_demo_ends_with_posters_the_network_has_not_learnt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = replace(train.DEMO, widths=(8,), size=(48, 32), epochs=1, min_films=5, draws=10, threads=1)
+    monkeypatch.setattr(train, "DEMO", small)
+    monkeypatch.setattr(train, "DEMO_FILMS", 100)
+    assert main(["demo", "--out", str(tmp_path / "demo")]) == 0
+    command = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("$ onesheet predict "))
+    shown = {Path(word).stem for word in command.split() if "posters" in word}
+    with (tmp_path / "demo" / "run" / "split.csv").open(newline="") as file:
+        part = {row["id"]: row["split"] for row in csv.DictReader(file)}
+    assert len(shown) == 5 and {part[film_id] for film_id in shown} == {"test"}
 
 
 def test_a_run_is_not_overwritten_and_resumes_from_its_folder_alone(
