@@ -24,15 +24,18 @@ export class Heat {
     this.shown = this.shown === genre ? null : genre;
     this.#changed();
     this.#focus(genre);
-    if (!this.shown) return this.#show(null);
+    if (!this.shown) {
+      this.#tell("");
+      return this.#show(null);
+    }
     try {
       const map = await getFile(`/v1/explain?genre=${encodeURIComponent(genre)}`, this.#item.file);
       if (this.shown !== genre) return; // another was asked for meanwhile
       this.#show(URL.createObjectURL(map));
       this.#tell(`Heat map of ${genre} over ${this.#item.file.name}: bright where the poster speaks for it.`);
     } catch (error) {
-      this.#tell(error.message);
       if (this.shown === genre) await this.toggle(genre); // the poster again
+      this.#tell(error.message);
     }
   }
 
@@ -73,5 +76,5 @@ export function addSimilar({ file, card }) {
       list.replaceChildren(element("li", { className: "error" }, error.message));
     }
   });
-  card.lastElementChild.append(opened);
+  card.append(opened);
 }
