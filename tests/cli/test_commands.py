@@ -170,6 +170,22 @@ def test_two_runs_are_compared_on_the_same_films(
     assert page.count(b"<img ") == min(24, len(found["only_one"])) + min(24, len(found["only_other"]))
 
 
+def test_two_folders_of_one_name_are_told_apart(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    again = tmp_path / "again" / trained.name
+    again.mkdir(parents=True)
+    (again / "predictions.csv").write_bytes((trained / "predictions.csv").read_bytes())
+    out = ["--draws", "10", "--out", str(tmp_path / "compared")]
+    above = trained.parent.name
+    for other, names in ((again, (f"{above}/run", "again/run")), (trained, ("run (A)", "run (B)"))):
+        capsys.readouterr()
+        assert main(["compare", str(trained), str(other), *out]) == 0
+        printed = capsys.readouterr().out
+        assert all(f"{name} alone 0" in printed for name in names)
+        assert "too few films" in printed  # of the 30 test films
+
+
 def test_runs_on_other_films_are_not_compared(
     trained: Path, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
