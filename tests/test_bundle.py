@@ -55,7 +55,9 @@ def test_missing_empty_foreign_and_truncated_files_are_refused(model_path: Path,
     }.items():
         path = tmp_path / f"{name}.onnx"
         path.write_bytes(content)
-        other = r"not a whole ONNX model" if name in ("empty", "truncated") else "is not an ONNX file; give a model file"
+        other = (
+            r"not a whole ONNX model" if name in ("empty", "truncated") else "is not an ONNX file; give a model file"
+        )
         with pytest.raises(BundleError, match=other):
             read_bundle(path)
     with pytest.raises(BundleError, match="is an ONNX file but not a onesheet model"):

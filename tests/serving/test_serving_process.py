@@ -141,7 +141,10 @@ def test_a_catalogue_is_read_by_the_model_and_decided(model_path: Path, catalogu
         (["--host", "0.0.0.0"], "--host 0.0.0.0 lets other machines in; give --token or set ONESHEET_TOKEN, or keep"),
         (["--host", "::"], "--host :: lets other machines in"),
         (["--host", "posters.example"], "--host posters.example lets other machines in"),
-        (["--host", "0.0.0.0", "--token", "fifteen-letters"], "guess a token of 15 characters; take 16 or more, made with"),
+        (
+            ["--host", "0.0.0.0", "--token", "fifteen-letters"],
+            "guess a token of 15 characters; take 16 or more, made with",
+        ),
         (["--token", ""], "the token must be ASCII"),
         (["--token", "two words"], "the token must be ASCII"),
         (["--host", "192.0.2.1", "--token", "secret" * 3], "cannot listen at 192.0.2.1 port 8000: "),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -267,7 +268,7 @@ def _gap(one: Bin) -> float:
 
 def _surely_off(one: Bin) -> bool:
     """Beyond three standard errors of its share; two would be reached by one of a dozen bins by luck."""
-    return _gap(one) > 3 * (one.mean_probability * (1 - one.mean_probability) / one.pairs) ** 0.5
+    return _gap(one) > 3 * math.sqrt(one.mean_probability * (1 - one.mean_probability) / one.pairs)
 
 
 def _percent(share: float) -> str:

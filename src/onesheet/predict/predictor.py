@@ -163,7 +163,9 @@ class Predictor:
         if top is not None and not 1 <= top <= len(self.genres):
             raise ConfigError(f"top must be between 1 and {len(self.genres)}, the model's genres; got {top}")
         if top is not None and at != "balanced":
-            raise ConfigError(f"at chooses genres by a rule, top by their number; got at={at} and top={top}: leave one out")
+            raise ConfigError(
+                f"at chooses genres by a rule, top by their number; got at={at} and top={top}: leave one out"
+            )
 
     def _point(self, at: str) -> OperatingPoint:
         try:

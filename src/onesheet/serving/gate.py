@@ -78,7 +78,9 @@ class Gate:
             if scheme.lower() != "bearer" or not shown.strip():
                 raise RequestRefused("a token is needed; send the header 'Authorization: Bearer TOKEN'", status=401)
             if not hmac.compare_digest(shown.strip().encode(), token.encode()):
-                raise RequestRefused("this is not the token; send the one that the service was started with", status=401)
+                raise RequestRefused(
+                    "this is not the token; send the one that the service was started with", status=401
+                )
         if self.service.draining and path not in PROBES:
             raise RequestRefused("the service is stopping; try again later", status=503)
 

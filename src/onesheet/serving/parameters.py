@@ -22,7 +22,9 @@ async def check_parameters(request: Request) -> None:
     for name in request.query_params if route.path.startswith("/v1/") else ():
         if name not in known:
             near = difflib.get_close_matches(name.lower(), known, n=1)
-            cure = f"did you mean {near[0]!r}?" if near else f"use {', '.join(known)}" if known else "there are none here"
+            cure = (
+                f"did you mean {near[0]!r}?" if near else f"use {', '.join(known)}" if known else "there are none here"
+            )
             raise RequestRefused(f"unknown parameter {name!r}; {cure}", status=422)
 
 
