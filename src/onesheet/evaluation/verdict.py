@@ -250,25 +250,34 @@ def _trust(evaluation: Evaluation) -> str:
         return f"It is too seldom {_percent(LIKELY)} sure or more to say what its probabilities are worth."
     off = sum(one.pairs * _gap(one) for one in told) / pairs
     worst = max((one for one in told if _surely_off(one)), key=_gap, default=None)
-    most = max(off, _gap(worst) / 2 if worst else 0.0)
+    luck = math.sqrt(2 / math.pi) * sum(one.pairs * _standard_error(one) for one in told) / pairs
+    least = _gap(worst) / 2 if worst else 0.0
     opening = (
-        "Its probabilities can be taken at their word" if most < 0.03
-        else "Its probabilities are roughly right" if most < 0.06
+        "Its probabilities can be taken at their word" if max(off, least) < 0.03
+        else "Its probabilities are roughly right" if max(off - luck, least) < 0.06
         else "Do not take its probabilities at their word"
     )  # fmt: skip
     where = ""
     if worst:
         where = f"; near {_percent(worst.mean_probability)} it is right {_percent(worst.true_share)} of the time"
-    return f"{opening}: from {_percent(LIKELY)} on they are off by {off * 100:.1f} percentage points on average{where}."
+    return (
+        f"{opening}: from {_percent(LIKELY)} on they are off by {off * 100:.1f} percentage points on average "
+        f"(by luck alone: {luck * 100:.1f}){where}."
+    )
 
 
 def _gap(one: Bin) -> float:
     return abs(one.mean_probability - one.true_share)
 
 
+def _standard_error(one: Bin) -> float:
+    """Of the share that is true, were the probabilities right."""
+    return math.sqrt(one.mean_probability * (1 - one.mean_probability) / one.pairs)
+
+
 def _surely_off(one: Bin) -> bool:
-    """Beyond three standard errors of its share; two would be reached by one of a dozen bins by luck."""
-    return _gap(one) > 3 * math.sqrt(one.mean_probability * (1 - one.mean_probability) / one.pairs)
+    """Two standard errors would be reached by one of a dozen bins by luck."""
+    return _gap(one) > 3 * _standard_error(one)
 
 
 def _percent(share: float) -> str:
