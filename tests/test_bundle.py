@@ -49,11 +49,16 @@ def test_missing_empty_foreign_and_truncated_files_are_refused(model_path: Path,
     for name, content in {
         "empty": b"",
         "text": b"poster,genres\n",
+        "archive": b"PK\x03\x04",
+        "picture": b"RIFF\x24\0\0\0WEBPVP8 ",
         "truncated": model_path.read_bytes()[: model_path.stat().st_size // 2],
     }.items():
         path = tmp_path / f"{name}.onnx"
         path.write_bytes(content)
-        with pytest.raises(BundleError, match=r"not a whole ONNX model|not a onesheet model"):
+        other = (
+            r"not a whole ONNX model" if name in ("empty", "truncated") else "is not an ONNX file; give a model file"
+        )
+        with pytest.raises(BundleError, match=other):
             read_bundle(path)
     with pytest.raises(BundleError, match="is an ONNX file but not a onesheet model"):
         read_bundle(with_card(model_path, tmp_path / "foreign.onnx", None))

@@ -248,6 +248,8 @@ def test_truncated(tmp_path, format):
     for share in (0.3, 0.6, 0.9):
         path.write_bytes(data[: int(len(data) * share)])
         assert reason_of(path) == reason_of(path.read_bytes()) == "truncated"
+        with pytest.raises(UnreadablePoster, match=r"cut\.jpg': it ends before the picture does; download or copy it"):
+            open_poster(path)
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,7 @@ def open_poster(source: str | Path | bytes, *, at_least: Size | None = None, max
     except UnreadablePoster:
         raise
     except Exception as error:  # a broken file makes Pillow raise nearly anything
-        raise unreadable(name, _reason(source, error), str(error) or type(error).__name__) from error
+        raise _broken(name, source, error) from error
 
 
 def poster_size(path: str | Path) -> Size:
@@ -161,7 +161,7 @@ def poster_size(path: str | Path) -> Size:
     except UnreadablePoster:
         raise
     except Exception as error:  # as in open_poster
-        raise unreadable(name, _reason(path, error), str(error) or type(error).__name__) from error
+        raise _broken(name, path, error) from error
 
 
 def _opened(source: str | Path | bytes, name: str) -> Bounded:
@@ -255,6 +255,13 @@ def _from_floats(strip: Image.Image, *, scale: float) -> Image.Image:
 def _finite(strip: Image.Image) -> NDArray[np.float32]:
     grey: NDArray[np.float32] = np.nan_to_num(np.asarray(strip), posinf=0, neginf=0)
     return grey
+
+
+def _broken(name: str, source: str | Path | bytes, error: Exception) -> UnreadablePoster:
+    """What to say of a picture that Pillow gave up."""
+    reason = _reason(source, error)
+    cut = reason == "truncated"
+    return unreadable(name, reason, "it ends before the picture does" if cut else str(error) or type(error).__name__)
 
 
 def _reason(source: str | Path | bytes, error: Exception) -> str:

@@ -28,6 +28,7 @@ _VALUE_BYTES = {FLOAT: 4, UINT8: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 1
 _FLOATS = {FLOAT: "<f4", 10: "<f2", 11: "<f8"}
 _DATA_FIELDS = {4: "<f4", 10: "<f8"}  # float_data, double_data: of fixed width; 5, 7, 11 are varints
 _MODEL_FIELDS = {1, 2, 3, 4, 5, 6, 7, 8, 14}
+_FIRST_BYTES = {number << 3 | (0 if number in (1, 5) else 2) for number in _MODEL_FIELDS}
 _GRAPH_FIELDS = {1, 2, 5, 10, 11, 12, 13, 14, 16}
 _STRANGE_MODEL = {20: "training graphs", 25: "functions", 26: "a device configuration"}
 
@@ -78,6 +79,8 @@ def read_onnx(path: Path) -> OnnxFile:
         if (size := path.stat().st_size) > MAX_FILE_BYTES:
             raise BundleError(f"{str(path)!r} has {size:,} bytes, and a model file may have {MAX_FILE_BYTES:,}")
         data = path.read_bytes()
+        if data and data[0] not in _FIRST_BYTES:  # a picture, an archive, text
+            raise BundleError(f"{str(path)!r} is not an ONNX file; give a model file, as onesheet export writes one")
         return _model(data, refused)
     except OSError as error:
         raise BundleError(f"cannot read {str(path)!r}: {error.strerror}; check the file") from error

@@ -4,12 +4,13 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as parquet
 import pytest
 
-from onesheet.cli import build_parser, main
+from onesheet.cli import build_parser, main, train
 from onesheet.data import Catalogue, write_catalogue
 
 TINY = [
@@ -59,6 +60,20 @@ def test_train_leaves_every_file(trained: Path) -> None:
     evaluation = json.loads((trained / "evaluation.json").read_text())
     assert evaluation["ranking"]["macro_roc_auc"]["value"] > 0.7
     assert len(parquet.read_table(trained / "catalogue.parquet")) == 200
+
+
+def test_the_demo_ends_with_posters_the_network_has_not_learnt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = replace(train.DEMO, widths=(8,), size=(48, 32), epochs=1, min_films=5, draws=10, threads=1)
+    monkeypatch.setattr(train, "DEMO", small)
+    monkeypatch.setattr(train, "DEMO_FILMS", 100)
+    assert main(["demo", "--out", str(tmp_path / "demo")]) == 0
+    command = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("$ onesheet predict "))
+    shown = {Path(word).stem for word in command.split() if "posters" in word}
+    with (tmp_path / "demo" / "run" / "split.csv").open(newline="") as file:
+        part = {row["id"]: row["split"] for row in csv.DictReader(file)}
+    assert len(shown) == 5 and {part[film_id] for film_id in shown} == {"test"}
 
 
 def test_a_run_is_not_overwritten_and_resumes_from_its_folder_alone(
@@ -153,6 +168,22 @@ def test_two_runs_are_compared_on_the_same_films(
     assert main(["compare", str(trained), str(other), *out]) == 0
     assert (tmp_path / "compared" / "compare.html").read_bytes() == page
     assert page.count(b"<img ") == min(24, len(found["only_one"])) + min(24, len(found["only_other"]))
+
+
+def test_two_folders_of_one_name_are_told_apart(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    again = tmp_path / "again" / trained.name
+    again.mkdir(parents=True)
+    (again / "predictions.csv").write_bytes((trained / "predictions.csv").read_bytes())
+    out = ["--draws", "10", "--out", str(tmp_path / "compared")]
+    above = trained.parent.name
+    for other, names in ((again, (f"{above}/run", "again/run")), (trained, ("run (A)", "run (B)"))):
+        capsys.readouterr()
+        assert main(["compare", str(trained), str(other), *out]) == 0
+        printed = capsys.readouterr().out
+        assert all(f"{name} alone 0" in printed for name in names)
+        assert "too few films" in printed  # of the 30 test films
 
 
 def test_runs_on_other_films_are_not_compared(

@@ -57,6 +57,10 @@ def test_faults_are_said_in_a_line(
     folder: Path, motif_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model, poster = ["--model", str(motif_model)], str(folder / "0003.png")
+    with pytest.raises(SystemExit, match="2"):
+        main(["similar", poster, "b.webp", "--in", str(folder), *model])
+    said = "unrecognized arguments: b.webp; onesheet similar takes one POSTER at a time"
+    assert said in capsys.readouterr().err
     assert main(["similar", poster, "--in", str(tmp_path / "none"), *model]) == 2
     assert "no such folder" in capsys.readouterr().err
     assert main(["similar", str(tmp_path / "none.png"), "--in", str(folder), *model]) == 2

@@ -1,4 +1,5 @@
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from sklearn.metrics import average_precision_score, f1_score
 from onesheet.errors import EvaluationError
 from onesheet.evaluation.answers import Answers, read_answers, write_answers
 from onesheet.evaluation.comparison import compare_answers
+from onesheet.evaluation.comparison_page import write_comparison
 from onesheet.genres import GenreSet
 
 GENRES = ("Action", "Drama", "Horror, Thriller")
@@ -126,6 +128,18 @@ class TestDifferences:
         shuffled = other.rows(np.random.default_rng(0).permutation(400).tolist())
         plain, same = (compare_answers(one, each, draws=20) for each in (other, shuffled))
         assert plain.ranking == same.ranking and plain.only_one == same.only_one
+
+
+def test_no_difference_of_a_few_films_is_marked(tmp_path):
+    result = compare_answers(answers(120, skill=0.1, seed=1), answers(120, skill=4, seed=2), draws=100)
+    assert result.support[2] < 30 <= min(result.support[:2])
+    assert result.per_genre["f1"][2].surely == 1  # by the draws alone
+    write_comparison(tmp_path / "compare.html", result, name_one="old", name_other="new")
+    text = (tmp_path / "compare.html").read_text(encoding="utf-8")
+    rows = {name: re.search(f'<tr><th scope="row" data-value="{name}">.*?</tr>', text, re.DOTALL)[0] for name in GENRES}
+    assert [("too few films" in row, 'class="sure"' in row) for row in rows.values()] == [
+        (False, True), (False, True), (True, False),
+    ]  # fmt: skip
 
 
 class TestRefusals:

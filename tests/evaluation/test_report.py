@@ -88,6 +88,14 @@ def write(folder, **changes):
     return (folder / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("same", [True, False])
+def test_two_points_that_are_one_are_said_to_be(tmp_path, same):
+    result = evaluation()
+    if same:
+        result.at["precise"] = dict(result.at["balanced"])
+    assert ("gives what <em>balanced</em> gives" in write(tmp_path, evaluation=result)) == same
+
+
 def test_the_page_is_whole_and_asks_for_nothing_outside(tmp_path):
     text = write(tmp_path)
     page = Page(text)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onesheet.evaluation.headline import headlines
-from onesheet.evaluation.results import Score
+from onesheet.evaluation.results import Bin, Score
 from onesheet.evaluation.verdict import best_baseline, compare, in_words, judge, told, verdict
 
 
@@ -100,6 +100,41 @@ def test_without_baselines_or_calibration_nothing_is_claimed():
     text = " ".join(verdict(result).paragraphs)
     assert "luck" not in text and "real" not in text and "probabilities can" not in text
     assert len(verdict(result).paragraphs) == 3
+
+
+def middle(mean, true, pairs=1000):
+    """A diagram with nearly all pairs near 0, as it should be there, and some in one bin of the middle."""
+    bins = [Bin(k / 15, (k + 1) / 15, 0, float("nan"), float("nan")) for k in range(15)]
+    bins[0], k = Bin(0.0, 1 / 15, 50_000, 0.02, 0.02), int(mean * 15)
+    bins[k] = Bin(k / 15, (k + 1) / 15, pairs, mean, true)
+    return tuple(bins)
+
+
+@pytest.mark.parametrize(
+    ("diagram", "said"),
+    [
+        (middle(0.5, 0.49), "Its probabilities can be taken at their word: from 20 % on they are off by 1.0 "),
+        (middle(0.5, 0.45), "Its probabilities are roughly right: from 20 % on they are off by 5.0 "),
+        (middle(0.5, 0.33), "Do not take its probabilities at their word: from 20 % on they are off by 17.0 "),
+        (middle(0.2, 0.33), "Do not take"),  # the first bin that is looked at
+        (middle(0.1, 0.3), "too seldom 20 % sure"),
+        (
+            middle(0.5, 0.42, pairs=40),
+            "Its probabilities are roughly right: from 20 % on they are off by 8.0 ",
+        ),  # luck: 6
+        (middle(0.5, 0.3, pairs=29), "too seldom 20 % sure"),
+    ],
+)
+def test_calibration_is_told_by_the_middle_where_pairs_are_few(diagram, said):
+    result = dataclasses.replace(evaluation(), reliability=diagram)
+    assert result.ranking["calibration_error"].high < 0.03  # over all pairs: as good as nothing
+    assert said in verdict(result).paragraphs[-1].replace("\N{NO-BREAK SPACE}", " ")
+
+
+@pytest.mark.parametrize(("pairs", "named"), [(1000, True), (40, False)])
+def test_a_bin_is_named_where_it_is_off_by_more_than_luck(pairs, named):
+    told = verdict(dataclasses.replace(evaluation(), reliability=middle(0.5, 0.35, pairs))).paragraphs[-1]
+    assert ("near 50\N{NO-BREAK SPACE}% it is right 35\N{NO-BREAK SPACE}% of the time" in told) == named
 
 
 unit = st.floats(0, 1)

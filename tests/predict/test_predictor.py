@@ -118,6 +118,13 @@ def test_top_is_a_number_of_genres(top: int, model_path: Path, catalogue: Catalo
         load(model_path, threads=1).predict(catalogue.films[0].poster, top=top)
 
 
+def test_top_and_a_point_exclude_each_other(model_path: Path, catalogue: Catalogue) -> None:
+    predictor, poster = load(model_path, threads=1), catalogue.films[0].poster
+    with pytest.raises(ConfigError, match="got at=precise and top=2: leave one out"):
+        predictor.predict(poster, at="precise", top=2)
+    assert predictor.predict(poster, at="balanced", top=2) == predictor.predict(poster, top=2)
+
+
 def test_one_path_is_not_many(model_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"predict_many takes several posters; got 'poster\.jpg'"):
         load(model_path, threads=1).predict_many("poster.jpg")

@@ -60,6 +60,10 @@ def test_one_image_as_the_body(client: Client, predictor: Held, posters: list[by
         ({"params": {"at": "best"}, "content": b"x"}, 422, "unknown operating point 'best'; use balanced, "),
         ({"params": {"top": 4}, "content": b"x"}, 422, "top must be between 1 and 3, the model's genres; got 4"),
         ({"params": {"top": "two"}, "content": b"x"}, 422, "top: Input should be a valid integer"),
+        ({"params": {"top": 2, "at": "precise"}, "content": b"x"}, 422, "got at=precise and top=2: leave one out"),
+        ({"params": {"att": "precise"}, "content": b"x"}, 422, "unknown parameter 'att'; did you mean 'at'?"),
+        ({"params": {"x": "1"}, "content": b"x"}, 422, "unknown parameter 'x'; use at, top"),
+        ({"files": {"files": (None, "hello")}}, 422, "(with curl, mind the @: -F files=@poster.jpg)"),
         ({"content": b""}, 422, "there is no poster; send image files in the multipart field 'files'"),
         ({"files": {"file": ("a.png", b"x")}}, 422, "there is no poster"),
         ({"files": {"files": ("a.png", b"x")}, "data": {"at": "exact"}}, 422, "and options in the address: ?at="),
@@ -94,6 +98,17 @@ def test_unknown_routes_and_methods(client: Client) -> None:
         (served.get("/static/%2e%2e/api.py"), 404),
     ]:
         assert answer.status_code == status and "see /openapi.json" in answer.json()["error"]
+    assert "use POST" in served.get("/v1/predict").json()["error"]
+
+
+def test_every_own_route_knows_its_parameters(client: Client, posters: list[bytes]) -> None:
+    served = client()
+    assert served.get("/v1/model?verbose=1").json() == {"error": "unknown parameter 'verbose'; there are none here"}
+    assert "did you mean 'genre'?" in served.post("/v1/explain?gener=Drama", content=posters[0]).json()["error"]
+    assert served.post("/v1/explain", content=posters[0]).json() == {
+        "error": "the parameter 'genre' is missing, a genre of the model; add it to the address: ?genre=Comedy"
+    }
+    assert served.get("/metrics?from=prometheus").status_code == 200
 
 
 def test_health_follows_the_service(client: Client, posters: list[bytes]) -> None:

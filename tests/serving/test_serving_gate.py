@@ -24,7 +24,8 @@ def test_a_token_opens_what_is_closed(client: Client, posters: list[bytes]) -> N
             refused = served.get(path, headers=[(k.encode(), v.encode()) for k, v in headers.items()])
             assert refused.status_code == 401, path
             assert refused.headers["WWW-Authenticate"] == "Bearer"
-            assert refused.json() == {"error": "a token is needed; send the header 'Authorization: Bearer TOKEN'"}
+            said = "this is not the token" if "Bearer" in str(headers) else "a token is needed; send the header 'Auth"
+            assert refused.json()["error"].startswith(said)
         assert served.get(path, headers={"Authorization": "Bearer secret"}).status_code != 401, path
     assert served.post("/v1/predict", content=posters[0]).status_code == 401
     assert served.post("/v1/predict", content=posters[0], headers={"Authorization": "Bearer secret"}).is_success

@@ -125,7 +125,17 @@ def test_drop_three_one_broken_switch_and_download(
 
 def test_many_posters_show_progress_and_can_be_cleared(page: sync_api.Page, catalogue: Catalogue) -> None:
     paths = [film.poster for film in catalogue.films[:40]]
+    asked = []
+
+    def hold_the_last(route: sync_api.Route) -> None:
+        asked.append(route)
+        if len(asked) != 5:
+            route.continue_()
+
+    page.route("**/v1/predict", hold_the_last)
     page.get_by_label("Drop posters here").set_input_files(paths)
+    finished(page, "Reading posters: 32 of 40 done.")
+    asked[4].continue_()
     finished(page, "40 posters answered.")
     assert len(given(page)) == 40
     assert page.locator("#progress").get_attribute("max") == "40"
@@ -164,6 +174,88 @@ def test_a_busy_service_is_asked_again_and_work_can_be_stopped(
 def test_a_pasted_picture_is_answered(page: sync_api.Page, posters: list[bytes]) -> None:
     page.evaluate(PASTE, encoded([("image.png", posters[0])]))
     finished(page, "1 poster answered.")
+
+
+def test_pasted_or_dropped_text_is_no_picture(page: sync_api.Page) -> None:
+    for script in (PASTE, DROP):
+        page.evaluate("document.querySelector('#status').textContent = ''")
+        page.evaluate(script, [])
+        finished(page, "Drop or paste a picture or its file, not its address or name.")
+
+
+def test_a_service_that_is_gone_is_not_the_posters_fault(
+    browser: sync_api.Browser, address: str, posters: list[bytes]
+) -> None:
+    page = browser.new_page()  # not the fixture: failed requests are written to the console
+    page.goto(address)
+    page.get_by_text("Drop posters here").wait_for()
+    page.evaluate(DROP, encoded([("broken.png", b"no picture")]))
+    finished(page, "0 posters answered, 1 could not be read.")
+    again = page.get_by_role("button", name="Try again")
+    sync_api.expect(again).to_be_hidden()
+    page.route("**/v1/predict", lambda route: route.abort())
+    page.evaluate(DROP, encoded([("a.png", posters[0]), ("b.png", posters[1])]))
+    finished(page, "0 posters answered, 1 could not be read, 2 got no answer from the service.")
+    assert page.get_by_text("the service does not answer").count() == 2
+    page.unroute("**/v1/predict")
+    page.route("**/v1/predict", lambda route: route.fulfill(status=502, body="<p>Bad gateway</p>"))
+    again.click()
+    finished(page, "2 got no answer from the service.")
+    page.unroute("**/v1/predict")
+    again.click()
+    finished(page, "2 posters answered, 1 could not be read.")
+    sync_api.expect(again).to_be_hidden()
+    page.close()
+
+
+def test_the_model_card_is_read_as_markdown_and_nothing_more(
+    browser: sync_api.Browser, address: str, posters: list[bytes]
+) -> None:
+    card = (
+        "# A model\n\n<!-- figures -->\n\nIt is **fair**, see `docs`.\nOn two lines. <img src=x onerror=alert(1)>\n\n"
+        "| figure | value |\n| --- | --- |\n| mAP | **0.3** |\n\n## Limits\n- one\n  and more\n- two <b>x</b>\n"
+    )
+    page = browser.new_page()
+
+    def with_card(route: sync_api.Route) -> None:
+        route.fulfill(json=route.fetch().json() | {"model_card": card})
+
+    page.route("**/v1/model", with_card)
+    page.goto(address)
+    page.get_by_text("About this model").click()
+    sync_api.expect(page.locator("#about")).to_match_aria_snapshot(
+        """
+        - group:
+          - heading "A model" [level=2]
+          - paragraph:
+            - text: It is
+            - strong: fair
+            - text: ", see"
+            - code: docs
+            - text: /On two lines. <img src=x onerror=alert\\(1\\)>/
+          - region "Table":
+            - table:
+              - rowgroup:
+                - row "figure value"
+              - rowgroup:
+                - row "mAP 0.3":
+                  - cell "mAP"
+                  - cell "0.3"
+          - heading "Limits" [level=3]
+          - list:
+            - listitem: one and more
+            - listitem: two <b>x</b>
+        """
+    )
+    page.close()
+
+
+def test_what_is_pressed_is_large_enough_for_a_finger(page: sync_api.Page, posters: list[bytes]) -> None:
+    page.evaluate(DROP, encoded([("a.png", posters[0])]))
+    finished(page, "1 poster answered.")
+    pressed = page.locator("#results button, #results summary, footer summary").all()
+    heights = [box["height"] for one in pressed if (box := one.bounding_box())]
+    assert len(heights) >= 8 and min(heights) >= 24  # WCAG 2.2, target size
 
 
 def test_the_keyboard_reaches_everything(page: sync_api.Page, posters: list[bytes]) -> None:
@@ -223,12 +315,16 @@ def test_a_picture_that_no_browser_shows_has_its_heat_map(page: sync_api.Page, p
     finished(page, "1 poster answered.")
     shown = page.locator("#posters img")
     sync_api.expect(shown).to_be_hidden()
+    sync_api.expect(page.get_by_text("no preview")).to_be_visible()
     genre = page.get_by_role("button", name="Drama", exact=True)
     genre.click()
     sync_api.expect(shown).to_be_visible()
     sync_api.expect(shown).to_have_attribute("alt", "Heat map of Drama")
+    sync_api.expect(page.get_by_text("no preview")).to_be_hidden()
+    finished(page, "Heat map of Drama over scan.tif")
     genre.click()
     sync_api.expect(shown).to_be_hidden()
+    finished(page, "1 poster answered.")  # of a map that is closed nothing is said
 
 
 def test_a_heat_map_that_does_not_come_says_why(browser: sync_api.Browser, address: str, posters: list[bytes]) -> None:

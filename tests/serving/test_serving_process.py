@@ -100,10 +100,10 @@ def test_sigterm_under_load_cuts_nothing_off(model_path: Path, posters: list[byt
 
 
 def test_a_token_from_the_environment_opens_every_address(model_path: Path, posters: list[bytes]) -> None:
-    with serving(model_path, "--host", "0.0.0.0", ONESHEET_TOKEN="secret") as (url, _):
+    with serving(model_path, "--host", "0.0.0.0", ONESHEET_TOKEN="secret" * 3) as (url, _):
         url = url.replace("0.0.0.0", "127.0.0.1")
         assert httpx2.post(f"{url}/v1/predict", content=posters[0]).status_code == 401
-        headers = {"Authorization": "Bearer secret"}
+        headers = {"Authorization": f"Bearer {'secret' * 3}"}
         assert httpx2.post(f"{url}/v1/predict", content=posters[0], headers=headers).status_code == 200
 
 
@@ -142,9 +142,13 @@ def test_a_catalogue_is_read_by_the_model_and_decided(model_path: Path, catalogu
         (["--host", "0.0.0.0"], "--host 0.0.0.0 lets other machines in; give --token or set ONESHEET_TOKEN, or keep"),
         (["--host", "::"], "--host :: lets other machines in"),
         (["--host", "posters.example"], "--host posters.example lets other machines in"),
+        (
+            ["--host", "0.0.0.0", "--token", "fifteen-letters"],
+            "guess a token of 15 characters; take 16 or more, made with",
+        ),
         (["--token", ""], "the token must be ASCII"),
         (["--token", "two words"], "the token must be ASCII"),
-        (["--host", "192.0.2.1", "--token", "secret"], "cannot listen at 192.0.2.1 port 8000: "),
+        (["--host", "192.0.2.1", "--token", "secret" * 3], "cannot listen at 192.0.2.1 port 8000: "),
         (["--model", "nowhere.onnx"], "no model file 'nowhere.onnx'"),
         (["--run", "nowhere"], "no run in 'nowhere'; name a folder"),
         (["--catalogue", "nowhere.csv"], "no such path: 'nowhere.csv'"),

@@ -206,6 +206,7 @@ def test_heat_maps_similar_posters_and_the_report(page: sync_api.Page, posters: 
     assert drama.get_attribute("aria-pressed") == "false" and page.get_by_alt_text("Heat map").count() == 0
     page.get_by_text("Similar posters").click()
     page.locator(".neighbours li").nth(4).wait_for()
+    assert page.locator(".neighbours li").first.bounding_box()["width"] > 90  # to be recognised
     assert page.locator(".neighbours li").first.inner_text().split("\n") == ["100\u00a0% alike", "0000.png"]
     with page.expect_popup() as popup:
         page.get_by_role("link", name="Report").click()

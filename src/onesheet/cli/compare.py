@@ -55,13 +55,18 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _names(one: str, other: str) -> tuple[str, str]:
-    """The folders' last names, or as they were given where those are the same."""
-    names = Path(one).resolve().name, Path(other).resolve().name
-    return names if names[0] != names[1] else (one, other)
+    """The folders' last names, with as many above them as tell the two apart; A and B where they are one folder."""
+    parts, more = Path(one).resolve().parts, Path(other).resolve().parts
+    for length in range(1, max(len(parts), len(more)) + 1):
+        names = str(Path(*parts[-length:])), str(Path(*more[-length:]))
+        if names[0] != names[1]:
+            return names
+    return f"{parts[-1]} (A)", f"{parts[-1]} (B)"
 
 
 def _print(comparison: Comparison, name_one: str, name_other: str) -> None:
     from onesheet.evaluation.comparison_page import conclusion, paired_headlines, who_is_better
+    from onesheet.evaluation.verdict import FEW_FILMS
 
     names = {"one": name_one, "other": name_other, "": ""}
     rows = [[each.name, *_cells(each.paired), names[each.better]] for each in paired_headlines(comparison)]
@@ -69,7 +74,7 @@ def _print(comparison: Comparison, name_one: str, name_other: str) -> None:
     print_table(f"{len(comparison.one):,} films, {len(comparison.genres)} genres", ["figure", *heads], rows)
     figure = comparison.per_genre["average_precision"]
     genres = [
-        [genre, f"{films:,}", *_cells(paired), names[who_is_better(paired)]]
+        [genre, f"{films:,}", *_cells(paired), names[who_is_better(paired)] if films >= FEW_FILMS else "too few films"]
         for genre, films, paired in zip(comparison.genres, comparison.support, figure, strict=True)
     ]
     print_table("average precision", ["genre", "films", *heads], genres)

@@ -45,11 +45,18 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the line and leave with status 2."""
         unknown = message.removeprefix("unrecognized arguments: ")
-        near = []
+        near, takes = [], []
         if unknown != message:
             word = unknown.split("=")[0].split(" ")[0]
             near = difflib.get_close_matches(word, self._option_string_actions, n=1, cutoff=0.75)
-        cure = f"did you mean {near[0]}?" if near else f"see: {self.prog} --help"
+            if not word.startswith("-"):
+                takes = [str(each.metavar) for each in self._positionals._group_actions if each.nargs is None]
+        if near:
+            cure = f"did you mean {near[0]}?"
+        elif takes:
+            cure = f"{self.prog} takes one {' and one '.join(takes)} at a time"
+        else:
+            cure = f"see: {self.prog} --help"
         self.exit(_fail(f"{message}; {cure}"))
 
 

@@ -68,6 +68,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     from onesheet.cli.evaluate import print_evaluation
     from onesheet.cli.main import main
     from onesheet.data.drawn import draw_catalogue
+    from onesheet.evaluation.answers import read_answers
     from onesheet.training import train
 
     out = Path(arguments.out)
@@ -81,7 +82,8 @@ def _demo(arguments: argparse.Namespace) -> int:
         )
     assert evaluation, "one process alone"
     print_evaluation(evaluation, out / "run", as_json=False)
-    posters = sorted(str(path) for path in (out / "catalogue" / "posters").iterdir())[:5]
+    unseen = read_answers(out / "run" / "predictions.csv").posters[:5]  # of the test part: not learnt from
+    posters = [str(out / "catalogue" / "posters" / Path(poster).name) for poster in unseen]
     model = str(out / "run" / "genres.onnx")
     print(f"\n$ onesheet predict {' '.join(posters)} --model {model}")
     main(["predict", *posters, "--model", model])

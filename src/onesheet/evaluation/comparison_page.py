@@ -14,6 +14,7 @@ from onesheet.errors import UnreadablePoster
 from onesheet.evaluation.comparison import Comparison, Paired
 from onesheet.evaluation.headline import FIGURES
 from onesheet.evaluation.page import write_page
+from onesheet.evaluation.verdict import FEW_FILMS
 from onesheet.images import open_poster
 from onesheet.markup import THUMBNAIL_PIXELS
 
@@ -93,6 +94,7 @@ def write_comparison(path: str | Path, comparison: Comparison, *, name_one: str,
             for name, rows in ((name_one, comparison.only_one), (name_other, comparison.only_other))
         ],
         "who_is_better": who_is_better,
+        "few_films": FEW_FILMS,
     }
     write_page(path, "compare.html", values)
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from onesheet.evaluation.results import Evaluation, GenreResult, Score
+from onesheet.evaluation.results import Bin, Evaluation, GenreResult, Score
 
 FEW_FILMS = 30
 """Below so many films of a genre, its interval is too wide to say anything."""
+
+LIKELY = 0.2
+"""From here on a probability is looked at; most film-genre pairs lie near 0, where every answer is well calibrated."""
 
 Comparison = Literal["better", "overlap", "worse"]
 Judgement = Literal["right", "fair", "misses", "wolf", "empty", "guess", "few"]
@@ -236,15 +240,44 @@ def _all_right(evaluation: Evaluation) -> str:
 
 
 def _trust(evaluation: Evaluation) -> str:
+    """By the pairs that are worth asking about: most lie near 0, where being right is no art."""
     error = evaluation.ranking.get("calibration_error")
     if error is None or error.value != error.value:
         return ""
-    points = f"{error.value * 100:.1f} percentage points"
-    if error.high < 0.03:
-        return f"Its probabilities can be taken at their word: they are off by {points} on average."
-    if error.value < 0.06:
-        return f"Its probabilities are roughly right: they are off by {points} on average."
-    return f"Do not take its probabilities at their word: they are off by {points} on average."
+    told = [one for one in evaluation.reliability if one.low > LIKELY - 1e-9 and one.pairs]
+    pairs = sum(one.pairs for one in told)
+    if pairs < FEW_FILMS:
+        return f"It is too seldom {_percent(LIKELY)} sure or more to say what its probabilities are worth."
+    off = sum(one.pairs * _gap(one) for one in told) / pairs
+    worst = max((one for one in told if _surely_off(one)), key=_gap, default=None)
+    luck = math.sqrt(2 / math.pi) * sum(one.pairs * _standard_error(one) for one in told) / pairs
+    least = _gap(worst) / 2 if worst else 0.0
+    opening = (
+        "Its probabilities can be taken at their word" if max(off, least) < 0.03
+        else "Its probabilities are roughly right" if max(off - luck, least) < 0.06
+        else "Do not take its probabilities at their word"
+    )  # fmt: skip
+    where = ""
+    if worst:
+        where = f"; near {_percent(worst.mean_probability)} it is right {_percent(worst.true_share)} of the time"
+    return (
+        f"{opening}: from {_percent(LIKELY)} on they are off by {off * 100:.1f} percentage points on average "
+        f"(by luck alone: {luck * 100:.1f}){where}."
+    )
+
+
+def _gap(one: Bin) -> float:
+    return abs(one.mean_probability - one.true_share)
+
+
+def _standard_error(one: Bin) -> float:
+    """Of the share that is true, were the probabilities right."""
+    return math.sqrt(one.mean_probability * (1 - one.mean_probability) / one.pairs)
+
+
+def _surely_off(one: Bin) -> bool:
+    """Two standard errors would be reached by one of a dozen bins by luck."""
+    return _gap(one) > 3 * _standard_error(one)
 
 
 def _percent(share: float) -> str:

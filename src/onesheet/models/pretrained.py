@@ -91,7 +91,7 @@ class PretrainedBackbone(nn.Module):
         shapes = [*(state.shape for state in shown), output.last_hidden_state.shape]
         self.levels = [i for i in range(len(shown)) if shapes[i] != shapes[i + 1]]  # the last map of each shape
         self.options = options if self.levels else self.options
-        return 2 * sum(shapes[i][1] for i in self.levels)
+        return 2 * sum(int(shapes[i][1]) for i in self.levels)
 
 
 def pretrained(

@@ -64,11 +64,11 @@ class Predictor:
         Args:
             poster: the poster.
             at: operating point: "balanced", "precise", "generous" or "exact".
-            top: give the so many most probable genres instead.
+            top: give the so many most probable genres instead; not with another `at` than the default.
 
         Raises:
             UnreadablePoster: the poster cannot be decoded.
-            ConfigError: no such operating point, or `top` is not between 1 and the number of genres.
+            ConfigError: no such operating point, `top` is not between 1 and the number of genres, or both are given.
         """
         self.check(at, top)
         pixels = read_poster(poster, size=self.card.size, resize=self.card.resize)
@@ -162,6 +162,10 @@ class Predictor:
         self._point(at)
         if top is not None and not 1 <= top <= len(self.genres):
             raise ConfigError(f"top must be between 1 and {len(self.genres)}, the model's genres; got {top}")
+        if top is not None and at != "balanced":
+            raise ConfigError(
+                f"at chooses genres by a rule, top by their number; got at={at} and top={top}: leave one out"
+            )
 
     def _point(self, at: str) -> OperatingPoint:
         try:

@@ -69,7 +69,7 @@ def model_routes(service: Service) -> APIRouter:
     @router.get(
         "/model",
         response_model=schema.ModelBody,
-        responses=schema.answer(examples.MODEL) | schema.refusals(400, 401, 503),
+        responses=schema.answer(examples.MODEL) | schema.refusals(400, 401, 422, 503),
     )
     async def model() -> JSONResponse:
         """What the model file says of itself."""
@@ -80,7 +80,7 @@ def model_routes(service: Service) -> APIRouter:
     @router.get(
         "/limits",
         response_model=schema.LimitsBody,
-        responses=schema.answer(examples.LIMITS) | schema.refusals(400, 401, 503),
+        responses=schema.answer(examples.LIMITS) | schema.refusals(400, 401, 422, 503),
     )
     async def limits() -> JSONResponse:
         """What the service takes at most."""

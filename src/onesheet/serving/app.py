@@ -27,6 +27,7 @@ from onesheet.serving.inference import inference_health_routes, inference_routes
 from onesheet.serving.limits import Limits
 from onesheet.serving.looking import explanation_routes, report_routes, similar_routes
 from onesheet.serving.measures import Measures
+from onesheet.serving.parameters import check_parameters, missing
 from onesheet.serving.reviewing import review_routes
 from onesheet.serving.service import Service
 from onesheet.serving.uploads import Uploads
@@ -82,7 +83,7 @@ def create_app(
     ]
     routers += _offered(service, review, similar, report)
     for router in (*routers, metric_routes(service)):
-        app.include_router(router, dependencies=guarded)
+        app.include_router(router, dependencies=[*guarded, Depends(check_parameters)])
     app.include_router(health_routes(service))
     app.include_router(inference_health_routes(service))
     _add_page(app)
@@ -144,13 +145,17 @@ def _add_errors(app: FastAPI) -> None:
         return JSONResponse({"error": str(error)}, 422)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
+        if first["type"] == "missing" and first["loc"][0] == "query":
+            return JSONResponse({"error": missing(request, first["loc"][1])}, 422)
         return JSONResponse({"error": schema.fault(first, first["loc"][1:])}, 422)
 
     @app.exception_handler(HTTPException)
     async def unknown(_: Request, error: HTTPException) -> JSONResponse:
-        return JSONResponse({"error": f"{error.detail}; see /openapi.json"}, error.status_code, error.headers)
+        allowed = (error.headers or {}).get("Allow")
+        said = f"{error.detail}: use {allowed}" if allowed else error.detail
+        return JSONResponse({"error": f"{said}; see /openapi.json"}, error.status_code, error.headers)
 
     @app.exception_handler(ClientDisconnect)
     async def gone(_: Request, error: ClientDisconnect) -> JSONResponse:

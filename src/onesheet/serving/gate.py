@@ -75,8 +75,12 @@ class Gate:
             raise RequestRefused(f"pages of {origin!r} may not use this service; call it from a program", status=403)
         if token is not None and path not in OPEN and not path.startswith("/static/"):
             scheme, _, shown = headers.get("authorization", "").partition(" ")
-            if scheme.lower() != "bearer" or not hmac.compare_digest(shown.strip().encode(), token.encode()):
+            if scheme.lower() != "bearer" or not shown.strip():
                 raise RequestRefused("a token is needed; send the header 'Authorization: Bearer TOKEN'", status=401)
+            if not hmac.compare_digest(shown.strip().encode(), token.encode()):
+                raise RequestRefused(
+                    "this is not the token; send the one that the service was started with", status=401
+                )
         if self.service.draining and path not in PROBES:
             raise RequestRefused("the service is stopping; try again later", status=503)
 

@@ -23,6 +23,9 @@ from onesheet.serving.limits import Limits
 from onesheet.serving.service import Service
 
 RUN_MODEL, REPORT = "genres.onnx", "report.html"
+LEAST_TOKEN = 16
+"""Characters of a token that other machines may try to guess."""
+
 GRACE_SECONDS = 5
 """How long connections may take to close once their requests are answered."""
 
@@ -62,8 +65,8 @@ def serve(
         tell: called with lines for a person, the last of them when the service listens.
 
     Raises:
-        ConfigError: an address of other machines without a token, a token that cannot be sent, a wrong address,
-            or decisions about nothing.
+        ConfigError: an address of other machines without a token or with a short one, a token that cannot be sent, a
+            wrong address, or decisions about nothing.
         BundleError: the model file cannot be used.
         OnesheetError: what `read_source`, `open_review` and `index_posters` raise.
     """
@@ -137,9 +140,16 @@ def _check_token(host: str, token: str | None) -> None:
         raise ConfigError(
             "the token must be ASCII letters, digits or signs without spaces; make one with: openssl rand -hex 16"
         )
-    if token is None and not _is_loopback(host):
+    if _is_loopback(host):
+        return
+    if token is None:
         raise ConfigError(
             f"--host {host} lets other machines in; give --token or set ONESHEET_TOKEN, or keep --host 127.0.0.1"
+        )
+    if len(token) < LEAST_TOKEN:
+        raise ConfigError(
+            f"--host {host} lets other machines in, which can guess a token of {len(token)} characters; "
+            f"take {LEAST_TOKEN} or more, made with: openssl rand -hex 16"
         )
 
 

@@ -122,6 +122,12 @@ async def _form_files(request: Request, stream: AsyncGenerator[bytes, None], mos
             raise RequestRefused(
                 f"a request may have at most {most:,} posters; send them in parts", status=413
             ) from error
+        if error.message.startswith("Too many fields"):
+            raise RequestRefused(
+                f"the form has text where a file is wanted; send files in the field {FIELD!r} (with curl, mind the @: "
+                f"-F {FIELD}=@poster.jpg), and options in the address: ?at=precise",
+                status=422,
+            ) from error
         cure = f"send files in the field {FIELD!r}, and options in the address: ?at=precise"
         raise RequestRefused(f"the form cannot be read: {error.message} {cure}", status=422) from error
     named = [item for item in form.getlist(FIELD) if isinstance(item, UploadFile)]

@@ -24,7 +24,10 @@ export class Heat {
     this.shown = this.shown === genre ? null : genre;
     this.#changed();
     this.#focus(genre);
-    if (!this.shown) return this.#show(null);
+    if (!this.shown) {
+      this.#tell("");
+      return this.#show(null);
+    }
     try {
       const { blob, brightest } = await getFile(`/v1/explain?genre=${encodeURIComponent(genre)}`, this.#item.file);
       if (this.shown !== genre) return; // another was asked for meanwhile
@@ -32,8 +35,8 @@ export class Heat {
       const seen = brightest ? "bright where the poster speaks for it" : "all grey, as nothing in the poster speaks for it";
       this.#tell(`Heat map of ${genre} over ${this.#item.file.name}: ${seen}.`);
     } catch (error) {
-      this.#tell(error.message);
       if (this.shown === genre) await this.toggle(genre); // the poster again
+      this.#tell(error.message);
     }
   }
 
@@ -74,5 +77,5 @@ export function addSimilar({ file, card }) {
       list.replaceChildren(element("li", { className: "error" }, error.message));
     }
   });
-  card.lastElementChild.append(opened);
+  card.append(opened);
 }

@@ -1,13 +1,17 @@
 import { decide, MEANINGS } from "./rules.js";
 import { addSimilar, Heat } from "./looking.js";
+import { markdown } from "./markdown.js";
 import { startReview } from "./review.js";
 import { get, getFile, hasToken, keepToken, Sender, TokenWanted } from "./service.js";
 import { asCsv, asJson, bars, download, element, row } from "./shown.js";
 
 const the = (id) => document.getElementById(id);
-const items = []; // {file, answer, card, heat}: answer = an object of /v1/predict, card = its place in the list of posters
+// {file, answer, unanswered, card, heat}: answer = an object of /v1/predict, unanswered = the service is at fault that
+// it holds an error, card = its place in the list of posters
+const items = [];
 let model;
 let sender;
+let tenth; // of the posters done, as last said
 
 const point = () => document.querySelector("#points input:checked").value;
 const rule = () => model.card.operating_points[point()];
@@ -29,7 +33,7 @@ async function start() {
   const megabytes = (limits.file_bytes / 1e6).toLocaleString();
   the("formats").textContent = `JPEG, PNG, WebP, GIF, TIFF, BMP or AVIF, up to ${megabytes} MB each`;
   the("about").hidden = !model.model_card;
-  the("model-card").textContent = model.model_card.replace(/<!--.*?-->\n*/gs, "");
+  the("model-card").replaceChildren(...markdown(model.model_card));
   the("points").replaceChildren(
     ...Object.keys(MEANINGS).map((name, number) => {
       const input = element("input", { type: "radio", name: "point", value: name, defaultChecked: number === 0 });
@@ -69,24 +73,42 @@ function askToken() {
 }
 
 function add(files) {
-  if (!sender || !files.length) return;
+  if (!sender) return;
+  if (!files.length) {
+    the("status").textContent = "There is no picture in that. Drop or paste a picture or its file, not its address or name.";
+    return;
+  }
   const added = [...files].map((file) => {
     const picture = element("div", { className: "picture" });
     const image = element("img", { alt: "", src: URL.createObjectURL(file) });
     image.addEventListener("load", () => (image.hidden = false));
     image.addEventListener("error", () => (image.hidden = true)); // no browser shows TIFF; its heat maps can be seen
-    picture.append(image);
+    picture.append(image, element("span", { className: "note" }, "no preview"));
     const side = element("div", {}, element("h3", { className: "name" }, file.name), element("div", { className: "answer" }));
-    const item = { file, image, answer: null, card: element("li", { className: "poster" }, picture, side) };
-    item.heat = new Heat(item, () => show(item), (words) => (the("status").textContent = words));
+    const item = { file, image, answer: null, unanswered: false, card: element("li", { className: "poster" }, picture, side) };
+    item.heat = new Heat(item, () => show(item), (words) => (the("status").textContent = words || summary()));
     return item;
   });
   items.push(...added);
   the("posters").append(...added.map((item) => item.card));
   added.forEach(show);
   the("results").hidden = false;
-  the("status").textContent = `Reading ${added.length} ${added.length === 1 ? "poster" : "posters"}.`;
-  sender.add(added);
+  send(added);
+}
+
+function send(some) {
+  tenth = 0;
+  the("again").hidden = true;
+  the("status").textContent = `Reading ${some.length.toLocaleString()} ${some.length === 1 ? "poster" : "posters"}.`;
+  sender.add(some);
+}
+
+function again() {
+  const lost = items.filter((item) => item.unanswered);
+  lost.forEach((item) => Object.assign(item, { answer: null, unanswered: false }));
+  lost.forEach(show);
+  send(lost);
+  the("choose").focus(); // the button is gone
 }
 
 function answersCame(some) {
@@ -96,16 +118,24 @@ function answersCame(some) {
   the("progress").max = items.length;
   the("progress").value = done;
   the("count").textContent = `${done.toLocaleString()} of ${items.length.toLocaleString()}`;
-  if (done === items.length) finished();
+  if (done === items.length) {
+    showTable();
+    the("again").hidden = !items.some((item) => item.unanswered);
+    the("status").textContent = summary();
+  } else if (Math.floor((10 * done) / items.length) > tenth) { // who listens need not hear of each
+    tenth = Math.floor((10 * done) / items.length);
+    the("status").textContent = `Reading posters: ${the("count").textContent} done.`;
+  }
 }
 
-function finished() {
-  showTable();
-  const failed = items.filter((item) => item.answer.error).length;
-  const right = items.length - failed;
+function summary() {
+  const lost = items.filter((item) => item.unanswered).length;
+  const failed = answered().filter((item) => item.answer.error).length - lost;
+  const right = answered().length - failed - lost;
   const words = [`${right.toLocaleString()} ${right === 1 ? "poster" : "posters"} answered`];
   if (failed) words.push(`${failed.toLocaleString()} could not be read`);
-  the("status").textContent = items.length ? `${words.join(", ")}.` : "";
+  if (lost) words.push(`${lost.toLocaleString()} got no answer from the service`);
+  return items.length ? `${words.join(", ")}.` : "";
 }
 
 function show(item) {
@@ -159,7 +189,9 @@ the("choose").addEventListener("change", (event) => {
   add(event.target.files);
   event.target.value = "";
 });
-document.addEventListener("paste", (event) => add(event.clipboardData.files));
+document.addEventListener("paste", (event) => {
+  if (!event.target.closest?.("input[type=password]")) add(event.clipboardData.files);
+});
 for (const kind of ["dragenter", "dragover"]) {
   document.addEventListener(kind, (event) => {
     event.preventDefault();
@@ -175,6 +207,7 @@ document.addEventListener("drop", (event) => {
   add(event.dataTransfer.files);
 });
 the("stop").addEventListener("click", stop);
+the("again").addEventListener("click", again);
 the("clear").addEventListener("click", () => {
   items.forEach((item) => ((item.answer = null), item.card.remove()));
   stop();

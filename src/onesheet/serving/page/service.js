@@ -6,7 +6,7 @@ const TRIES = 30; // while the service is busy
 
 export class TokenWanted extends Error {}
 
-export class NoAnswer extends Error {}
+export class NoAnswer extends Error {} // of the service; the file is not at fault
 
 const KEY = "onesheet-token";
 
@@ -53,7 +53,7 @@ export async function get(path) {
   return body;
 }
 
-/** Sends items ({file, answer}) in their order; `changed(items)` is called when some have an answer. */
+/** Sends items ({file, answer, unanswered}) in their order; `changed(items)` is called when some have an answer. */
 export class Sender {
   #limits;
   #changed;
@@ -115,7 +115,8 @@ export class Sender {
         for (const item of items) await this.#send([item], signal); // one of them may be at fault
         return;
       }
-      answers = items.map(() => ({ error: error.message }));
+      items[0].unanswered = error instanceof NoAnswer;
+      answers = [{ error: error.message }];
     }
     // a form changes some names on their way
     items.forEach((item, number) => (item.answer = { ...answers[number], path: item.file.name }));
@@ -127,17 +128,19 @@ async function post(items, signal) {
   for (let left = TRIES; ; left -= 1) {
     const form = new FormData();
     for (const { file } of items) form.append("files", file, file.name);
-    const response = await ask("/v1/predict", { method: "POST", body: form, signal }).catch((error) => {
-      throw signal.aborted ? error : new Error("the service does not answer, or the file cannot be read any more");
+    const response = await ask("/v1/predict", { method: "POST", body: form, signal }).catch(async (error) => {
+      if (signal.aborted) throw error;
+      const there = await Promise.all(items.map(({ file }) => file.slice(0, 1).arrayBuffer())).catch(() => null);
+      throw there ? new NoAnswer("the service does not answer") : new Error("the file cannot be read any more");
     });
-    const body = await response.json();
-    if (response.ok) return body.predictions;
+    const body = await response.json().catch(() => ({ error: "the service broke off" }));
+    if (body.predictions) return body.predictions;
     if (left && (response.status === 429 || response.status === 503)) {
       const seconds = Number(response.headers.get("Retry-After")) || 1;
       await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
       if (signal.aborted) throw new Error("stopped");
       continue;
     }
-    throw new Error(body.error);
+    throw response.status === 413 || response.status === 422 ? new Error(body.error) : new NoAnswer(body.error);
   }
 }
