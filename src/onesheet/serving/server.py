@@ -103,6 +103,7 @@ def _run(app: Gate, host: str, port: int, tell: Callable[[str], None]) -> None:
         app,
         http=Connection,
         timeout_keep_alive=ceil(min(app.service.limits.seconds, IDLE_SECONDS)),
+        log_config=None,  # uvicorn's own would close the handlers of other packages
         log_level="warning",
         access_log=False,
         server_header=False,
