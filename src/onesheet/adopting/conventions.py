@@ -76,8 +76,9 @@ class Conventions:
         """Posters uint8 N×H×W×3, RGB -> float32 N×H×W×3 as the network was fed.
 
         Example:
-            >>> Conventions(scaling="caffe").pixels(np.full((1, 1, 1, 3), 128, np.uint8)).astype(float).round(2).tolist()
-            [[[[24.06, 11.22, 4.32]]]]
+            >>> grey = np.full((1, 1, 1, 3), 128, np.uint8)
+            >>> [round(float(level), 2) for level in Conventions(scaling="caffe").pixels(grey).ravel()]
+            [24.06, 11.22, 4.32]
         """
         scaling = SCALINGS[self.scaling or "none"]
         scaled = (posters - np.array(scaling.mean)) / np.array(scaling.std)
