@@ -57,7 +57,6 @@ STANDS_FOR = {
     "--model NAME": "--model poster-cnn",
     "RUN": "run",
     "/media/": "media/",
-    "train corrected.csv": "train corrected.csv --model poster-cnn",
 }
 """In commands: names that the reader puts in, or that lie elsewhere, and what stands for them here."""
 
@@ -66,6 +65,11 @@ NOT_RUN = {
     "onesheet serve": "goes on until it is stopped; tests/serving starts and stops it",
     "onesheet batch 's3://": "needs S3 and a Ray cluster; tests/batch has both engines",
     "onesheet adopt model.": "needs a Keras model; tests/adopting makes them in every form",
+    "onesheet train corrected.csv --config": "trains a whole run anew; tests/cli has --config",
+    "onesheet evaluate run/genres.onnx better/packed": "of the run above; tests/cli has both",
+    "onesheet compare old better": "the two above",
+    "onesheet train films.csv --config run/config.toml": "the same, with the split's sides exchanged",
+    "onesheet review export --run one": "of the two runs above",
     "onesheet train posters.csv --model NAME --devices 4": "starts four processes; tests/training/test_processes.py",
 }
 """Beginnings of `onesheet` commands that are not run, and why."""
@@ -83,6 +87,7 @@ OTHER_PROGRAMS = {
     "cd": "goes into examples/browser; tests/examples opens its page",
     "npm": "downloads ONNX Runtime Web",
     "python3": "serves files until it is stopped",
+    "sed": "turns a split round",
 }
 
 

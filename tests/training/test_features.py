@@ -20,8 +20,9 @@ def network() -> torch.nn.Module:
 
 @pytest.fixture
 def store(packed: Packed, tmp_path: Path) -> Packed:
-    """A store of this test's own, as features are kept beside the posters."""
-    return open_packed(shutil.copytree(packed.folder, tmp_path / "packed"))
+    """A store of this test's own, as features are kept beside the posters, without those that others have left."""
+    none = shutil.ignore_patterns("features-*")
+    return open_packed(shutil.copytree(packed.folder, tmp_path / "packed", ignore=none))
 
 
 def test_features_are_the_embeddings_of_the_adapted_network(store: Packed) -> None:
