@@ -24,7 +24,8 @@ ROWS: dict[str, tuple[str, list[str], list[str]]] = {
     "recipe": (f"the recipe, {EPOCHS} epochs on 5,055 films at {SIZE}", [], []),
     "seed-0": ("another seed", ["--seed", "0"], []),
     "seed-1": ("another seed", ["--seed", "1"], []),
-    "head": ("head only", ["--tune", "head", "--start-scale", "1", "--cutmix", "0"], []),
+    "head": ("head only", ["--tune", "head", "--no-levels", "--start-scale", "1", "--cutmix", "0"], []),
+    "levels": ("the head reads all levels", ["--levels"], []),
     "no-head": ("full at once, no head first", ["--head-epochs", "0"], []),
     "asymmetric": ("asymmetric loss", ["--loss", "asymmetric"], []),
     "focal": ("focal loss", ["--loss", "focal"], []),
@@ -85,7 +86,7 @@ def run(data: str, backbone: str, out: Path, name: str, fit: list[str], pack: li
         options = ["--split", f"{data}/split.csv", "--min-films", "40", "--size", SIZE, *pack]
         onesheet("pack", data, *options, "--out", packed)
     recipe = tomllib.loads(RECIPE.read_text(encoding="utf-8"))
-    kept = [word for key in recipe.keys() - OF_THE_DATA for word in (f"--{key.replace('_', '-')}", recipe[key])]
+    kept = [word for key in recipe.keys() - OF_THE_DATA for word in as_option(key, recipe[key])]
     folder = out / name
     options = [*kept, "--epochs", EPOCHS, *(word.format(out=out) for word in fit)]
     if "head" in fit:  # its epochs take no time
@@ -94,6 +95,14 @@ def run(data: str, backbone: str, out: Path, name: str, fit: list[str], pack: li
     onesheet("fit", packed, "--model", f"hf:{backbone}", *options, "--out", folder, *resume)
     onesheet("export", folder, "--out", folder / "genres.onnx")
     onesheet("evaluate", folder / "genres.onnx", packed, "--part", "validation", "--out", folder / "report")
+
+
+def as_option(name: str, value: object) -> list[object]:
+    """A recipe's choice as words of the command."""
+    flag = name.replace("_", "-")
+    if isinstance(value, bool):
+        return [f"--{flag}" if value else f"--no-{flag}"]
+    return [f"--{flag}", value]
 
 
 def onesheet(*words: object) -> None:

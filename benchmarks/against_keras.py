@@ -15,6 +15,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def write_table(path: Path, parts: Split, *, with_validation: bool) -> None:
 def rates(parts: Split, backbone: str, out: Path, keras: Any, repeats: int) -> tuple[str, str]:
     """Posters/s of training steps."""
     packed = pack(parts, out / f"packed-{len(parts.catalogue)}", size=SIZE)
-    config, said = tuned(f"hf:{backbone}"), []
+    config, said = replace(tuned(f"hf:{backbone}"), levels=False), []
 
     def theirs() -> float:
         said.append(keras())
@@ -94,7 +95,7 @@ def rates(parts: Split, backbone: str, out: Path, keras: Any, repeats: int) -> t
 
 def whole_times(parts: Split, backbone: str, out: Path, keras: Any, repeats: int) -> tuple[str, str]:
     """Seconds from files to the last epoch's weights."""
-    config, said = TrainConfig(model=f"hf:{backbone}", tune="head", epochs=EPOCHS), []
+    config, said = TrainConfig(model=f"hf:{backbone}", tune="head", levels=False, epochs=EPOCHS), []
     folder = out / "head-against-keras"
 
     def run() -> None:

@@ -16,5 +16,5 @@ run() {
 mkdir -p "$out"
 run cnn --model poster-cnn --size 112x80 --epochs 25
 run alexnet --model alexnet --epochs 8
-run head --model "$backbone" --tune head
-run full --model "$backbone"
+run head --model "$backbone" --no-levels --tune head
+run full --model "$backbone" --no-levels

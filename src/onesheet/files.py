@@ -190,6 +190,21 @@ def parse_json(text: str | bytes) -> Any:
         raise ValueError("nested too deep") from None
 
 
+def whole_records(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
+    """The JSON objects of a journal, one a line, each with the bytes up to its end; a line cut short ends them."""
+    end = 0
+    with path.open("rb") as file:
+        for line in file:
+            try:
+                record = parse_json(line) if line.endswith(b"\n") else None
+            except ValueError:
+                record = None
+            if not isinstance(record, dict):
+                return
+            end += len(line)
+            yield record, end
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write UTF-8 text, whole or not at all."""
     with whole_file(path) as part:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from onesheet.data.catalogue import Film
 from onesheet.errors import PackError
-from onesheet.files import parse_json
+from onesheet.files import whole_records
 from onesheet.images import Resize, Size
 
 if TYPE_CHECKING:
@@ -118,19 +118,12 @@ class Journal:
         if not self.path.exists() or not self.posters_path.exists():
             return 0
         good = 0
-        with self.path.open("rb") as file:
-            for number, line in enumerate(file):
-                try:
-                    record = parse_json(line) if line.endswith(b"\n") else None
-                except ValueError:
-                    record = None
-                if not isinstance(record, dict):  # the last line, cut short
-                    break
-                if number:
-                    self._take(record)
-                elif record.get("fingerprint") != self.order.fingerprint:
-                    return 0
-                good += len(line)
+        for number, (record, end) in enumerate(whole_records(self.path)):
+            if number:
+                self._take(record)
+            elif record.get("fingerprint") != self.order.fingerprint:
+                return 0
+            good = end
         if self.posters_path.stat().st_size < self._offset(len(self.kept)):
             self.done, self.checksums, self.kept, self.failed = 0, [], [], []
             return 0

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from onesheet.errors import FetchError
-from onesheet.files import parse_json
+from onesheet.files import whole_records
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,22 +72,15 @@ class Journal:
     def _read(self, order: dict[str, Any]) -> int:
         """Take over the entries whose posters are there; returns how many bytes are whole lines."""
         good = 0
-        with self.path.open("rb") as file:
-            for number, line in enumerate(file):
-                try:
-                    record = parse_json(line) if line.endswith(b"\n") else None
-                except ValueError:
-                    record = None
-                if not isinstance(record, dict):  # the last line, cut short
-                    break
-                if number:
-                    self._take(record)
-                elif record != order:
-                    raise FetchError(
-                        f"{str(self.path.parent)!r} holds films of another fetch ({_in_words(record)}); "
-                        "choose another folder"
-                    )
-                good += len(line)
+        for number, (record, end) in enumerate(whole_records(self.path)):
+            if number:
+                self._take(record)
+            elif record != order:
+                raise FetchError(
+                    f"{str(self.path.parent)!r} holds films of another fetch ({_in_words(record)}); "
+                    "choose another folder"
+                )
+            good = end
         return good
 
     def _take(self, record: dict[str, Any]) -> None:
