@@ -48,6 +48,38 @@ def tiff(tags: list[tuple[int, int, int, int]], tail: bytes = b"") -> bytes:
     return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + tail
 
 
+def many(tag: int, size: int) -> bytes:
+    """A TIFF directory, as EXIF is one, whose one tag has `size` bytes of numbers."""
+    return tiff([(tag, 3, size // 2, 26)], b"\x39\x30" * (size // 2))
+
+
+def exif_jpeg(size: int) -> bytes:
+    """A JPEG without JFIF, so that Pillow looks for its resolution in EXIF of many segments."""
+    exif = many(0x0128, size)
+    parts = [b"Exif\0\0" + exif[start : start + 65_000] for start in range(0, len(exif), 65_000)]
+    return JPEG[:2] + b"".join(b"\xff\xe1" + struct.pack(">H", len(part) + 2) + part for part in parts) + JPEG[20:]
+
+
+def exif_avif(size: int) -> bytes:
+    """An AVIF with an orientation of many numbers, which Pillow would not write."""
+    data = bytearray(saved(SMALL, "AVIF", exif=b"Exif\0\0" + many(0x0113, size)))
+    data[data.index(struct.pack("<HHI", 0x0113, 3, size // 2))] = 0x12
+    return bytes(data)
+
+
+def exif_tiff(size: int) -> bytes:
+    """A TIFF whose EXIF, a directory of its own, has a tag of many numbers."""
+    tags = [*basic(64, 64), (273, 4, 1, 122), (278, 4, 1, 64), (34665, 4, 1, 122 + 4096)]
+    inner = struct.pack("<H", 1) + struct.pack("<HHII", 300, 3, size // 2, 200) + bytes(4)
+    return tiff(tags, bytes(4096) + inner + b"\x39\x30" * (size // 2))
+
+
+def wide_text(number: int) -> bytes:
+    """A packed PNG text each of whose million letters takes four bytes, as one of them needs it."""
+    letters = "\U0001f3ac".encode() + b"a" * 1_000_000
+    return chunk(b"iTXt", b"%d\0\1\0\0\0" % number + zlib.compress(letters, 9))
+
+
 def big_tiff(entries: int) -> bytes:
     same = struct.pack("<HHQQ", 256, 4, 1, 64) * entries
     return b"II+\0" + struct.pack("<HHQQ", 8, 0, 16, entries) + same + bytes(8)
@@ -152,7 +184,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "much between JPEG segments": lambda: filled(JPEG[:20], b"\0", JPEG[20:]),
     "many fill bytes in a JPEG": lambda: filled(JPEG[:2], b"\xff", JPEG[2:]),
     "many JPEG application segments": lambda: filled(JPEG[:2], b"\xff\xe5\0\2", JPEG[2:]),
-    "JPEG whose EXIF tags share their bytes": lambda: JPEG[:2] + exif_segment * 100 + JPEG[2:],
+    "JPEG whose EXIF tags share their bytes": lambda: JPEG[:2] + exif_segment * 10 + JPEG[2:],
     "many PNG chunks": lambda: filled(PNG[:33], chunk(b"onSe", b""), PNG[33:]),
     "many PNG chunks at the end": lambda: filled(PNG[:-12], chunk(b"onSe", b""), PNG[-12:]),
     "PNG text that grows": lambda: filled(
@@ -161,6 +193,21 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "PNG profile that grows": lambda: (
         PNG[:33] + chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(60_000_000), 9)) + PNG[33:]
     ),
+    "PNG text of a wide letter": lambda: (
+        PNG[:33] + chunk(b"iTXt", b"a\0\0\0\0\0" + "\U0001f3ac".encode() + b"a" * 60_000_000) + PNG[33:]
+    ),
+    "PNG texts that grow, of wide letters": lambda: PNG[:33] + b"".join(map(wide_text, range(60))) + PNG[33:],
+    "PNG of many orientations": lambda: PNG[:33] + chunk(b"eXIf", many(0x0112, 24_000_000)) + PNG[33:],
+    "PNG of many orientations in a text": lambda: (
+        PNG[:33]
+        + chunk(b"tEXt", b"Raw profile type exif\0\nexif\n 1\n" + many(0x0112, 30_000_000).hex().encode())
+        + PNG[33:]
+    ),
+    "WebP of many orientations": lambda: saved(SMALL, "WEBP", exif=b"Exif\0\0" + many(0x0112, 24_000_000)),
+    "AVIF of many orientations": lambda: exif_avif(24_000_000),
+    "JPEG of many resolutions": lambda: exif_jpeg(60_000_000),
+    "TIFF of much EXIF": lambda: exif_tiff(60_000_000),
+    "many AVIF boxes": lambda: filled(saved(SMALL, "AVIF")[:32], struct.pack(">I", 8) + b"free", b"\0\0\0\x10free"),
     "many GIF extensions": lambda: filled(GIF[:13], b"!\1\0", GIF[13:]),
     "a long GIF comment": lambda: filled(GIF[:13], b"!\xfe" + (b"\xff" + b"a" * 255) * 1000 + b"\0", GIF[13:]),
     "a GIF comment of bytes": lambda: GIF[:13] + b"!\xfe" + b"\1a" * 30_000_000 + b"\0" + GIF[13:],
@@ -171,6 +218,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 READ = {
     *(name for name in BOMBS if name.startswith("the largest")),
     *("JPEG of the most scans", "TIFF of 900,000 strips", "JPEG whose EXIF tags share their bytes"),
+    *("PNG of many orientations", "WebP of many orientations", "TIFF of much EXIF"),
     *("GIF of 3,000 frames", "TIFF of 1,000 frames", "WebP of 3,000 frames", "TIFF of one strip"),
 }
 """Those that are posters all the same."""

@@ -39,6 +39,15 @@ MAX_SCANS = 100
 MAX_TAG_VALUES = 1_000_000
 """Numbers in one tag of a TIFF, as the places of its strips; each becomes an object."""
 
+MAX_EXIF_BYTES = 1_000_000
+"""EXIF of a poster: its numbers become objects as well. Cameras write some thousand bytes."""
+
+MAX_TEXT_BYTES = 10_000_000
+"""Texts of a PNG, unpacked, all together; one wide letter makes four bytes of each of theirs."""
+
+MAX_BOXES = 1000
+"""Boxes of an AVIF file that are looked at to see whether it is whole; it has a handful."""
+
 # These plugins fill Pillow's registry; Image.open would warn about large pictures before we can refuse them.
 _PLUGINS = (
     JpegImagePlugin,
@@ -103,8 +112,7 @@ def identified(file: Bounded, name: str, *, max_pixels: int) -> Image.Image:
         if isinstance(accepted, str):  # Pillow was built without this format
             raise unreadable(name, "unreadable", accepted)
         if accepted:
-            if format_name == "TIFF" and _tag_values(file) > MAX_TAG_VALUES:
-                raise unreadable(name, "too-large", f"a tag of more than {MAX_TAG_VALUES:,} values")
+            _check_metadata(format_name, file, name, length)
             file.seek(0)
             picture = factory(file, "")
             if picture.width * picture.height > max_pixels:
@@ -158,6 +166,42 @@ def _check_scans(picture: JpegImagePlugin.JpegImageFile, name: str) -> None:
         raise unreadable(name, "too-large", f"{scans:,} scans over one picture")
 
 
+def _check_metadata(form: str, file: IO[bytes], name: str, length: int) -> None:
+    """Refuse metadata that Pillow, when it opens the file, would make many times as large.
+
+    Raises:
+        UnreadablePoster: "too-large". Pillow's own errors.
+    """
+    if form == "TIFF" and _tag_values(file) > MAX_TAG_VALUES:
+        raise unreadable(name, "too-large", f"a tag of more than {MAX_TAG_VALUES:,} values")
+    if form == "PNG" and _text_bytes(file) > MAX_TEXT_BYTES:
+        raise unreadable(name, "too-large", f"texts of more than {MAX_TEXT_BYTES:,} bytes")
+    file.seek(0)
+    exif = 0
+    if form == "JPEG" and length > MAX_EXIF_BYTES:
+        exif = file.read().count(b"Exif\0\0") * 0xFFFF  # the most that one segment holds
+    elif form == "AVIF":
+        decoder = AvifImagePlugin._avif.AvifDecoder(file.read(), AvifImagePlugin.DECODE_CODEC_CHOICE, 1)
+        exif = len(decoder.get_info()[4] or b"")
+    if exif > MAX_EXIF_BYTES:
+        raise unreadable(name, "too-large", f"EXIF of more than {MAX_EXIF_BYTES:,} bytes")
+
+
+def _text_bytes(file: IO[bytes]) -> int:
+    """What the texts of a PNG may become; a packed one becomes no more than Pillow's own limit."""
+    place, total = 8, 0
+    while len(head := (file.seek(place), file.read(8))[1]) == 8:
+        size, kind = int.from_bytes(head[:4], "big"), head[4:]
+        if kind == b"iTXt":
+            begin = file.read(82)  # the longest keyword, its end, and whether the text is packed
+            packed = begin[begin.find(b"\0") + 1 :][:1] not in (b"\0", b"")
+            total += max(size, PngImagePlugin.MAX_TEXT_CHUNK if packed else 0)
+        elif kind in (b"tEXt", b"zTXt"):
+            total += size
+        place += size + 12
+    return total
+
+
 def _tag_values(file: IO[bytes]) -> int:
     """The most numbers in one tag of a TIFF's first directory."""
     file.seek(0)
@@ -204,9 +248,13 @@ def cut_short(file: IO[bytes]) -> bool:
 def _boxes_end(file: IO[bytes]) -> int:
     """Where the last box of an AVIF file says it ends."""
     end = 0
-    while len(header := (file.seek(end), file.read(8))[1]) == 8:
+    for _ in range(MAX_BOXES):
+        file.seek(end)
+        header = file.read(8)
+        if len(header) < 8:
+            return end + len(header)
         size = int.from_bytes(header[:4], "big")
         if size < 8:  # to the end of the file, or a 64-bit length no poster needs
             break
         end += size
-    return end + len(header) if 0 < len(header) < 8 else end
+    return end

@@ -19,10 +19,10 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, TiffTags
 
 from onesheet.errors import ConfigError, UnreadablePoster
-from onesheet.formats import MAX_PIXELS, Bounded, check_memory, cut_short, identified, unreadable
+from onesheet.formats import MAX_EXIF_BYTES, MAX_PIXELS, Bounded, check_memory, cut_short, identified, unreadable
 
 Size = tuple[int, int]
 """Height and width in pixels."""
@@ -114,7 +114,7 @@ def read_poster(
 
     Example:
         >>> import io
-        >>> from PIL import Image
+        >>> from PIL import Image, TiffTags
         >>> file = io.BytesIO()
         >>> Image.new("CMYK", (300, 450), (0, 255, 255, 0)).save(file, "JPEG")
         >>> poster = read_poster(file.getvalue(), size=(224, 160))
@@ -190,6 +190,8 @@ def _upright(picture: Image.Image, at_least: Size | None, name: str) -> Poster:
     if at_least is not None:
         wanted = (at_least[1] * 2, at_least[0] * 2)
         picture.draft(None, wanted if turn is None or turn < 5 else wanted[::-1])
+    if picture.format == "TIFF":
+        _forget_inner_directories(picture)
     check_memory(picture, full, name, turned=turn in _TURNS or picture.format != "JPEG")
     picture.load()
     if picture.format not in ("JPEG", "TIFF"):  # Pillow turns TIFF itself; PNG's may stand behind its pixels
@@ -203,8 +205,17 @@ def _upright(picture: Image.Image, at_least: Size | None, name: str) -> Poster:
     return Poster(rgb, width, height)
 
 
+def _forget_inner_directories(picture: Image.Image) -> None:
+    """Leave out a TIFF's EXIF and GPS, which Pillow would unpack, of whatever size, when it has read the pixels."""
+    exif = picture.getexif()
+    for tag in TiffTags.TAGS_V2_GROUPS:
+        exif.pop(tag, None)
+
+
 def _orientation(picture: Image.Image) -> int | None:
-    """The EXIF orientation, None where it is not there or the metadata is broken."""
+    """The EXIF orientation, None where it is not there or the metadata is broken, or too much to look at."""
+    if len(picture.info.get("exif") or picture.info.get("Raw profile type exif") or b"") > MAX_EXIF_BYTES:
+        return None
     try:
         value = picture.getexif().get(_ORIENTATION)
     except UnreadablePoster:
