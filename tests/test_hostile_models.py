@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,7 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "training graphs": (lambda model: model.training_info.add(), "training graphs"),
     "sparse tensors": (sparse, "sparse tensors"),
     "a huge shape": (set_shape(10**9, 10**9, 10**9), r"of shape \[1000000000, 1000000000"),
+    "a shape without end": (set_shape(*[2**62] * 40_000), "of more than 64 dimensions"),
     "a negative shape": (set_shape(-1), "of shape"),
     "an overflowing shape": (set_shape(2**32, 2**32), "of shape"),
     "a small shape": (set_shape(1), r"of shape \[1\] and"),
@@ -160,6 +162,22 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     ),
     "fewer genres": (
         lambda model: setattr(model.graph.output[0].type.tensor_type.shape.dim[1], "dim_value", 2),
+        "genres are not the card's",
+    ),
+    "embeddings that are no vectors": (
+        lambda model: model.graph.output[2].type.tensor_type.shape.dim.pop(),
+        "embedding is not float32 of rank 2",
+    ),
+    "embeddings of whole numbers": (
+        lambda model: setattr(model.graph.output[2].type.tensor_type, "elem_type", 7),
+        "embedding is not float32 of rank 2",
+    ),
+    "evidence that is no map": (
+        lambda model: model.graph.output[3].type.tensor_type.shape.dim.pop(),
+        "evidence is not float32 of rank 4",
+    ),
+    "evidence of fewer genres": (
+        lambda model: setattr(model.graph.output[3].type.tensor_type.shape.dim[1], "dim_value", 2),
         "genres are not the card's",
     ),
     "no logits": (lambda model: model.graph.output.pop(1), "lacks outputs"),
@@ -232,6 +250,65 @@ def test_infinite_answers_are_not_given(changed: Callable[[Change], Path]) -> No
     opened = read_bundle(changed(set_values(np.inf)))
     with pytest.raises(BundleError, match="gives answers that are no numbers"):
         opened.score(np.full((1, 48, 32, 3), 255, np.uint8))
+
+
+def answering(name: str, values: object) -> Change:
+    """A graph that says of an output what is right, and answers with something else."""
+
+    def change(model: onnx.ModelProto) -> None:
+        for node in model.graph.node:
+            node.output[:] = [f"true_{name}" if output == name else output for output in node.output]
+            node.input[:] = [f"true_{name}" if source == name else source for source in node.input]
+        array = numpy_helper.from_array(np.array(values, np.float32))
+        model.graph.node.append(helper.make_node("Constant", [], [name], value=array))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        ("probabilities", [[5.05, 0.5, 0.5]], "no probabilities"),
+        ("probabilities", [[-0.01, 0.5, 0.5]], "no probabilities"),
+        ("embedding", 1.0, "of another shape"),
+        ("embedding", [[1.0], [2.0]], "of another shape"),
+        ("embedding", [[np.inf, 1.0]], "no numbers"),
+        ("evidence", [1.0], "of another shape"),
+        ("evidence", [[[[np.inf]]] * 3], "no numbers"),
+    ],
+    ids=str,
+)
+def test_answers_that_are_not_what_the_graph_says(
+    name: str, values: object, said: str, changed: Callable[[Change], Path]
+) -> None:
+    opened = read_bundle(changed(answering(name, values)))
+    with pytest.raises(BundleError, match=f"gives answers that are {said}"):
+        opened.score(np.zeros((1, 48, 32, 3), np.uint8))
+
+
+def field(number: int, data: bytes) -> bytes:
+    return bytes([number << 3 | 2, len(data)]) + data
+
+
+@pytest.mark.parametrize("twice", [b"\x10\x06\x10\x01", b"\x10\x01\x70\x00\x70\x00"], ids=["type", "place"])
+def test_a_field_that_comes_twice_hides_nothing(twice: bytes, tmp_path: Path) -> None:
+    """Protobuf takes the last of them: whole numbers at first sight, NaN to the runtime."""
+    tensor = b"\x08\x01" + twice + field(9, b"\0\0\xc0\x7f")
+    (tmp_path / "twice.onnx").write_bytes(field(7, field(5, tensor)))
+    with pytest.raises(BundleError, match="of two element types or places"):
+        onnx_file.read_onnx(tmp_path / "twice.onnx")
+
+
+def test_what_is_no_model_file_is_known_by_its_first_byte(tmp_path: Path) -> None:
+    with (tmp_path / "sparse.onnx").open("wb") as file:
+        file.truncate(300_000_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(BundleError, match="is not an ONNX file"):
+            read_bundle(tmp_path / "sparse.onnx")
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_graph_that_cannot_be_computed_is_one_error(changed: Callable[[Change], Path]) -> None:

@@ -31,12 +31,13 @@ from onesheet.evaluation.operating import OperatingPoint, operating_point
 from onesheet.genres import GenreSet
 from onesheet.images import RESIZES, Resize
 from onesheet.onnx_file import FLOAT, UINT8, OnnxFile, read_onnx
+from onesheet.scores import Scores, wrong_with
 
 PROTOCOL = 1
 CARD_KEY = "onesheet"
 MODEL_CARD_KEY = "model_card"
 POINTS = ("balanced", "precise", "generous", "exact")
-ANSWERS = ("probabilities", "logits")
+OUTPUT_RANKS = {"probabilities": 2, "logits": 2, "embedding": 2, "evidence": 4}
 MAX_LABEL_SETS_FILMS = 200_000_000
 
 
@@ -98,23 +99,6 @@ def label_counts(labels: NDArray[np.bool_], genres: Sequence[str]) -> dict[str, 
     return {"genre_films": dict(zip(genres, labels.sum(0).tolist(), strict=True)), "label_sets": list(sets)}
 
 
-@dataclass(frozen=True)
-class Scores:
-    """What the graph says of N posters.
-
-    Attributes:
-        probabilities: float32 N×G, calibrated, in [0, 1].
-        logits: float32 N×G, before calibration.
-        embedding: float32 N×D.
-        evidence: float32 N×G×h×w, or None where the network has no class activation map.
-    """
-
-    probabilities: NDArray[np.float32]
-    logits: NDArray[np.float32]
-    embedding: NDArray[np.float32]
-    evidence: NDArray[np.float32] | None
-
-
 class Bundle:
     """A model file, opened: its card and its graph, ready to score.
 
@@ -156,10 +140,10 @@ class Bundle:
             named = dict(zip(self._outputs, self._session.run(None, {"posters": posters}), strict=True))
         except Exception as error:  # as in read_bundle
             raise BundleError(f"{str(self.path)!r} cannot be computed; export or copy it again") from error
-        answer = (len(posters), len(self.genres))
-        if any(named[name].shape != answer or not np.isfinite(named[name]).all() for name in ANSWERS):
-            raise BundleError(f"{str(self.path)!r} gives answers that are no numbers; export or copy it again")
-        return Scores(named["probabilities"], named["logits"], named["embedding"], named.get("evidence"))
+        scores = Scores(named["probabilities"], named["logits"], named["embedding"], named.get("evidence"))
+        if wrong := wrong_with(scores, (len(posters), len(self.genres))):
+            raise BundleError(f"{str(self.path)!r} gives answers that are {wrong}; export or copy it again")
+        return scores
 
 
 def read_bundle(path: str | Path) -> Bundle:
@@ -204,9 +188,13 @@ def _check_graph(file: OnnxFile, card: Card, path: Path) -> None:
     if not {"probabilities", "logits", "embedding"} <= set(file.outputs):
         got = ", ".join(map(ascii, sorted(file.outputs)[:8]))
         raise BundleError(f"{str(path)!r}: the graph lacks outputs; got {got}; export it again")
-    for name in ANSWERS:
-        output = file.outputs[name]
-        if output.element != FLOAT or len(output.shape) != 2 or output.shape[1] != len(card.genres):
+    for name, rank in OUTPUT_RANKS.items():
+        output = file.outputs.get(name)
+        if output is None:  # evidence, which not every network has
+            continue
+        if output.element != FLOAT or len(output.shape) != rank:
+            raise BundleError(f"{str(path)!r}: the graph's {name} is not float32 of rank {rank}; export it again")
+        if name != "embedding" and output.shape[1] != len(card.genres):
             raise BundleError(f"{str(path)!r}: the graph's genres are not the card's; export it again")
 
 

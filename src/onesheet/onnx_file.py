@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,9 @@ MAX_FILE_BYTES = 2_000_000_000
 MAX_TEXT_BYTES = 10_000_000
 MAX_FIELDS = 1_000_000
 """Fields of one message; the largest networks have some thousand nodes."""
+
+MAX_DIMENSIONS = 64
+"""Of one tensor; their product takes ever longer."""
 
 UINT8, FLOAT = 2, 1
 # TensorProto.data_type -> bytes a value
@@ -78,10 +82,14 @@ def read_onnx(path: Path) -> OnnxFile:
     try:
         if (size := path.stat().st_size) > MAX_FILE_BYTES:
             raise BundleError(f"{str(path)!r} has {size:,} bytes, and a model file may have {MAX_FILE_BYTES:,}")
-        data = path.read_bytes()
-        if data and data[0] not in _FIRST_BYTES:  # a picture, an archive, text
-            raise BundleError(f"{str(path)!r} is not an ONNX file; give a model file, as onesheet export writes one")
-        return _model(data, refused)
+        with path.open("rb") as file:
+            first = file.read(1)
+            if first and first[0] not in _FIRST_BYTES:  # a picture, an archive, text
+                raise BundleError(
+                    f"{str(path)!r} is not an ONNX file; give a model file, as onesheet export writes one"
+                )
+            file.seek(0)
+            return _model(file.read(), refused)
     except OSError as error:
         raise BundleError(f"cannot read {str(path)!r}: {error.strerror}; check the file") from error
     except ValueError as error:
@@ -154,10 +162,14 @@ def _check_tensor(message: memoryview, refused: Refused) -> None:
     found = list(_fields(message))
     name = "".join(str(_bytes(value), "utf-8") for number, value in found if number == 8)[:60]
     kind = next((value for number, value in found if number == 2), 0)
-    shape = [size for number, value in found if number == 1 for size in _numbers(value)]
+    shape = [size for number, value in found if number == 1 for size in islice(_numbers(value), MAX_DIMENSIONS + 1)]
     stored = [(number, value) for number, value in found if number in (4, 5, 6, 7, 9, 10, 11)]
     if any(number == 13 or (number == 14 and value) for number, value in found):
         raise refused(f"weights in another file ({name!r})")
+    if any(sum(number == once for number, _ in found) > 1 for once in (2, 14)):  # other readers take the last
+        raise refused(f"a tensor {name!r} of two element types or places")
+    if len(shape) > MAX_DIMENSIONS:
+        raise refused(f"a tensor {name!r} of more than {MAX_DIMENSIONS} dimensions")
     if not isinstance(kind, int) or kind not in _VALUE_BYTES or any(number == 6 for number, _ in stored):
         raise refused(f"a tensor {name!r} of element type {kind}")
     if len({number for number, _ in stored}) > 1 or sum(number == 9 for number, _ in stored) > 1:

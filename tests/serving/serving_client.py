@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from starlette.testclient import TestClient
 
-from onesheet.bundle import Scores, read_bundle
+from onesheet.bundle import read_bundle
 from onesheet.predict import Predictor
+from onesheet.scores import Scores
 from onesheet.serving.gate import Gate
 
 HERE = "http://127.0.0.1:8000"

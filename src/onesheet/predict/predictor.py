@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from onesheet.bundle import Bundle, Card, Scores, read_bundle
+from onesheet.bundle import Bundle, Card, read_bundle
 from onesheet.errors import ConfigError, UnreadablePoster
 from onesheet.evaluation.operating import OperatingPoint
 from onesheet.genres import GenreSet
@@ -20,6 +20,7 @@ from onesheet.images import read_poster
 from onesheet.predict.explain import heat_maps
 from onesheet.predict.heat_map import HeatMap
 from onesheet.predict.results import Failure, Origin, Prediction
+from onesheet.scores import Scores
 from onesheet.threads import in_order, thread_count
 
 DEFAULT_MODEL = Path(__file__).with_name("default.onnx")

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from onesheet.bundle import Scores
 from onesheet.errors import RequestRefused, UnreadablePoster
 from onesheet.images import read_poster
 from onesheet.predict import Predictor
 from onesheet.predict.predictor import BATCH
+from onesheet.scores import Scores
 from onesheet.serving.limits import Limits
 from onesheet.serving.measures import Measures
 from onesheet.threads import thread_count

@@ -20,9 +20,9 @@ from fastapi.responses import JSONResponse, Response
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, ValidationError
 
-from onesheet.bundle import Scores
 from onesheet.errors import RequestRefused, UnreadablePoster
 from onesheet.files import parse_json
+from onesheet.scores import Scores
 from onesheet.serving import examples, schema
 from onesheet.serving.service import Service
 from onesheet.serving.tensors import (
