@@ -224,17 +224,20 @@ def test_decisions_stand_in_the_order_they_were_made_whatever_the_clock_says(
     decisions.close()
 
 
-@pytest.mark.parametrize("command", ["pack", "fit", "train", "train --resume"])
+@pytest.mark.parametrize("command", ["pack", "fit", "train", "train --resume", "evaluate"])
 def test_the_second_in_a_folder_is_refused_with_the_firsts_name(
     command: str, packed: Packed, catalogue: Catalogue, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table, out = tmp_path / "films.csv", tmp_path / "out"
     write_catalogue(catalogue, table)
     name, *more = command.split()
-    source = str(packed.folder if name == "fit" else table)
-    options = {"pack": ["--size", "48x32"], "fit": [*TINY[:4], *TINY[6:12]], "train": TINY}[name]
+    source = str(packed.folder if name in ("fit", "evaluate") else table)
+    options = {"pack": ["--size", "48x32"], "fit": [*TINY[:4], *TINY[6:12]], "train": TINY}.get(name, [])
     with sole_use(out):
-        assert main([name, source, "--out", str(out), *options, *more]) == 2
+        assert (
+            main([name, *(["genres.onnx"] if name == "evaluate" else []), source, "--out", str(out), *options, *more])
+            == 2
+        )
         said = capsys.readouterr().err.splitlines()[-1]
         assert f"is in use by process {os.getpid()} on {socket.gethostname()} (" in said
         assert "since 20" in said and said.endswith("; wait for it, or choose another --out")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from onesheet.errors import OnesheetError
-from onesheet.files import sole_use, whole_file, write_text
+from onesheet.files import parse_json, read_within, sole_use, whole_file, write_text
 
 
 def test_a_file_appears_whole_with_ordinary_permissions(tmp_path: Path) -> None:
@@ -21,6 +21,12 @@ def test_a_file_appears_whole_with_ordinary_permissions(tmp_path: Path) -> None:
     os.umask(mask)
     assert path.stat().st_mode & 0o777 == 0o666 & ~mask
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_umask_of_other_threads_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "umask")
+    write_text(tmp_path / "file.txt", "text")
+    assert (tmp_path / "file.txt").exists()
 
 
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -95,6 +101,21 @@ def test_a_folder_made_in_vain_is_removed(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="stop"), sole_use(tmp_path / "a" / "new"):
         raise ValueError("stop")
     assert [path.name for path in (tmp_path / "a").iterdir()] == []
+
+
+@pytest.mark.parametrize("text", [r'{"\ud800": ["\uDFFFa", "\udce9"]}', rb'{"\ud800": ["\uDFFFa", "\udce9"]}'])
+def test_halves_of_letters_in_json_become_question_marks(text: str | bytes) -> None:
+    assert parse_json(text) == {"?": ["?a", "\udce9"]}  # the last stands for a byte of a file name
+    assert parse_json(r'["\ud83c\udfac"]') == ["\U0001f3ac"]
+    with pytest.raises(ValueError, match="utf-8"):
+        parse_json(b'["\xed\xa0\x80"]')
+
+
+def test_a_file_is_read_within_its_bound(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"1234")
+    assert read_within(tmp_path / "a", 4) == b"1234"
+    with pytest.raises(ValueError, match="more than 3 bytes"):
+        read_within(tmp_path / "a", 3)
 
 
 def test_what_a_killed_writer_left_goes_with_the_next_and_what_a_living_one_writes_stays(tmp_path: Path) -> None:

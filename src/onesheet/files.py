@@ -6,6 +6,7 @@ import errno
 import glob
 import json
 import os
+import re
 import shlex
 import socket
 import sys
@@ -22,6 +23,9 @@ if sys.platform != "win32":  # which has no such locks, and cannot rename an ope
     import fcntl
 
 LOCK = ".lock"
+_UMASK = os.umask(0)  # read once: what other threads make meanwhile would be open to everybody
+os.umask(_UMASK)
+_LONE_SURROGATE = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # but for those that stand for bytes of file names
 
 
 @contextmanager
@@ -56,11 +60,7 @@ def whole_file(path: str | Path, *, mode: int | None = None) -> Iterator[Path]:
         yield part
         with part.open("rb+") as file:
             os.fsync(file.fileno())
-        if mode is None:
-            mask = os.umask(0)
-            os.umask(mask)
-            mode = 0o666 & ~mask
-        part.chmod(mode)  # mkstemp made it private
+        part.chmod(0o666 & ~_UMASK if mode is None else mode)  # mkstemp made it private
         part.replace(path)
     except OSError as error:
         raise cannot_write(path, error) from error
@@ -175,7 +175,7 @@ def read_json(path: str | Path) -> Any:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """The value in JSON text; nesting too deep is an error as any other.
+    """The value in JSON text; nesting too deep is an error as any other, and what no file could hold becomes "?".
 
     Raises:
         ValueError: it is not JSON, or nested too deep.
@@ -184,10 +184,40 @@ def parse_json(text: str | bytes) -> Any:
         >>> parse_json('{"films": 3}')
         {'films': 3}
     """
+    if isinstance(text, bytes):
+        text = text.decode(json.detect_encoding(text))
     try:
-        return json.loads(text)
+        value = json.loads(text)
+        return encodable(value) if "\\ud" in text or "\\uD" in text else value
     except RecursionError:
         raise ValueError("nested too deep") from None
+
+
+def encodable(value: Any) -> Any:
+    r"""A value as JSON has them, with "?" for halves of letters, of which no UTF-8 can be made.
+
+    Example:
+        >>> encodable(["Am\ud800lie", "Am\udce9lie"]) == ["Am?lie", "Am\udce9lie"]
+        True
+    """
+    if isinstance(value, str):
+        return _LONE_SURROGATE.sub("?", value)
+    if isinstance(value, dict):
+        return {encodable(key): encodable(item) for key, item in value.items()}
+    return [encodable(item) for item in value] if isinstance(value, list) else value
+
+
+def read_within(path: str | Path, most: int) -> bytes:
+    """The bytes of a file that has no more than `most`; a larger one is not read.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it has more.
+    """
+    with Path(path).open("rb") as file:
+        if os.fstat(file.fileno()).st_size > most:
+            raise ValueError(f"more than {most:,} bytes")
+        return file.read(most)
 
 
 def whole_records(path: Path) -> Iterator[tuple[dict[str, Any], int]]:

@@ -228,7 +228,7 @@ def test_files_that_are_no_classifiers(model_path: Path, tmp_path: Path) -> None
     (tmp_path / "text.onnx").write_text("no model")
     for path, message in {
         tmp_path / "none.onnx": "no such file",
-        tmp_path / "text.onnx": "is not a whole ONNX model",
+        tmp_path / "text.onnx": "cannot be adopted: .* is not an ONNX file",
         model_path: "is a onesheet model already",
         tmp_path / "network.pt": "name a file in .onnx, .keras, .h5, .hdf5, .json",
     }.items():
@@ -238,6 +238,32 @@ def test_files_that_are_no_classifiers(model_path: Path, tmp_path: Path) -> None
         ConfigError, match="the --scaling option must be one of none, 1/255, tf, torch, caffe; got '255'"
     ):
         Conventions(scaling="255")
+
+
+@pytest.mark.parametrize("place", ["weights.bin", "../weights.bin", "absolute"])
+def test_weights_in_other_files_are_never_followed(place: str, tmp_path: Path) -> None:
+    folder = tmp_path / "network"
+    folder.mkdir()
+    path = write_network(folder / "network.onnx")
+    model = onnx.load(path)
+    tensor = next(one for one in model.graph.initializer if one.name == "kernel")
+    where = tmp_path / "weights.bin" if place == "absolute" else folder / place
+    where.write_bytes(tensor.raw_data)
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=str(where) if place == "absolute" else place)
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(ConfigError, match=r"cannot be adopted: .* has weights in another file \('kernel'\)"):
+        adopt(path, GENRES, tmp_path / "genres.onnx", conventions=Conventions(scaling="1/255"))
+
+
+def test_custom_operators_are_refused_by_name(tmp_path: Path) -> None:
+    path = write_network(tmp_path / "network.onnx")
+    model = onnx.load(path)
+    model.graph.node.append(helper.make_node("Run", ["scores"], ["r"], domain="evil"))
+    onnx.save(model, path)
+    with pytest.raises(ConfigError, match=r"cannot be adopted: .* has an operator 'Run' of 'evil'"):
+        adopt(path, GENRES, tmp_path / "genres.onnx", conventions=Conventions(scaling="1/255"))
 
 
 def test_another_output_is_no_hindrance_and_old_files_name_weights_as_inputs(tmp_path: Path) -> None:

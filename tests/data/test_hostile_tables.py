@@ -6,6 +6,7 @@ import ast
 import csv
 import io
 import json
+import random
 import tarfile
 import tracemalloc
 from collections.abc import Callable
@@ -16,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onesheet.data import Catalogue, Film, Findings, read_catalogue, shards, split, write_catalogue
+from onesheet.data import Catalogue, Film, Findings, imdb, read_catalogue, shards, split, write_catalogue
 from onesheet.data.cells import genre_names
 from onesheet.data.findings import Finding
 from onesheet.data.genre_map import read_genre_map
@@ -29,6 +30,7 @@ from onesheet.errors import CatalogueError, OnesheetError
 from onesheet.evaluation.answers import Answers, read_answers, write_answers
 from onesheet.evaluation.record import read_evaluation
 from onesheet.evaluation.sheets import _write_csv
+from onesheet.fetch.wishes import read_wishes
 from onesheet.genres import GenreSet
 from onesheet.predict.index_files import read_index
 from onesheet.spreadsheets import neutral, original
@@ -208,6 +210,131 @@ def test_a_member_of_a_tar_is_read_as_far_as_a_poster_may_go(tmp_path: Path, mon
     source = shards.WEBDATASET.read(tmp_path / "a.tar", Disk(), None)
     assert source.folder
     assert sorted(path.stat().st_size for path in (source.folder / "posters").iterdir()) == [1000, 1001]
+
+
+def put_bytes(folder: Path, name: str, data: bytes) -> Path:
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(data)
+    return folder / name
+
+
+def test_a_carriage_return_in_the_heading_is_no_traceback(tmp_path: Path) -> None:
+    table = read_table(put_bytes(tmp_path, "a.csv", b"po\rster,genres\n1,2\n"))
+    assert table.columns == ("po ster", "genres") and table.rows == [["1", "2"]]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        ("a.jsonl", rb'{"id": "1", "poster": "b.png", "title": "\ud800", "genres": ["Drama", "\udfff"]}'),
+        ("a.json", rb'[{"id": "\ud800", "poster": "b.png", "title": "x", "genres": ["Drama", "C"]}]'),
+        ("a.csv", rb"""id,poster,genres
+1,b.png,"['Drama', '\ud800']"
+"""),
+        ("a.jsonl", rb"""{"poster": "\ud800.png", "genres": ["Drama", "C"]}
+{"poster": "b.png", "genres": ["Drama", "C"]}"""),
+    ],
+)  # fmt: skip
+def test_halves_of_letters_can_be_written_again(table: tuple[str, bytes], tmp_path: Path) -> None:
+    put_bytes(tmp_path, "b.png", b"x")
+    catalogue = read_catalogue(put_bytes(tmp_path, *table))
+    assert len(catalogue) == 1
+    write_catalogue(catalogue, tmp_path / "again.csv")
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        *([], {"info": None}, {"info": []}, {"info": {"features": []}}, {"info": {"features": {"genres": []}}}),
+        *({"info": {"features": {"genres": {"_type": "ClassLabel", **names}}}} for names in ({}, {"names": None})),
+    ],
+    ids=str,
+)
+def test_descriptions_of_columns_that_are_none_are_left_out(
+    described: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    table = arrow.table({"image": [b"\x89PNG", b"\x89PNG"], "genres": [["Drama"], ["Comedy"]]})
+    path = tmp_path / "set" / "a.parquet"
+    path.parent.mkdir()
+    parquet.write_table(table.replace_schema_metadata({"huggingface": json.dumps(described)}), path)
+    assert read_catalogue(path).genres.names == ("Comedy", "Drama")
+
+
+def test_an_endless_line_of_imdbs_table_is_refused(tmp_path: Path) -> None:
+    put_bytes(tmp_path, "tt0000001.png", b"x")
+    table = put_bytes(tmp_path, "title.basics.tsv", "\t".join(imdb.HEADING).encode() + b"\n")
+    with table.open("ab") as file:
+        file.truncate(500_000_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(CatalogueError, match="a line of more than 10,000,000 bytes"):
+            read_catalogue(table)
+        assert tracemalloc.get_traced_memory()[1] < 4 * MAX_LINE_BYTES
+    finally:
+        tracemalloc.stop()
+
+
+LARGE: dict[str, Callable[[Path], object]] = {
+    "map.json": read_genre_map,
+    "map.toml": read_genre_map,
+    "films.txt": lambda path: read_wishes([path], tmdb=False),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_files_larger_than_such_files_are_not_read(name: str, tmp_path: Path) -> None:
+    path = put_bytes(tmp_path, name, b"")
+    with path.open("wb") as file:
+        file.truncate(300_000_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(CatalogueError, match=r"more than 10+,000,000 bytes"):
+            LARGE[name](path)
+        assert tracemalloc.get_traced_memory()[1] < MAX_LINE_BYTES
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_large_film_of_mm_imdb_is_one_bad_row(tmp_path: Path) -> None:
+    put_bytes(tmp_path, "split.json", b"{}")
+    for number, film in enumerate((b'{"genres": ["Drama", "Comedy"]}', b"")):
+        put_bytes(tmp_path, f"dataset/000000{number + 1}.jpeg", b"x")
+        put_bytes(tmp_path, f"dataset/000000{number + 1}.json", film)
+    with (tmp_path / "dataset" / "0000002.json").open("wb") as file:
+        file.truncate(120_000_000)
+    catalogue = read_catalogue(tmp_path)
+    assert [film.film_id for film in catalogue.films] == ["tt0000001"]
+    bad = [finding.detail for finding in catalogue.findings if finding.flag == "bad-row"]
+    assert len(bad) == 1 and bad[0].endswith("0000002.json: no film with genres (ValueError)")
+
+
+SEEDS = {
+    "a.csv": b"id,poster,genres,title\n1,b.png,Drama|Comedy,A (1999)\n2,b.png,\"['Drama', 'War']\",B\n",
+    "a.tsv": b"id\tposter\tDrama\tWar\n1\tb.png\t1\t0\n2\tb.png\t0\t1\n",
+    "a.jsonl": rb'{"id": 1, "poster": "b.png", "genres": ["Drama", {"name": "War"}], "title": "\ud83c\udfac"}' + b"\n",
+    "a.json": b'[{"id": 1.5, "poster": "b.png", "genres": "Drama|War", "year": 1999, "title": null}]',
+}
+PIECES = [b"\r", b"\n", b"\0", b'"', b"\xff", b"\\ud800", b"[", b"{", b"null", b",", b"\t", b"NaN", b"9" * 400, b"'"]
+
+
+@pytest.mark.parametrize("name", SEEDS)
+def test_damaged_tables_are_read_or_one_error(name: str, tmp_path: Path) -> None:
+    put_bytes(tmp_path, "b.png", b"x")
+    chance, outcomes = random.Random(name), set()
+    for _ in range(300):
+        data = bytearray(SEEDS[name])
+        for _ in range(chance.choice((1, 1, 2, 5))):
+            place = chance.randrange(len(data))
+            data[place : place + chance.choice((0, 1, 1, 9))] = chance.choice(PIECES)
+        try:
+            write_catalogue(read_catalogue(put_bytes(tmp_path, name, bytes(data))), tmp_path / "out" / "a.csv")
+            outcomes.add("read")
+        except OnesheetError as error:
+            assert "\n" not in str(error), data
+            outcomes.add("refused")
+    assert outcomes == {"read", "refused"}
 
 
 def test_nul_bytes_stay_in_their_cell(tmp_path: Path) -> None:

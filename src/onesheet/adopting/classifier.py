@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from onesheet.adopting.conventions import Conventions, scaling_wanted
 from onesheet.bundle import CARD_KEY
-from onesheet.errors import ConfigError
+from onesheet.errors import BundleError, ConfigError
+from onesheet.onnx_file import read_onnx
 
 INPUT_TYPES = {
     "tensor(float)": np.float32,
@@ -69,8 +70,9 @@ def open_classifier(path: Path, conventions: Conventions, *, genres: int) -> Cla
     Raises:
         ConfigError: not an ONNX image classifier with that many outputs, or something is not said.
     """
-    session = _session(path)
-    model = onnx.load(path)
+    data = _checked(path)
+    session = _session(path, data)
+    model = onnx.load_from_string(data)
     if CARD_KEY in session.get_modelmeta().custom_metadata_map:
         raise ConfigError(f"{str(path)!r} is a onesheet model already; use it as it is")
     opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
@@ -92,14 +94,22 @@ def maker_of(graph: onnx.GraphProto, name: str) -> onnx.NodeProto | None:
     return node
 
 
-def _session(path: Path) -> onnxruntime.InferenceSession:
+def _checked(path: Path) -> bytes:
+    """The file's bytes, which name no other file and bring no code: the network of others is checked as our own is."""
     if not path.is_file():
         raise ConfigError(f"no such file: {str(path)!r}; name the network to adopt")
+    try:
+        return read_onnx(path).data
+    except BundleError as error:
+        raise ConfigError(f"this network cannot be adopted: {error}") from error
+
+
+def _session(path: Path, data: bytes) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions have no common base
         raise ConfigError(f"{str(path)!r} is not a whole ONNX model; export or copy it again") from error
 

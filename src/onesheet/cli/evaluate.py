@@ -12,6 +12,7 @@ from onesheet.cli.console import Console, print_table
 from onesheet.cli.options import add_options, recipe_from
 from onesheet.cli.steps import add_out, step_command
 from onesheet.errors import CatalogueError
+from onesheet.files import sole_use
 
 if TYPE_CHECKING:
     from onesheet.data import Film, Findings, Packed
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     recipe = recipe_from(arguments)
     made_by = open_run(arguments.run_folder) if arguments.run_folder else None
     packed_folder = (Path(arguments.source) / "manifest.json").is_file()
-    with Console() as console:
+    with Console() as console, sole_use(arguments.out):
         if packed_folder:
             packed = open_packed(arguments.source)
             findings = _audit_of(arguments.findings, made_by)

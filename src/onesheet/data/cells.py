@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterable
 
-from onesheet.files import parse_json
+from onesheet.files import encodable, parse_json
 
 # In this order: "Action, Adventure|Drama" is two genres, not three.
 GENRE_DELIMITERS = ("|", ";", ",", " / ")
@@ -118,7 +118,7 @@ def _listed(written: str) -> list[object]:
         found = parse_json(written)
     except ValueError:
         try:
-            found = ast.literal_eval(_NO_COMMA.sub(r"\1, ", written))
+            found = encodable(ast.literal_eval(_NO_COMMA.sub(r"\1, ", written)))
         except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
             raise ValueError(f"no list of genres: {written[:80]!r}") from error
     if not isinstance(found, list):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 import unicodedata
 from collections import Counter
@@ -10,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from onesheet.data.findings import Finding
-from onesheet.data.tables import DELIMITED, read_delimited
+from onesheet.data.tables import DELIMITED, MAX_LINE_BYTES, read_delimited
 from onesheet.errors import CatalogueError
+from onesheet.files import parse_json, read_within
 
 NOT_GENRES = frozenset({"", "n/a", "na", "nan", "none", "null", "-", r"\n", "(no genres listed)"})
 
@@ -33,10 +33,10 @@ def read_genre_map(source: str | Path | Mapping[str, str]) -> dict[str, str]:
     where = f"the genre mapping {str(path)!r}"
     try:
         if path.suffix.lower() == ".json":
-            return _checked(json.loads(path.read_text("utf-8-sig")), where)
+            return _checked(parse_json(read_within(path, MAX_LINE_BYTES).decode("utf-8-sig")), where)
         if path.suffix.lower() == ".toml":
-            return _checked(tomllib.loads(path.read_text("utf-8-sig")), where)
-    except (ValueError, RecursionError) as error:
+            return _checked(tomllib.loads(read_within(path, MAX_LINE_BYTES).decode("utf-8-sig")), where)
+    except (OSError, ValueError, RecursionError) as error:
         raise CatalogueError(f"{where} cannot be read: {str(error).splitlines()[0]}; repair the file") from error
     if path.suffix.lower() not in DELIMITED:
         raise CatalogueError(f"{where} is of an unknown kind; use .csv, .tsv, .json or .toml")

@@ -12,7 +12,7 @@ from typing import IO, cast
 from onesheet.data.cells import imdb_id
 from onesheet.data.posters import Disk, folders_beside
 from onesheet.data.source import Layout, Source, name_of
-from onesheet.data.tables import Table
+from onesheet.data.tables import MAX_LINE_BYTES, Table, too_long
 from onesheet.errors import CatalogueError
 
 HEADING = (
@@ -50,7 +50,9 @@ def _read(path: Path, disk: Disk, folders: Sequence[str] | None) -> Source:
     rows: list[Sequence[object]] = []
     bad = []
     with _opened(file) as lines:
-        for number, line in enumerate(lines, 1):
+        for number, line in enumerate(iter(lambda: lines.readline(MAX_LINE_BYTES + 1), b""), 1):
+            if len(line) > MAX_LINE_BYTES:
+                raise too_long(file, MAX_LINE_BYTES)
             if line.partition(b"\t")[0] in wanted:
                 cells = line.decode("utf-8", "surrogateescape").rstrip("\r\n").split("\t")  # nothing is quoted
                 if len(cells) == len(HEADING):

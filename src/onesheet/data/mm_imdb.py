@@ -15,10 +15,10 @@ from PIL import Image
 
 from onesheet.data.posters import Disk, is_image
 from onesheet.data.source import Layout, Source, name_of
-from onesheet.data.tables import Table
+from onesheet.data.tables import MAX_LINE_BYTES, Table
 from onesheet.data.unpacking import Unpacked, identity, unpack
 from onesheet.errors import CatalogueError, require
-from onesheet.files import parse_json
+from onesheet.files import parse_json, read_within
 
 _MEAN = np.array([103.939, 116.779, 123.68]).reshape(3, 1, 1)
 _CHUNK = 64  # images read at a time
@@ -41,7 +41,7 @@ def _read_folder(path: Path, disk: Disk, folders: Sequence[str] | None) -> Sourc
         if not name.endswith(".json"):
             continue
         try:
-            film = parse_json(Path(file).read_bytes())
+            film = parse_json(read_within(file, MAX_LINE_BYTES))
             rows.append(
                 (stem, posters.get(stem, f"dataset/{stem}.jpeg"), film["genres"], film.get("title"), film.get("year"))
             )

@@ -150,7 +150,7 @@ def _finish(folder: Path, order: PackOrder, journal: Journal) -> None:
         "films_sha256": digest.hexdigest(),
     }
     write_text(folder / "manifest.json", json.dumps(manifest, indent=2) + "\n")
-    journal.path.unlink()
+    journal.path.unlink(missing_ok=True)  # another process may have seen the manifest already
 
 
 def _findings(order: PackOrder, journal: Journal) -> Findings:

@@ -69,11 +69,27 @@ def arrow_rows(batches: Iterable[Any], column: str, features: Mapping[str, Any])
 
 def _classes(feature: Any) -> list[str]:
     """The names of a ClassLabel, alone or as a list's item; [] for any other feature."""
-    if isinstance(feature, list):
-        return _classes(feature[0]) if feature else []
-    if not isinstance(feature, dict):
-        return []
-    return list(feature["names"]) if feature.get("_type") == "ClassLabel" else _classes(feature.get("feature"))
+    while isinstance(feature, dict | list):
+        if isinstance(feature, list):
+            feature = feature[0] if feature else None
+        elif feature.get("_type") == "ClassLabel":
+            names = feature.get("names")
+            return names if isinstance(names, list) else []
+        else:
+            feature = feature.get("feature")
+    return []
+
+
+def _features(schema: Any) -> Mapping[str, Any]:
+    """Hugging Face's description of the columns, {} where there is none.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    found = parse_json((schema.metadata or {}).get(b"huggingface", b"{}"))
+    for part in ("info", "features"):
+        found = found.get(part) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def _named(value: Any, names: Sequence[str]) -> Any:
@@ -110,9 +126,7 @@ def _parquet_rows(paths: Sequence[Path]) -> Iterator[Unpacked]:
         try:
             file = parquet.ParquetFile(path, memory_map=True)
             column = _image_column(file.schema_arrow)
-            described = parse_json((file.schema_arrow.metadata or {}).get(b"huggingface", b"{}"))
-            features = described.get("info", {}).get("features", {})
-            yield from arrow_rows(file.iter_batches(_BATCH), column or "", features)
+            yield from arrow_rows(file.iter_batches(_BATCH), column or "", _features(file.schema_arrow))
         except (OSError, ValueError) as error:
             message = str(error).splitlines()[0]
             raise CatalogueError(f"cannot read {str(path)!r}: {message}; download or write it again") from error

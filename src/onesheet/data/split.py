@@ -17,10 +17,10 @@ from onesheet.data.cells import imdb_id, text
 from onesheet.data.columns import plain
 from onesheet.data.findings import Finding, Findings
 from onesheet.data.stratify import stratify
-from onesheet.data.tables import Table, read_table
+from onesheet.data.tables import MAX_DOCUMENT_BYTES, Table, read_table
 from onesheet.data.writers import stored_path
 from onesheet.errors import CatalogueError
-from onesheet.files import parse_json, whole_file
+from onesheet.files import parse_json, read_within, whole_file
 from onesheet.spreadsheets import Writer
 
 PARTS = ("train", "validation", "test")
@@ -187,7 +187,7 @@ def read_parts(path: Path) -> list[tuple[str, str]]:
 def _part_lists(path: Path) -> Table | None:
     """A JSON object of part -> ids as a table; None where the file is something else."""
     try:
-        found = parse_json(path.read_bytes()) if path.suffix.lower() == ".json" else None
+        found = parse_json(read_within(path, MAX_DOCUMENT_BYTES)) if path.suffix.lower() == ".json" else None
     except ValueError:
         return None
     if not isinstance(found, dict) or not all(isinstance(ids, list) for ids in found.values()):

@@ -124,7 +124,8 @@ def parse_delimited(text: str) -> Parsed:
     """The records of CSV or TSV, its line ends made one."""
     lines = text.split("\n" if "\n" in text else "\r")
     with _long_fields():
-        delimiter = max(DELIMITERS, key=lambda d: len(next(csv.reader(lines[:1], delimiter=d), [])))
+        heading = lines[0].replace("\r", " ")
+        delimiter = max(DELIMITERS, key=lambda d: len(next(csv.reader([heading], delimiter=d), [])))
         try:
             records = _records(lines, delimiter)
         except csv.Error:  # a stray carriage return outside quotes
@@ -153,7 +154,7 @@ def _first_line(path: Path) -> bytes:
     with path.open("rb") as file:
         line = file.readline(MAX_LINE_BYTES + 1)
     if len(line) > MAX_LINE_BYTES:
-        raise _too_long(path, MAX_LINE_BYTES)
+        raise too_long(path, MAX_LINE_BYTES)
     return line
 
 
@@ -166,11 +167,12 @@ def _read_lines(path: Path, longest: int) -> bytes:
             line_end = max(part.rfind(b"\n"), part.rfind(b"\r"))
             since_line_end = len(part) - line_end - 1 + (since_line_end if line_end < 0 else 0)
             if since_line_end > longest:
-                raise _too_long(path, longest)
+                raise too_long(path, longest)
     return b"".join(parts)
 
 
-def _too_long(path: Path, longest: int) -> CatalogueError:
+def too_long(path: Path, longest: int) -> CatalogueError:
+    """The one-line error for a line that never ends."""
     return CatalogueError(f"{str(path)!r} has a line of more than {longest:,} bytes; give a table, a line a film")
 
 

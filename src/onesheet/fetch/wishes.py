@@ -11,8 +11,9 @@ from onesheet.data.cells import imdb_id, text, title_and_year
 from onesheet.data.columns import IMDB_IDS, TITLES, YEARS, find_columns, plain, read_rows
 from onesheet.data.findings import Finding
 from onesheet.data.genre_map import settle_genres
-from onesheet.data.tables import Table, read_table
-from onesheet.errors import ConfigError
+from onesheet.data.tables import MAX_DOCUMENT_BYTES, Table, read_table
+from onesheet.errors import CatalogueError, ConfigError
+from onesheet.files import read_within
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def read_wishes(films: Sequence[str | Path], *, tmdb: bool) -> Wishes:
         if not path.is_file():
             wishes.append(_wish(str(written), tmdb))
         elif path.suffix.lower() == ".txt":
-            lines = path.read_text("utf-8-sig", "replace").splitlines()
+            lines = _text_of(path).splitlines()
             wishes += [_wish(line.strip(), tmdb) for line in lines if line.strip()]
         else:
             table = read_table(path)
@@ -81,6 +82,13 @@ def read_wishes(films: Sequence[str | Path], *, tmdb: bool) -> Wishes:
                     findings.append(_no_film(f"{where}: no id and no title with a year"))
             findings += [_no_film(f"{path.name}, {problem}") for problem in table.bad]
     return list(dict.fromkeys(wishes)), findings
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return read_within(path, MAX_DOCUMENT_BYTES).decode("utf-8-sig", "replace")
+    except (OSError, ValueError) as error:
+        raise CatalogueError(f"cannot read {str(path)!r}: {error}; give a text file, a film a line") from error
 
 
 def read_addresses(tables: Sequence[str | Path]) -> Wishes:

@@ -107,9 +107,10 @@ def check_writable(folder: Path) -> None:
     Raises:
         OnesheetError: it cannot be written.
     """
-    with saying_the_cure(), whole_file(folder / "writable"):
+    path = folder / f"writable-{secrets.token_hex(8)}"
+    with saying_the_cure(), whole_file(path):
         pass
-    (folder / "writable").unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
 
 
 @contextmanager
