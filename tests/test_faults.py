@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import socket
@@ -22,6 +23,7 @@ from onesheet.files import sole_use
 from onesheet.review import DecisionStore, store
 from onesheet.training import Run, TrainConfig, callbacks, export, fit, open_run
 
+packing = importlib.import_module("onesheet.data.pack")  # whose name the function has as well
 TINY = [
     *("--model", "poster-cnn", "--widths", "8,16", "--size", "48x32", "--epochs", "1"),
     *("--learning-rate", "0.01", "--threads", "1", "--draws", "20"),
@@ -231,17 +233,31 @@ def test_the_second_in_a_folder_is_refused_with_the_firsts_name(
     table, out = tmp_path / "films.csv", tmp_path / "out"
     write_catalogue(catalogue, table)
     name, *more = command.split()
-    source = str(packed.folder if name in ("fit", "evaluate") else table)
+    source = [str(packed.folder if name in ("fit", "evaluate") else table)]
+    if name == "evaluate":
+        source.insert(0, "genres.onnx")
     options = {"pack": ["--size", "48x32"], "fit": [*TINY[:4], *TINY[6:12]], "train": TINY}.get(name, [])
     with sole_use(out):
-        assert (
-            main([name, *(["genres.onnx"] if name == "evaluate" else []), source, "--out", str(out), *options, *more])
-            == 2
-        )
+        assert main([name, *source, "--out", str(out), *options, *more]) == 2
         said = capsys.readouterr().err.splitlines()[-1]
         assert f"is in use by process {os.getpid()} on {socket.gethostname()} (" in said
         assert "since 20" in said and said.endswith("; wait for it, or choose another --out")
         assert [path.name for path in out.iterdir()] == [".lock"]
+
+
+def test_a_pack_whose_journal_another_has_removed_is_finished(
+    parts: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second sees the manifest and tidies up before the first does."""
+    real = packing.write_text
+
+    def write_and_be_seen(path: Path, text: str) -> None:
+        real(path, text)
+        assert len(pack(parts, tmp_path / "packed", size=(48, 32)))
+        assert not (tmp_path / "packed" / "journal.jsonl").exists()
+
+    monkeypatch.setattr(packing, "write_text", write_and_be_seen)
+    assert len(pack(parts, tmp_path / "packed", size=(48, 32))) == len(open_packed(tmp_path / "packed"))
 
 
 def test_features_of_one_store_are_computed_by_one_process(packed: Packed, tmp_path: Path) -> None:

@@ -193,6 +193,14 @@ def test_a_folder_that_cannot_be_written_names_the_cure(predictor: Counting, fol
     assert len(index_posters(folder, predictor=predictor, index=tmp_path / "a" / "b")) == 60
 
 
+def test_files_of_the_users_in_an_indexs_folder_stay(predictor: Counting, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "index").mkdir()
+    (tmp_path / "index" / "writable").write_text("mine")
+    index_posters(folder, predictor=predictor, index=tmp_path / "index")
+    assert (tmp_path / "index" / "writable").read_text() == "mine"
+    assert not list((tmp_path / "index").glob("writable-*"))
+
+
 def test_unreadable_posters_are_said_and_tried_again(predictor: Counting, folder: Path) -> None:
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff")
     (folder / "gone.png").symlink_to(folder / "nothing.png")
