@@ -181,7 +181,8 @@ def _check_metadata(form: str, file: IO[bytes], name: str, length: int) -> None:
     if form == "JPEG" and length > MAX_EXIF_BYTES:
         exif = file.read().count(b"Exif\0\0") * 0xFFFF  # the most that one segment holds
     elif form == "AVIF":
-        decoder = AvifImagePlugin._avif.AvifDecoder(file.read(), AvifImagePlugin.DECODE_CODEC_CHOICE, 1)
+        codec = AvifImagePlugin._avif  # type: ignore[attr-defined]  # nothing else says how much EXIF there is
+        decoder = codec.AvifDecoder(file.read(), AvifImagePlugin.DECODE_CODEC_CHOICE, 1)
         exif = len(decoder.get_info()[4] or b"")
     if exif > MAX_EXIF_BYTES:
         raise unreadable(name, "too-large", f"EXIF of more than {MAX_EXIF_BYTES:,} bytes")
