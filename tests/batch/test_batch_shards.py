@@ -9,14 +9,43 @@ import tarfile
 from itertools import islice
 from pathlib import Path
 
+import batch_sources as forms
 import fsspec
 import pyarrow
 import pyarrow.parquet as parquet
 import pytest
+from batch_sources import rows_of
 
+from onesheet.batch import run_batch
 from onesheet.batch.entries import Entry
 from onesheet.batch.shards import read_shard
 from onesheet.errors import OnesheetError
+
+
+def test_odd_members_of_a_tar(posters: list[Path], motif_model: Path, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        archive.add(posters[20], "Amélie/=1+1.png")
+        archive.add(posters[20], "same.png")
+        archive.add(posters[20], "same.png")
+        link = tarfile.TarInfo("link.png")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+    run_batch(tmp_path / "a.tar", tmp_path / "out", model=motif_model)
+    rows = rows_of(tmp_path / "out")
+    assert [Path(str(row["path"])).name for row in rows] == ["=1+1.png", "same.png", "same.png", "link.png"]
+    assert [row["error"] is None for row in rows] == [True, True, True, False]
+
+
+def test_a_damaged_parquet_shard_and_one_without_images(posters: list[Path], motif_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "shards").mkdir()
+    forms.as_hugging_face(posters, tmp_path / "shards")
+    damaged = tmp_path / "shards" / "train-00001.parquet"
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    parquet.write_table(pyarrow.table({"a": [1]}), tmp_path / "shards" / "train-00002.parquet")
+    assert run_batch(tmp_path / "shards", tmp_path / "out", model=motif_model).parts == 3
+    rows = rows_of(tmp_path / "out")
+    assert len(rows) == len(posters[0::3]) + 2
+    assert "cannot read all of" in rows[-2]["error"] and "has no column of bytes; seen: a" in rows[-1]["error"]
 
 
 def heading(name: str, size: int, kind: bytes = tarfile.REGTYPE, *, goes_on: int = 0) -> bytes:
