@@ -28,7 +28,7 @@ demo: setup
 	OMP_WAIT_POLICY=passive $(BIN)/onesheet demo --out demo
 
 test: setup
-	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2 --doctest-modules src tests
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2 -rs --doctest-modules src tests
 
 check: setup
 	scripts/check

@@ -12,14 +12,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 from table import cell
 
 from onesheet.bundle import MODEL_CARD_KEY
 from onesheet.data import Catalogue, Film, Packed, Split, pack, read_catalogue, read_split
 from onesheet.evaluation import Evaluation, Score, evaluate, write_evaluation
+from onesheet.files import whole_file
 from onesheet.predict import DEFAULT_MODEL, Predictor, load, score_part
-from onesheet.training.onnx_graph import write_metadata
 
 CARD = Path(__file__).parents[1] / "docs" / "model-card.md"
 SOURCES = ("chu2017", "imdb")
@@ -73,6 +74,16 @@ def main() -> None:
         )
         CARD.write_text(text, encoding="utf-8")
         write_metadata(given.model, MODEL_CARD_KEY, text)
+
+
+def write_metadata(path: Path, key: str, text: str) -> None:
+    """Set one metadata entry of an ONNX file; the file appears whole or stays as it was."""
+    model = onnx.load(path)
+    kept = [entry for entry in model.metadata_props if entry.key != key]
+    del model.metadata_props[:]
+    model.metadata_props.extend([*kept, onnx.StringStringEntryProto(key=key, value=text)])
+    with whole_file(path) as part:
+        onnx.save(model, part)
 
 
 def pack_tests(data: Path, predictor: Predictor, folder: Path) -> Packed:

@@ -81,7 +81,9 @@ with sole_use(sys.argv[1]):
 
 
 def test_a_folder_has_one_writer_and_a_dead_one_leaves_no_lock(tmp_path: Path) -> None:
-    first = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    first = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path), "https://me:secret@h/a"], stdout=subprocess.PIPE, text=True
+    )
     try:
         assert first.stdout and first.stdout.readline() == "held\n"
         with pytest.raises(OnesheetError) as refused, sole_use(tmp_path):
@@ -89,9 +91,10 @@ def test_a_folder_has_one_writer_and_a_dead_one_leaves_no_lock(tmp_path: Path) -
     finally:
         first.kill()
         first.wait()
-    name = f"is in use by process {first.pid} on {socket.gethostname()} (-c {tmp_path}), since 20"
+    name = f"is in use by process {first.pid} on {socket.gethostname()} (-c {tmp_path} https://***@h/a), since 20"
     assert name in str(refused.value)
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]  # what a killed process leaves
+    assert "secret" not in (tmp_path / ".lock").read_text()
     with sole_use(tmp_path):
         assert f"process {os.getpid()} on" in (tmp_path / ".lock").read_text()
     assert list(tmp_path.iterdir()) == []

@@ -24,11 +24,15 @@
 from __future__ import annotations
 
 import importlib
+import re
 from types import ModuleType
 
 
 class OnesheetError(Exception):
-    """Base of every error raised on purpose: what was wrong, what was got, the cure, in one line."""
+    """Base of every error raised on purpose: what was wrong, what was got, the cure, in one line; no URL's password."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(without_passwords(message))
 
 
 class UnreadablePoster(OnesheetError):
@@ -117,6 +121,16 @@ class RequestRefused(OnesheetError):
 
 class MissingExtra(OnesheetError):
     """An optional package is not installed."""
+
+
+def without_passwords(text: str) -> str:
+    """A text in whose URLs `***` stands for the user and the password.
+
+    Example:
+        >>> without_passwords("cannot read 'https://me:secret@films.example/1@2x.jpg'")
+        "cannot read 'https://***@films.example/1@2x.jpg'"
+    """
+    return re.sub(r"(?<=://)[^/\s?#]*@", "***@", text)
 
 
 def require(module: str, *, purpose: str, extra: str) -> ModuleType:

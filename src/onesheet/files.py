@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from onesheet.errors import OnesheetError
+from onesheet.errors import OnesheetError, without_passwords
 
 if sys.platform != "win32":  # which has no such locks, and cannot rename an open file
     import fcntl
@@ -154,7 +154,7 @@ def _locked(path: Path) -> IO[bytes]:
 
 def _sign(lock: IO[bytes], folder: Path) -> None:
     """Write into a lock file who has it."""
-    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    command = without_passwords(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]))
     since = datetime.now(UTC).isoformat(" ", "seconds")
     name = f"process {os.getpid()} on {socket.gethostname()} ({command}), since {since}"
     try:

@@ -14,13 +14,11 @@ from pathlib import Path
 import batch_sources as forms
 import fsspec
 import numpy as np
-import pyarrow
-import pyarrow.parquet as parquet
 import pytest
 from batch_sources import rows_of
 
 from onesheet.batch import run_batch, storage
-from onesheet.errors import CatalogueError, MissingExtra
+from onesheet.errors import CatalogueError, MissingExtra, RunError
 from onesheet.predict import Failure, load
 
 Form = Callable[[Sequence[Path], Path], str]
@@ -158,6 +156,23 @@ def test_a_table_of_urls_from_a_server(
     assert len({row["Comedy"] for row in rows if row["error"] is None}) == 1
 
 
+def test_a_password_in_a_url_is_neither_told_nor_kept(
+    served: tuple[str, Path], posters: list[Path], motif_model: Path, tmp_path: Path
+) -> None:
+    url, folder = served
+    mine, other = url.replace("://", "://me:secret@"), url.replace("://", "://other:secret@")
+    (folder / "a.png").write_bytes(posters[20].read_bytes())
+    (folder / "films.csv").write_text(f"poster\na.png\ngone.png\n{mine}/gone.png\n")
+    for found in (0, 1):
+        assert run_batch(f"{mine}/films.csv", tmp_path / "out", model=motif_model).found == found
+    errors = [row["error"] for row in rows_of(tmp_path / "out")]
+    assert errors[0] is None and all("'http://***@127.0.0.1" in error and "secret" not in error for error in errors[1:])
+    assert "secret" not in (tmp_path / "out" / "_batch" / "batch.json").read_text()
+    with pytest.raises(RunError, match=r"http://\*\*\*@.* has changed since the batch") as refused:
+        run_batch(f"{other}/films.csv", tmp_path / "out", model=motif_model)
+    assert "secret" not in str(refused.value)
+
+
 def test_a_poster_that_never_ends_is_refused(
     posters: list[Path], motif_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, served: tuple[str, Path]
 ) -> None:
@@ -195,32 +210,6 @@ def test_a_tar_cut_short_keeps_what_is_before_and_says_so(
     names = [str(row["path"]).rsplit("/", 1)[1] for row in mine[:-1]]
     assert names == [poster.name for poster in posters[1::3]][: len(names)]
     assert len(names) >= (len(posters[1::3]) - 1) * cut - 2
-
-
-def test_odd_members_of_a_tar(posters: list[Path], motif_model: Path, tmp_path: Path) -> None:
-    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT) as archive:
-        archive.add(posters[20], "Amélie/=1+1.png")
-        archive.add(posters[20], "same.png")
-        archive.add(posters[20], "same.png")
-        link = tarfile.TarInfo("link.png")
-        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
-        archive.addfile(link)
-    run_batch(tmp_path / "a.tar", tmp_path / "out", model=motif_model)
-    rows = rows_of(tmp_path / "out")
-    assert [Path(str(row["path"])).name for row in rows] == ["=1+1.png", "same.png", "same.png", "link.png"]
-    assert [row["error"] is None for row in rows] == [True, True, True, False]
-
-
-def test_a_damaged_parquet_shard_and_one_without_images(posters: list[Path], motif_model: Path, tmp_path: Path) -> None:
-    (tmp_path / "shards").mkdir()
-    forms.as_hugging_face(posters, tmp_path / "shards")
-    damaged = tmp_path / "shards" / "train-00001.parquet"
-    damaged.write_bytes(damaged.read_bytes()[:-100])
-    parquet.write_table(pyarrow.table({"a": [1]}), tmp_path / "shards" / "train-00002.parquet")
-    assert run_batch(tmp_path / "shards", tmp_path / "out", model=motif_model).parts == 3
-    rows = rows_of(tmp_path / "out")
-    assert len(rows) == len(posters[0::3]) + 2
-    assert "cannot read all of" in rows[-2]["error"] and "has no column of bytes; seen: a" in rows[-1]["error"]
 
 
 def test_a_bad_row_of_a_table_is_a_row_with_an_error(posters: list[Path], motif_model: Path, tmp_path: Path) -> None:

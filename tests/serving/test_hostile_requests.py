@@ -73,6 +73,41 @@ def test_a_head_that_is_too_long_is_ended(model_path: Path) -> None:
         assert httpx2.get(f"{url}/readyz").status_code == 200
 
 
+CHUNKED = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begin", "more"),
+    [
+        (b"0\r\n", b"X-Y: 1\r\n" * 8192),
+        (b"0\r\nX: ", b"a" * 65_536),
+        (b"0\r\n", b"a" * 65_536),
+        (b"1;", b"a" * 65_536),
+        (b"1;a=", b"a" * 65_536),
+    ],
+    ids=["trailers", "a trailer", "its name", "an extension", "its value"],
+)  # fmt: skip
+def test_trailers_and_chunk_extensions_without_end_are_ended(begin: bytes, more: bytes, traversed: str) -> None:
+    with connected(traversed) as endless:
+        sent = 0
+        with pytest.raises(OSError):
+            endless.sendall(CHUNKED + begin)
+            for _ in range(1000):
+                endless.sendall(more)
+                sent += len(more)
+        assert sent < 100 * MAX_HEAD_BYTES  # what lies in the system's buffers
+
+
+def test_trailers_are_no_headers_and_small_chunks_no_overhead(model_path: Path, posters: list[bytes]) -> None:
+    chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in posters[0] * (1 + 2 * MAX_HEAD_BYTES // len(posters[0])))
+    token, close = b"Authorization: Bearer secret\r\n", b"Connection: close\r\n\r\n"
+    with serving(model_path, ONESHEET_TOKEN="secret") as (url, _):
+        for head, trailer, status in ((token, b"X: 1\r\n", b"200"), (b"", token, b"401")):
+            with connected(url) as raw:
+                raw.sendall(CHUNKED[:-2] + head + close + chunks + b"0\r\n" + trailer + b"\r\n")
+                assert rest_of(raw).startswith(b"HTTP/1.1 " + status)
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
-from serving_client import Client, Held
+from serving_client import Client, Held, png
 
+from onesheet.files import parse_json
 from onesheet.images import read_poster
+from onesheet.serving import inference
 
 INFER = "/v2/models/genres/infer"
 LENGTH = "Inference-Header-Content-Length"
@@ -142,6 +145,48 @@ def test_what_makes_no_sense_says_why(asked: Any, error: str, client: Client) ->
     answer = client().post(INFER, content=asked if isinstance(asked, str) else json.dumps(asked))
     assert answer.status_code in (400, 422)
     assert error in answer.json()["error"]
+
+
+LONG = "a" * 100_000
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"inputs": [as_bytes([b"x"], shape=[1] * 100_000)]},
+        {"inputs": [UINT8 | {"shape": [1] * 100_000, "data": []}]},
+        {"inputs": [UINT8 | {"shape": [10**4000, 48, 32, 3], "data": []}]},
+        {"inputs": [UINT8 | {"name": LONG, "data": []}]},
+        {"inputs": [UINT8 | {"datatype": LONG, "data": []}]},
+        {"inputs": [UINT8 | {"parameters": {"binary_data_size": LONG}}]},
+        {"inputs": [UINT8 | {"parameters": {LONG: []}}]},
+        {"inputs": [as_bytes([b"x"])], "parameters": {"at": LONG}},
+        {"inputs": [as_bytes([b"x"])], "parameters": LONG},
+        {"inputs": [as_bytes([png(9, 16)])], "outputs": [{"name": LONG}]},
+    ],
+    ids=range(10),
+)
+def test_errors_repeat_little_of_what_they_were_sent(asked: Any, client: Client) -> None:
+    answer = client().post(INFER, json=asked)
+    assert answer.status_code in (400, 422) and len(answer.json()["error"]) < 500
+
+
+def test_one_json_is_read_at_a_time(client: Client, posters: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, most = 0, 0
+
+    def parse(text: bytes) -> Any:
+        nonlocal reading, most
+        reading += 1
+        most = max(most, reading)
+        time.sleep(0.05)
+        reading -= 1
+        return parse_json(text)
+
+    monkeypatch.setattr(inference, "parse_json", parse)
+    served = client()
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(served.post, INFER, json={"inputs": [as_bytes(posters[:1])]}) for _ in range(4)]
+    assert [one.result().status_code for one in asked] == [200] * 4 and most == 1
 
 
 def test_an_unknown_output_is_named(client: Client, posters: list[bytes]) -> None:

@@ -53,10 +53,19 @@ def test_pages_of_others_may_not_use_it(client: Client, posters: list[bytes]) ->
     served = client()
     own = served.post("/v1/predict", content=posters[0], headers={"Origin": "http://127.0.0.1:8000"})
     assert own.status_code == 200
-    for origin in ("http://evil.example", "http://127.0.0.1:9000", "null"):
-        refused = served.post("/v1/predict", content=posters[0], headers={"Origin": origin})
+    for origin in (
+        "http://evil.example",
+        "http://127.0.0.1:9000",
+        "null",
+        "http://[x",
+        "http://[::1]x",
+        "http://\u2100",
+    ):
+        refused = served.post("/v1/predict", content=posters[0], headers={"Origin": origin.encode()})
         assert refused.status_code == 403 and "may not use this service" in refused.json()["error"]
-        asked = served.options("/v1/predict", headers={"Origin": origin, "Access-Control-Request-Method": "POST"})
+        assert refused.headers["X-Content-Type-Options"] == "nosniff"
+        preflight = {"Origin": origin.encode(), "Access-Control-Request-Method": b"POST"}
+        asked = served.options("/v1/predict", headers=preflight)
         assert not {"access-control-allow-origin"} & set(asked.headers)
 
 

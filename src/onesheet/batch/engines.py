@@ -43,7 +43,7 @@ def _on_ray(place: Place, plan: Plan, predictor: Predictor, left: Sequence[int])
 
         def task(row: dict[str, Any]) -> dict[str, Any]:
             try:
-                return {"done": _maker(url, model).make(row["part"]), "error": ""}
+                return {"done": _maker(url, plan, model).make(row["part"]), "error": ""}
             except OnesheetError as error:  # told by hand: Ray keeps only the text of what a task raises
                 return {"done": None, "error": str(error)}
 
@@ -61,7 +61,7 @@ def _on_ray(place: Place, plan: Plan, predictor: Predictor, left: Sequence[int])
 
 
 @lru_cache(maxsize=1)
-def _maker(url: str, model: Any) -> PartMaker:
+def _maker(url: str, plan: Plan, model: Any) -> PartMaker:
     """A worker process's own; the model's bytes come from Ray's object store, once.
 
     Raises:
@@ -69,8 +69,7 @@ def _maker(url: str, model: Any) -> PartMaker:
     """
     ray = require("ray", purpose="the engine 'ray'", extra="batch")
     place = Place(url)
-    plan = read_plan(place)
-    if plan is None:
+    if read_plan(place) is None:
         raise RunError(f"a Ray worker cannot see {url!r}; give --out a folder that every node shares, or s3://")
     system, path = file_system(plan.source)
     if not system.exists(path):

@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import islice
 from typing import Any
 
 from onesheet.batch.source import Listed, Source
 from onesheet.batch.storage import Place
-from onesheet.errors import CatalogueError, RunError, require
+from onesheet.errors import CatalogueError, RunError, require, without_passwords
 from onesheet.files import parse_json
 
 PROTOCOL = 1
@@ -29,7 +29,7 @@ class Plan:
     """What a batch is to do.
 
     Attributes:
-        source: absolute path or URL.
+        source: absolute path or URL; in `batch.json` without its user and password.
         kind: "folder", "table", "tar" or "parquet".
         listing: SHA-256 of what the source listed, hexadecimal.
         listed: posters, or shards where the source is such.
@@ -96,9 +96,9 @@ def begin(
     plan = Plan(source.location, source.kind, listing, listed, model, at, form, part_rows)
     if old is not None:
         _check_same(place, old, plan, tell)
-        return old
+        return replace(old, source=plan.source)
     with place.whole(BATCH) as path:
-        path.write_text(json.dumps(asdict(plan), indent=1) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(asdict(_shown(plan)), indent=1) + "\n", encoding="utf-8")
     return plan
 
 
@@ -135,6 +135,7 @@ class PlanFile:
 
 def _check_same(place: Place, old: Plan, new: Plan, tell: Callable[[str], None]) -> None:
     """Whether the batch in a folder is the one that is asked for."""
+    old, new = _shown(old), _shown(new)
     for item in fields(Plan):
         before, now = getattr(old, item.name), getattr(new, item.name)
         if item.name not in ("protocol", "listing", "listed") and before != now:
@@ -153,6 +154,11 @@ def _check_same(place: Place, old: Plan, new: Plan, tell: Callable[[str], None])
         f"{old.source!r} has changed since this batch was begun: {old.listed:,} posters then, {new.listed:,} now; "
         "those of then are done"
     )
+
+
+def _shown(plan: Plan) -> Plan:
+    """A plan without its source's user and password; what is read with another is in the listing."""
+    return replace(plan, source=without_passwords(plan.source))
 
 
 def _digest(listing: Iterator[Listed]) -> tuple[str, int]:

@@ -5,6 +5,7 @@ A shard that is damaged in the middle gives what stands before, and then a row t
 
 from __future__ import annotations
 
+import os
 import tarfile
 from collections.abc import Iterator
 from typing import Any
@@ -20,6 +21,8 @@ from onesheet.formats import MAX_BYTES
 IMAGES = ("image", "poster", "img", "jpg", "jpeg", "png", "webp", "bytes", "content", "data")
 NAMES = (*POSTERS, "key", "name", *IDS)
 ROWS_AT_ONCE = 64
+_DAMAGE = (tarfile.TarError, EOFError, ValueError, IndexError, OverflowError, RecursionError, MemoryError)
+"""What tarfile raises."""
 
 
 def read_shard(path: str, location: str, kind: str) -> Iterator[Entry]:
@@ -46,16 +49,20 @@ def read_shard(path: str, location: str, kind: str) -> Iterator[Entry]:
 def _tar_entries(path: str, file: Any) -> Iterator[Entry]:
     end = 0
     try:
+        furthest = file.seek(0, os.SEEK_END) + tarfile.BLOCKSIZE
+        file.seek(0)
         with tarfile.open(fileobj=file, mode="r:") as archive:
             while member := archive.next():
                 archive.members.clear()  # type: ignore[attr-defined]  # tarfile would keep them all
+                if not member.offset < archive.offset <= furthest:  # a length below 0 would bring it again, for ever
+                    raise tarfile.ReadError(f"{member.name!r} has not the length it says")
                 if is_image(member.name.rsplit("/", 1)[-1]) and not member.isdir():
                     yield _tar_entry(path, archive, member)
             end = archive.offset
         file.seek(end)
         whole = file.read(tarfile.BLOCKSIZE) == bytes(tarfile.BLOCKSIZE)  # tarfile is silent about a cut heading
         why = "" if whole else "its end is missing"
-    except (tarfile.TarError, EOFError, ValueError) as error:
+    except _DAMAGE as error:
         why = str(error) or "it is damaged"
     if why:
         yield Entry(path, error=f"cannot read all of {path!r}: {why}; copy it again")
@@ -83,8 +90,11 @@ def _parquet_entries(path: str, file: Any) -> Iterator[Entry]:
             for row in batch.to_pylist():
                 yield _parquet_entry(path, number, row[image], row.get(name) if name else None)
                 number += 1
-    except (arrow.ArrowException, CatalogueError) as error:
-        yield Entry(path, error=f"cannot read all of {path!r}: {str(error).splitlines()[0]}; write it again")
+    except (arrow.ArrowException, CatalogueError, UnicodeDecodeError, OSError) as error:
+        if isinstance(error, OSError) and (type(error) is not OSError or error.errno is not None):
+            raise  # the file system's; pyarrow's own, of damage, has no number
+        why = next(iter(str(error).splitlines()), "it is damaged")
+        yield Entry(path, error=f"cannot read all of {path!r}: {why}; write it again")
 
 
 def _parquet_entry(path: str, number: int, image: Any, name: Any) -> Entry:

@@ -7,6 +7,7 @@ from typing import Any
 
 from onesheet.cli.console import Console
 from onesheet.cli.predict import add_model, add_point, add_threads, positive
+from onesheet.errors import without_passwords
 
 
 def add_command(commands: Any) -> None:
@@ -63,6 +64,6 @@ def run(arguments: argparse.Namespace) -> int:
     before = f"; {done.found:,} were there already" if done.found else ""
     print(
         f"{done.parts - done.found:,} of {done.parts:,} parts written, {done.posters:,} posters, "
-        f"{done.unreadable:,} of them unreadable{before}: {arguments.out}"
+        f"{done.unreadable:,} of them unreadable{before}: {without_passwords(arguments.out)}"
     )
     return 1 if done.unreadable else 0

@@ -50,15 +50,8 @@ def evaluate(
     Raises:
         EvaluationError: shapes or values do not fit.
     """
-    truth = as_labels(labels)
-    values = as_probabilities(probabilities, truth)
-    seen = as_labels(train_labels, name="train_labels")
     names = genres.names if isinstance(genres, GenreSet) else tuple(genres)
-    if not len(names) == truth.shape[1] == seen.shape[1]:
-        raise EvaluationError(
-            f"labels, genres and train_labels must have as many genres; "
-            f"got {truth.shape[1]}, {len(names)} and {seen.shape[1]}"
-        )
+    truth, values, seen = _checked(labels, probabilities, train_labels, names)
     all_points = {**points, "0.5": Thresholds((0.5,) * len(names))}
     given = {name: point.decide(values) for name, point in all_points.items()}
     model, trivial = Measure(truth, values, given), TrivialMeasure(truth, seen)
@@ -80,6 +73,20 @@ def evaluate(
         cooccurrence_true=tuple(map(tuple, count_together(truth, truth).tolist())),
         cooccurrence_given=tuple(map(tuple, count_together(shown, shown).tolist())),
     )
+
+
+def _checked(
+    labels: ArrayLike, probabilities: ArrayLike, train_labels: ArrayLike, names: Sequence[str]
+) -> tuple[Labels, Scores, Labels]:
+    """Labels, probabilities and training labels, as arrays that fit together."""
+    truth, seen = as_labels(labels), as_labels(train_labels, name="train_labels")
+    values = as_probabilities(probabilities, truth)
+    if not len(names) == truth.shape[1] == seen.shape[1]:
+        raise EvaluationError(
+            f"labels, genres and train_labels must have as many genres; "
+            f"got {truth.shape[1]}, {len(names)} and {seen.shape[1]}"
+        )
+    return truth, values, seen
 
 
 def _section(measured: Mapping[Key, Intervals], section: str) -> dict[str, Score]:

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, Response
 
 from onesheet.bundle import POINTS
 from onesheet.errors import UnreadablePoster
-from onesheet.predict import Failure
+from onesheet.predict import Failure, Prediction
 from onesheet.serving import examples, schema
 from onesheet.serving.service import Service
 from onesheet.serving.uploads import is_form, refusal_of
@@ -19,7 +19,7 @@ from onesheet.serving.uploads import is_form, refusal_of
 def prediction_routes(service: Service) -> APIRouter:
     """`/v1/predict`."""
     router = APIRouter(prefix="/v1", tags=["genres"])
-    predictor, genres = service.predictor, len(service.predictor.genres)
+    genres = len(service.predictor.genres)
 
     @router.post(
         "/predict",
@@ -45,20 +45,30 @@ def prediction_routes(service: Service) -> APIRouter:
         A file that cannot be read has its error in its place, and the others are answered; only where the body is the
         file is the whole request refused.
         """
-        predictor.check(at, top)
-        async with service.uploads.files(request) as uploads:
-            answers = await service.batcher.score([upload.data for upload in uploads])
-        if isinstance(answers[0], UnreadablePoster) and not is_form(request):
-            raise refusal_of(answers[0])
-        said = [
-            Failure(upload.name, str(answer))
-            if isinstance(answer, UnreadablePoster)
-            else predictor.predictions([upload.name], answer, at, top)[0]
-            for upload, answer in zip(uploads, answers, strict=True)
-        ]
+        said = await _predictions(service, request, at, top)
         return JSONResponse({"predictions": [one.to_dict() for one in said]})
 
     return router
+
+
+async def _predictions(service: Service, request: Request, at: str, top: int | None) -> list[Prediction | Failure]:
+    """The answer to each file of a request, in their order.
+
+    Raises:
+        RequestRefused: it cannot be read, or its one file cannot.
+    """
+    predictor = service.predictor
+    predictor.check(at, top)
+    async with service.uploads.files(request) as uploads:
+        answers = await service.batcher.score([upload.data for upload in uploads])
+    if isinstance(answers[0], UnreadablePoster) and not is_form(request):
+        raise refusal_of(answers[0])
+    return [
+        Failure(upload.name, str(answer))
+        if isinstance(answer, UnreadablePoster)
+        else predictor.predictions([upload.name], answer, at, top)[0]
+        for upload, answer in zip(uploads, answers, strict=True)
+    ]
 
 
 def model_routes(service: Service) -> APIRouter:

@@ -1,4 +1,4 @@
-"""One connection of a client, whose requests must begin in time and not at length."""
+"""One connection of a client, whose requests must begin in time and hold nothing at length but their bodies."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ MAX_HEAD_BYTES = 64_000
 
 
 class Connection(HttpToolsProtocol):
-    """Uvicorn's connection, closed where a request's head is too long or does not end.
+    """Uvicorn's connection, closed where a request's head, or what stands between and after its chunks, is too long.
 
-    The head may take `timeout_keep_alive` seconds of the server's configuration; the rest of a request is the gate's.
+    The head may take `timeout_keep_alive` seconds of the server's configuration; the body is the gate's. Trailers,
+    headers after the body, are passed over: they could say anything of a request that was already let in.
     """
 
     _timer: asyncio.TimerHandle | None = None
-    _head_bytes = 0
+    _in_body = False
+    _overhead_bytes = 0  # of the head, or since the last of the body
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has come, and must say what it wants."""
@@ -31,10 +33,10 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """A part of a request."""
-        self._head_bytes += len(data)
+        self._overhead_bytes += len(data)
         super().data_received(data)
-        if self._timer and self._head_bytes > MAX_HEAD_BYTES:
-            self._refuse("The request's head is too long.")
+        if self._overhead_bytes > MAX_HEAD_BYTES and (self._timer or self._in_body):
+            self._refuse(f"The request's {'chunks or trailers are' if self._in_body else 'head is'} too long.")
         elif not self._timer and self.cycle and self.cycle.response_complete and not self.transport.is_closing():
             self._expect_head()  # what came is no request yet, and has ended the time for idling
 
@@ -47,10 +49,30 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Its head is whole."""
         self._head_is_here()
+        self._in_body, self._overhead_bytes = True, 0
         super().on_headers_complete()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header, or a trailer."""
+        if not self._in_body:
+            super().on_header(name, value)
+
+    def on_chunk_header(self) -> None:
+        """A chunk begins, or the trailers do."""
+        self._overhead_bytes = 0
+
+    def on_body(self, body: bytes) -> None:
+        """A part of its body."""
+        self._overhead_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        self._in_body = False
+        super().on_message_complete()
+
     def _expect_head(self) -> None:
-        self._head_bytes = 0
+        self._overhead_bytes = 0
         self._timer = self.loop.call_later(self.timeout_keep_alive, self._refuse, "The request's head took too long.")
 
     def _head_is_here(self) -> None:

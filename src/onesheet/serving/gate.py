@@ -71,7 +71,7 @@ class Gate:
             raise RequestRefused(
                 f"this service does not answer as {host!r}; use {' or '.join(sorted(self._hosts))}", status=400
             )
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and _netloc(origin) != host.lower():
             raise RequestRefused(f"pages of {origin!r} may not use this service; call it from a program", status=403)
         if token is not None and path not in OPEN and not path.startswith("/static/"):
             scheme, _, shown = headers.get("authorization", "").partition(" ")
@@ -140,6 +140,14 @@ def _hostname(host: str) -> str:
     """ "localhost:8000" -> "localhost", "[::1]:8000" -> "[::1]"."""
     end = host.rfind(":")
     return (host[:end] if end > host.rfind("]") else host).lower()
+
+
+def _netloc(origin: str) -> str | None:
+    """ "http://localhost:8000" -> "localhost:8000"; None where it is no address."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 def _route(scope: Scope) -> str:

@@ -226,4 +226,4 @@ def json_body(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]
 
 def fault(error: Mapping[str, object], where: Iterable[object]) -> str:
     """One of pydantic's errors in a line: where it is, what is wrong, what was got."""
-    return f"{'.'.join(map(str, where))}: {error['msg']}; got {reprlib.repr(error['input'])}"
+    return f"{'.'.join(str(part)[:40] for part in where)}: {error['msg']}; got {reprlib.repr(error['input'])}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import reprlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -62,25 +63,25 @@ def read_posters(
     Raises:
         RequestRefused: 400, the tensor is not what it says or not what the model takes.
     """
-    behind = tensor.data is None
+    behind, name, shape = tensor.data is None, reprlib.repr(tensor.name), reprlib.repr(tensor.shape)
     size = tensor.parameters.get("binary_data_size")
     if behind and size != len(binary):
         raise refused(
-            f"input {tensor.name!r} has no data, and {len(binary):,} bytes lie behind the JSON; "
-            f"its binary_data_size is {size}"
+            f"input {name} has no data, and {len(binary):,} bytes lie behind the JSON; "
+            f"its binary_data_size is {reprlib.repr(size)}"
         )
     if tensor.datatype == "BYTES":
         files = _split(binary) if behind else [_from_base64(item) for item in tensor.data or ()]
         if tensor.shape not in ([len(files)], [len(files), 1]):
-            raise refused(f"input {tensor.name!r} has {len(files)} elements and says shape {tensor.shape}")
+            raise refused(f"input {name} has {len(files)} elements and says shape {shape}")
         return files
     if tensor.datatype != "UINT8":
-        raise refused(f"input {tensor.name!r} must be BYTES or UINT8; got {tensor.datatype!r}")
+        raise refused(f"input {name} must be BYTES or UINT8; got {reprlib.repr(tensor.datatype)}")
     if len(tensor.shape) != 4 or tensor.shape[1:] != [*poster_size, 3] or tensor.shape[0] < 0:
-        raise refused(f"a UINT8 input must have shape [N, {poster_size[0]}, {poster_size[1]}, 3]; got {tensor.shape}")
+        raise refused(f"a UINT8 input must have shape [N, {poster_size[0]}, {poster_size[1]}, 3]; got {shape}")
     pixels = np.frombuffer(binary, np.uint8) if behind else _pixels(tensor.data or ())
     if pixels.size != math.prod(tensor.shape):
-        raise refused(f"input {tensor.name!r} has {pixels.size:,} numbers and says shape {tensor.shape}")
+        raise refused(f"input {name} has {pixels.size:,} numbers and says shape {shape}")
     return list(pixels.reshape(tensor.shape))
 
 

@@ -83,24 +83,39 @@ def evaluate_file(
     )
     write_evaluation(out / "evaluation.json", evaluation)
     write_answers(out / "predictions.csv", answers)
-    suspects = suspect_labels(answers.labels, probabilities) if part != "train" else None
+    facts = _facts(Path(model_path), predictor, packed, run)
+    _show(out, evaluation, Showing(predictor, packed, rows, answers), facts=facts, run=run, findings=findings)
+    return evaluation
+
+
+def _show(
+    out: Path,
+    evaluation: Evaluation,
+    showing: Showing,
+    *,
+    facts: dict[str, str],
+    run: Run | None,
+    findings: Findings | None,
+) -> None:
+    """Write the report, and its figures beside it."""
+    answers, packed = showing.answers, showing.packed
+    suspects = suspect_labels(answers.labels, answers.probabilities) if evaluation.part != "train" else None
     shown: dict[str, Any] = {
         "evaluation": evaluation,
         "history": run.history if run else [],
         "balance": {name: packed.labels[packed.rows(name)].sum(0).tolist() for name in _parts(packed)},
-        "steps": _steps(answers, predictor.points),
-        "slices": _slices([packed.films[row] for row in rows], answers, draws),
+        "steps": _steps(answers, showing.predictor.points),
+        "slices": _slices([packed.films[row] for row in showing.rows], answers, evaluation.draws),
         "suspects": suspects,
     }
     write_sheets(out / "figures", answers=answers, **shown)
     write_report(
         out / "report.html",
-        examples=Showing(predictor, packed, rows, answers).examples(suspects or ()),
+        examples=showing.examples(suspects or ()),
         findings=None if findings is None else {flag: (n, FLAGS[flag]) for flag, n in findings.counts.items()},
-        facts=_facts(Path(model_path), predictor, packed, run),
+        facts=facts,
         **shown,
     )
-    return evaluation
 
 
 def check_genres(model: GenreSet, catalogue: GenreSet, where: Path, *, model_may_have_more: bool = False) -> None:

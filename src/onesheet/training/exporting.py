@@ -20,7 +20,7 @@ from onesheet.bundle import CARD_KEY, POINTS, Bundle, Card, label_counts, read_b
 from onesheet.data.packed import Packed
 from onesheet.data.split import PARTS
 from onesheet.errors import ConfigError, ExportError, RunError
-from onesheet.evaluation import Thresholds, fit_calibration, fit_operating_points
+from onesheet.evaluation import Calibration, Thresholds, fit_calibration, fit_operating_points
 from onesheet.files import whole_file
 from onesheet.models import Ensemble, TenCrop, build_network
 from onesheet.predict import Predictor, score_part
@@ -72,17 +72,12 @@ def export(
         ExportError: the file does not give the network's answers.
         ConfigError: an option out of range.
     """
-    if precision not in TOLERANCE:
-        raise ConfigError(f"the 'precision' option must be one of {', '.join(TOLERANCE)}; got {precision!r}")
-    for name, value in (("precision_target", precision_target), ("recall_target", recall_target)):
-        if not 0 < value < 1:
-            raise ConfigError(f"the {name!r} option must be between 0 and 1; got {value}")
+    _check_options(precision, precision_target, recall_target)
     runs = [runs] if isinstance(runs, Run) else list(runs)
     threads, packed = runs[0].config.threads, _common_store(runs)
     prepare(threads)
     networks = [kept_network(run, packed) for run in runs]
     graph = ExportGraph(networks[0] if len(runs) == 1 else Ensemble(networks))
-    rows = packed.rows("validation")
     genres = len(packed.genres)
     with tempfile.TemporaryDirectory(prefix="onesheet-") as folder:
         raw, draft = Path(folder) / "raw.onnx", Path(folder) / "draft.onnx"
@@ -92,32 +87,40 @@ def export(
         finish_graph(raw, draft, scale=np.ones(genres), bias=np.zeros(genres), metadata={CARD_KEY: card.to_json()})
         predictor = Predictor(read_bundle(draft), threads=threads)
         _check_parity(graph, read_bundle(draft), packed, np.ones(genres), np.zeros(genres))
-        logits, labels = score_part(predictor, packed, "validation", progress=progress).logits, packed.labels[rows]
-        calibration = fit_calibration(logits, labels)
-        probabilities = calibration.probabilities(logits)
-        points = fit_operating_points(
-            probabilities,
-            labels,
-            train_labels=packed.labels[packed.rows("train")],
-            precision=precision_target,
-            recall=recall_target,
-        )
-        card = replace(
-            card,
-            calibration={"scale": calibration.scale.tolist(), "bias": calibration.bias.tolist()},
-            operating_points={name: point.to_dict() for name, point in points.items()},
-            validation={key: round(value, 4) for key, value in epoch_figures(labels, probabilities).items()},
-        )
+        logits = score_part(predictor, packed, "validation", progress=progress).logits
+        card, calibration = _calibrated(card, packed, logits, precision=precision_target, recall=recall_target)
         with whole_file(path) as part:
-            finish_graph(
-                raw,
-                part,
-                scale=calibration.scale,
-                bias=calibration.bias,
-                metadata={CARD_KEY: card.to_json()},
-            )
+            metadata = {CARD_KEY: card.to_json()}
+            finish_graph(raw, part, scale=calibration.scale, bias=calibration.bias, metadata=metadata)
             _check_parity(graph, read_bundle(part), packed, calibration.scale, calibration.bias)
     return read_bundle(path)
+
+
+def _check_options(precision: str, precision_target: float, recall_target: float) -> None:
+    """Raises ConfigError for an option out of range."""
+    if precision not in TOLERANCE:
+        raise ConfigError(f"the 'precision' option must be one of {', '.join(TOLERANCE)}; got {precision!r}")
+    for name, value in (("precision_target", precision_target), ("recall_target", recall_target)):
+        if not 0 < value < 1:
+            raise ConfigError(f"the {name!r} option must be between 0 and 1; got {value}")
+
+
+def _calibrated(
+    card: Card, packed: Packed, logits: NDArray[np.float32], *, precision: float, recall: float
+) -> tuple[Card, Calibration]:
+    """Calibration fitted to the validation part's logits, float N×G, and the card with what follows from it."""
+    labels = packed.labels[packed.rows("validation")]
+    calibration = fit_calibration(logits, labels)
+    probabilities = calibration.probabilities(logits)
+    train_labels = packed.labels[packed.rows("train")]
+    points = fit_operating_points(probabilities, labels, train_labels=train_labels, precision=precision, recall=recall)
+    card = replace(
+        card,
+        calibration={"scale": calibration.scale.tolist(), "bias": calibration.bias.tolist()},
+        operating_points={name: point.to_dict() for name, point in points.items()},
+        validation={key: round(value, 4) for key, value in epoch_figures(labels, probabilities).items()},
+    )
+    return card, calibration
 
 
 def _common_store(runs: Sequence[Run]) -> Packed:

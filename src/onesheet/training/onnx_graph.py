@@ -18,7 +18,6 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from torch import Tensor, nn
 
 from onesheet.errors import ExportError
-from onesheet.files import whole_file
 
 OPSET = 20
 LEAST_FAN_IN = 16  # inputs of an output from which 8 bits a weight are enough
@@ -254,16 +253,6 @@ def finish_graph(
         node.doc_string = ""
     onnx.checker.check_model(model)
     onnx.save(model, path)
-
-
-def write_metadata(path: Path, key: str, text: str) -> None:
-    """Set one metadata entry of an ONNX file; the file appears whole or stays as it was."""
-    model = onnx.load(path)
-    kept = [entry for entry in model.metadata_props if entry.key != key]
-    del model.metadata_props[:]
-    model.metadata_props.extend([*kept, onnx.StringStringEntryProto(key=key, value=text)])
-    with whole_file(path) as part:
-        onnx.save(model, part)
 
 
 @contextmanager
