@@ -164,7 +164,7 @@ def _check_parity(draft: Path, original: Original, folder: Path, *, found: bool)
             f"the file's probabilities differ from the network's by up to {difference:.2g} (allowed {allowed:g}); "
             "nothing was written; please report the network"
         )
-    if found and conventions.answers == "logits" and 0 <= given.logits.min() and given.logits.max() <= 1:
+    if found and conventions.answers == "logits" and given.logits.min() >= 0 and given.logits.max() <= 1:
         raise ConfigError(
             "the network's last step makes logits, and all its answers lie in [0, 1], as probabilities do; "
             "say --answers probabilities or logits"
