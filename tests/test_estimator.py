@@ -139,6 +139,7 @@ def test_it_learns_and_answers_as_its_model_file_does(
     assert probabilities.shape == given.shape == truth.shape and set(np.unique(given)) == {0, 1}
     assert roc_auc_score(truth, probabilities, average="macro") > 0.7
     assert fitted.score(paths, genres) == fitted.score(paths, truth) == accuracy_score(truth, given)
+    assert fitted.score(paths, [[*names, "Western"] for names in genres]) == 0
     (tmp_path / "genres.onnx").write_bytes(fitted.model_)
     model = onesheet.load(tmp_path / "genres.onnx")
     assert list(model.predict(paths[3]).probabilities.values()) == probabilities[3].tolist()

@@ -35,6 +35,11 @@ def test_make_targets_exist(arguments):
     assert re.search(rf"^{arguments[0]}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
 
 
+@pytest.mark.parametrize("path", [*PAGES, *sorted((ROOT / "src").rglob("*.py"))], ids=lambda path: path.name)
+def test_nobody_is_sent_to_the_public_index_where_the_name_is_another_projects(path):
+    assert not re.search(r"pip install (?:-U |--upgrade )?['\"]?onesheet\b", path.read_text(encoding="utf-8"))
+
+
 @pytest.mark.parametrize("block", list(blocks("toml", "json")), ids=str)
 def test_data_is_well_formed(block):
     whole = block.text.replace("…", "")

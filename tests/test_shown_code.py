@@ -87,7 +87,10 @@ OTHER_PROGRAMS = {
     "cd": "goes into examples/browser; tests/examples opens its page",
     "npm": "downloads ONNX Runtime Web",
     "python3": "serves files until it is stopped",
-    "sed": "turns a split round",
+    "sed": "turns a split round; deletes lines of a journal, as a test in tests/fetch does",
+    "export": "holds the reader's key",
+    "jupyter": "goes on until it is stopped; tests/test_notebooks.py runs every cell",
+    "hf": "uploads to the hub, with the reader's account",
 }
 
 

@@ -20,6 +20,9 @@ from pages import ROOT
 PACKAGES = [path.parent.name for path in sorted(ROOT.glob("src/onesheet/*/__init__.py"))]
 INSIDE = {"cli", "models"}
 """Packages that are no one's to import: the commands, and the networks behind `TrainConfig`."""
+MODULES = [path.stem for path in sorted(ROOT.glob("src/onesheet/[a-z]*.py"))]
+INNER = {"files", "formats", "markup", "onnx_file", "progress", "spreadsheets", "threads"}
+"""Modules that serve the others."""
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +86,29 @@ def test_every_public_class_and_function_is_in_the_reference(site: Path) -> None
             assert f'id="onesheet.{package}.{name}"' in page, f"onesheet.{package}.{name}"
 
 
-def test_the_picture_of_the_design_has_the_rooms_as_they_are() -> None:
+def test_every_public_class_and_function_of_a_module_is_in_the_reference(site: Path) -> None:
+    page = (site / "docs/reference/api.html").read_text(encoding="utf-8")
+    for name in set(MODULES) - INNER:
+        module = import_module(f"onesheet.{name}")
+        made = [one for one, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
+        public = [one for one in made if not one.startswith("_") and callable(getattr(module, one))]
+        assert public
+        assert [one for one in public if f'id="onesheet.{name}.{one}"' not in page] == [], name
+
+
+def rooms_in_layers() -> list[str]:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     layers = settings["tool"]["importlinter"]["contracts"][0]["layers"]
-    rooms = [room for layer in layers for room in layer.split(" | ") if room != "__main__"]
+    return [room for layer in layers for room in layer.split(" | ") if room != "__main__"]
+
+
+def test_the_list_of_rooms_has_them_all() -> None:
+    page = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^  (\w+)(?:\.py|/) ", page.split("## Rooms")[1].split("```")[1], re.M)
+    assert sorted(listed) == sorted(rooms_in_layers())
+
+
+def test_the_picture_of_the_design_has_the_rooms_as_they_are() -> None:
+    rooms = rooms_in_layers()
     picture = (ROOT / "docs" / "design.svg").read_text(encoding="utf-8").split("The rooms:")[1]
     assert re.findall(r'text-anchor="middle" fill="#222">([^<]+)', picture) == rooms

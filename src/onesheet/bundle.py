@@ -25,7 +25,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from onesheet.errors import BundleError, OnesheetError
+from onesheet.errors import NEWER, BundleError, OnesheetError
 from onesheet.evaluation.label_sets import count_label_sets
 from onesheet.evaluation.operating import OperatingPoint, operating_point
 from onesheet.genres import GenreSet
@@ -211,9 +211,7 @@ def _read_card(text: str, path: Path) -> Card:
     if not isinstance(raw, dict) or not isinstance(raw.get("protocol"), int):
         raise wrong("no protocol number")
     if raw["protocol"] > PROTOCOL:
-        raise BundleError(
-            f"{str(path)!r} has protocol {raw['protocol']}, newer than {PROTOCOL}; run: pip install -U onesheet"
-        )
+        raise BundleError(f"{str(path)!r} has protocol {raw['protocol']}, newer than {PROTOCOL}; {NEWER}")
     known = {f.name for f in fields(Card)}
     if unknown := sorted(set(raw) - known):
         raise wrong(f"unknown field {unknown[0]!r}")

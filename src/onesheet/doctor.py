@@ -25,7 +25,7 @@ class Extra:
     """One extra of onesheet.
 
     Attributes:
-        name: as in `pip install 'onesheet[NAME]'`; "" is the core.
+        name: as in `pip install '.[NAME]'`; "" is the core.
         packages: package -> its version, None where it is not installed.
     """
 
@@ -39,8 +39,8 @@ class Extra:
 
     @property
     def cure(self) -> str:
-        """The command that brings what is missing; "" where nothing is."""
-        name = f"'onesheet[{self.name}]'" if self.name else "onesheet"
+        """The command that brings what is missing, in a clone; "" where nothing is."""
+        name = f"'.[{self.name}]'" if self.name else "."
         return f"pip install {name}" if self.missing else ""
 
 

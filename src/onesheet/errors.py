@@ -27,6 +27,8 @@ import importlib
 import re
 from types import ModuleType
 
+NEWER = "install a newer onesheet from its source (git pull; pip install .)"
+
 
 class OnesheetError(Exception):
     """Base of every error raised on purpose: what was wrong, what was got, the cure, in one line; no URL's password."""
@@ -153,4 +155,12 @@ def require(module: str, *, purpose: str, extra: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name and error.name.split(".")[0] != module.split(".")[0]:
             raise
-        raise MissingExtra(f"{purpose} needs {module.split('.')[0]}; run: pip install 'onesheet[{extra}]'") from None
+        raise MissingExtra(f"{purpose} needs {module.split('.')[0]}; {install(extra)}") from None
+
+
+def install(extra: str) -> str:
+    """The cure for a missing extra.
+
+    It is a clone's: on the public index another project's package bears the name of this one.
+    """
+    return f"run, in a clone of onesheet: pip install '.[{extra}]'"

@@ -120,10 +120,12 @@ class PosterGenreClassifier(ClassifierMixin, BaseEstimator):
     def score(self, X: Sequence[str | Path], y: Any, sample_weight: Any = None) -> float:
         """Share of the posters that are given exactly their genres, as scikit-learn's classifiers score.
 
-        Few posters are, and rightly so: `scoring="average_precision"` says more.
+        Few posters are, and rightly so: `scoring="average_precision"` says more. One with a genre that is not among
+        `classes_` never is.
         """
-        given = self.predict(X)
-        return float(accuracy_score(_labels(y, self.classes_)[0], given, sample_weight=sample_weight))
+        given, labels = self.predict(X), _labels(y, self.classes_)[0]
+        unknown = labels.shape[1] - given.shape[1]
+        return float(accuracy_score(labels, np.pad(given, ((0, 0), (0, unknown))), sample_weight=sample_weight))
 
     def _predictions(self, X: Sequence[str | Path]) -> list[Prediction]:
         check_is_fitted(self)
@@ -161,7 +163,7 @@ def _paths(X: Iterable[Any]) -> list[str]:
 
 
 def _labels(y: Any, names: NDArray[Any] | None = None) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """y as labels, int N×G of 0 and 1, and its columns, which are `names` where those are known.
+    """y as labels, int N×G of 0 and 1, and its columns: `names` where those are known, and behind them any others.
 
     Raises:
         ConfigError: something else.
@@ -181,5 +183,6 @@ def _labels(y: Any, names: NDArray[Any] | None = None) -> tuple[NDArray[np.int64
     for row in y:
         if isinstance(row, str) or not isinstance(row, Iterable):
             raise ConfigError(f"y must be labels of 0 and 1, N×G, or the genre names of each poster; got {row!r} in it")
-    binarizer = MultiLabelBinarizer(classes=names).fit(y)
+    unknown = set() if names is None else {genre for row in y for genre in row} - set(names)
+    binarizer = MultiLabelBinarizer(classes=None if names is None else [*names, *sorted(unknown)]).fit(y)
     return binarizer.transform(y), binarizer.classes_

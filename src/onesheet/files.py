@@ -221,7 +221,11 @@ def read_within(path: str | Path, most: int) -> bytes:
 
 
 def whole_records(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
-    """The JSON objects of a journal, one a line, each with the bytes up to its end; a line cut short ends them."""
+    """The JSON objects of a journal, one a line, each with the bytes up to its end; a last line cut short is left out.
+
+    Raises:
+        ValueError: a line before the last is none; what follows it would be lost.
+    """
     end = 0
     with path.open("rb") as file:
         for line in file:
@@ -230,6 +234,8 @@ def whole_records(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
             except ValueError:
                 record = None
             if not isinstance(record, dict):
+                if file.read(1):
+                    raise ValueError("a line before the last is damaged")
                 return
             end += len(line)
             yield record, end

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 os.environ["KERAS_BACKEND"] = "torch"
-keras = pytest.importorskip("keras", reason="Keras is not installed; pip install 'onesheet[keras]'")
+keras = pytest.importorskip("keras", reason="Keras is not installed; pip install '.[keras]'")
 h5py = pytest.importorskip("h5py")
 
 from onesheet.adopting import Conventions, adopt  # noqa: E402

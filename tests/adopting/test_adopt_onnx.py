@@ -10,6 +10,7 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from starlette.testclient import TestClient
 
 from onesheet.adopting import Conventions, adopt, read_genres
 from onesheet.adopting.conventions import SCALINGS
@@ -20,6 +21,7 @@ from onesheet.errors import CatalogueError, ConfigError, ExportError
 from onesheet.evaluation import fit_calibration
 from onesheet.genres import GenreSet
 from onesheet.predict import load
+from onesheet.serving import create_app
 from onesheet.training import evaluate_file
 
 GENRES = GenreSet(["Comedy", "Drama", "Horror"])
@@ -30,6 +32,7 @@ def write_network(
     path: Path,
     *,
     end: str = "Sigmoid",
+    last: str = "Identity",
     layout: str = "nchw",
     kind: int = FLOAT,
     batch: int | str = "batch",
@@ -49,6 +52,7 @@ def write_network(
         "dense": rng.normal(size=(answers, 8)).astype(number),
         "bias": rng.normal(size=answers).astype(number),
         "shape": np.array([1, 8], dtype=np.int64),
+        "rows": np.array([-1, answers], dtype=np.int64),
     }
     nodes = [helper.make_node("Cast", ["images"], ["inner"], to=inner)]
     shape = [batch, *size, colours] if layout == "nhwc" else [batch, colours, *size]
@@ -64,7 +68,8 @@ def write_network(
         if flatten == "Flatten"
         else helper.make_node("Reshape", ["pooled", "shape"], ["vector"]),
         helper.make_node("Gemm", ["vector", "dense", "bias"], ["sums"], transB=1),
-        helper.make_node(end, ["sums"], ["scores"]),
+        helper.make_node(end, ["sums"], ["answers"]),
+        helper.make_node(last, ["answers", "rows"] if last == "Reshape" else ["answers"], ["scores"]),
     ]
     outputs = [helper.make_tensor_value_info("scores", inner, [batch, answers])]
     if extra:
@@ -116,6 +121,16 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], Any]] = {
     "any size": (
         {"size": ("h", "w")},
         {"scaling": "1/255", "size": (48, 32)},
+        lambda p: (p / 255).transpose(0, 3, 1, 2).astype("f4"),
+    ),
+    "flattened at last": (
+        {"last": "Flatten"},
+        {"scaling": "1/255"},
+        lambda p: (p / 255).transpose(0, 3, 1, 2).astype("f4"),
+    ),
+    "reshaped at last": (
+        {"last": "Reshape"},
+        {"scaling": "1/255"},
         lambda p: (p / 255).transpose(0, 3, 1, 2).astype("f4"),
     ),
 }
@@ -206,6 +221,30 @@ def test_what_is_not_said_is_asked_for(
     with pytest.raises(ConfigError, match=message):
         adopt(path, GENRES, tmp_path / "genres.onnx", conventions=Conventions(**said))
     assert [file.name for file in tmp_path.iterdir()] == ["network.onnx"]
+
+
+def test_a_network_whose_logits_look_like_probabilities_is_asked_about(tmp_path: Path) -> None:
+    path = write_network(tmp_path / "network.onnx")
+    model = onnx.load(path)
+    last = model.graph.node[-1]
+    last.op_type = "Add"  # of nothing, as a step that means nothing here may stand last
+    model.graph.initializer.append(numpy_helper.from_array(np.zeros(3, np.float32), "nothing"))
+    last.input.append("nothing")
+    onnx.save(model, path)
+    with pytest.raises(ConfigError, match=r"all its answers lie in \[0, 1\].* say --answers probabilities or logits"):
+        adopt(path, GENRES, tmp_path / "genres.onnx", conventions=Conventions(scaling="1/255"))
+    said = Conventions(scaling="1/255", answers="logits")
+    assert adopt(path, GENRES, tmp_path / "genres.onnx", conventions=said).genres == GENRES
+
+
+def test_an_adopted_file_is_served(catalogue: Catalogue, tmp_path: Path) -> None:
+    path = tmp_path / "genres.onnx"
+    adopt(write_network(tmp_path / "network.onnx"), GENRES, path, conventions=Conventions(scaling="1/255"))
+    poster = Path(catalogue.films[0].poster)
+    with TestClient(create_app(load(path), name="adopted"), base_url="http://127.0.0.1:8000") as client:
+        answer = client.post("/v1/predict", content=poster.read_bytes())
+        (given,) = answer.json()["predictions"]
+    assert given["probabilities"] == pytest.approx(load(path).predict(poster).probabilities, abs=2e-6)
 
 
 def test_a_network_that_takes_one_image_only_is_refused(tmp_path: Path) -> None:

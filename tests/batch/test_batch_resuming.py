@@ -153,7 +153,7 @@ def test_a_folder_with_other_files_is_left_alone(
         ("[]", "is damaged"),
         ("[" * 100_000, "is damaged"),
         ('{"protocol": 1, "a": 2}', "is damaged"),
-        ('{"protocol": 2}', "newer"),
+        ('{"protocol": 2}', "install a newer onesheet from its source"),
     ],
     ids=["cut", "list", "deep", "unknown", "newer"],
 )
@@ -213,7 +213,7 @@ def test_wrong_options_and_missing_packages(
     for package, engine in (("ray", "ray"), ("fsspec", "local"), ("pyarrow", "local")):
         with monkeypatch.context() as patch:
             patch.setitem(sys.modules, package, None)
-            cure = r"run: pip install 'onesheet\[(batch|parquet)\]'"
+            cure = r"run, in a clone of onesheet: pip install '\.\[(batch|parquet)\]'"
             with pytest.raises(MissingExtra, match=rf"needs {package}; {cure}"):
                 run_batch(folder, tmp_path / package, model=motif_model, engine=engine)
     assert not (tmp_path / "out").exists()

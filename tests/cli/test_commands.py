@@ -445,6 +445,6 @@ def test_the_core_alone_predicts_and_names_the_extra_for_the_rest(
     ):
         refused = without_extras(*arguments)
         assert refused.returncode == 2
-        assert "run: pip install 'onesheet[" in refused.stderr and "Traceback" not in refused.stderr
+        assert "in a clone of onesheet: pip install '.[" in refused.stderr and "Traceback" not in refused.stderr
     audited = without_extras("audit", str(table), "--out", str(tmp_path / "audit"))
     assert audited.returncode == 0, audited.stderr

@@ -54,12 +54,12 @@ def test_what_is_missing_comes_with_its_cure(
     real = onesheet.doctor._version
     monkeypatch.setattr(onesheet.doctor, "_version", lambda name: None if name == "usearch" else real(name))
     similar = next(extra for extra in examine().extras if extra.name == "similar")
-    assert similar == Extra("similar", {"usearch": None}) and similar.cure == "pip install 'onesheet[similar]'"
+    assert similar == Extra("similar", {"usearch": None}) and similar.cure == "pip install '.[similar]'"
     assert main(["doctor"]) == 0  # predicting needs none of it
-    assert re.search(r"similar\s+absent\s+usearch: pip install 'onesheet\[similar\]'", capsys.readouterr().out)
+    assert re.search(r"similar\s+absent\s+usearch: pip install '\.\[similar\]'", capsys.readouterr().out)
     monkeypatch.setattr(onesheet.doctor, "_version", lambda name: None if name == "pillow" else real(name))
     assert main(["doctor"]) == 2
-    assert "not installed: pillow; pip install onesheet" in capsys.readouterr().out
+    assert "not installed: pillow; pip install ." in capsys.readouterr().out
 
 
 def test_a_model_that_does_not_load_is_said(

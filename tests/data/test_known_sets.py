@@ -217,7 +217,7 @@ def test_other_hdf5_files_are_refused(tmp_path, cache):
 
 def test_hdf5_without_h5py_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(MissingExtra, match=r"reading HDF5 needs h5py; run: pip install 'onesheet\[hdf5\]'"):
+    with pytest.raises(MissingExtra, match=r"reading HDF5 needs h5py; .*: pip install '\.\[hdf5\]'"):
         read_catalogue(put(tmp_path / "a.hdf5", "x"))
 
 
@@ -355,6 +355,35 @@ def test_hugging_face_datasets_from_a_folder(tmp_path, form, monkeypatch):
     assert [film.title for film in catalogue.films] == ["A", "B", "C"]
 
 
+def test_hugging_face_datasets_in_memory_are_not_taken_for_each_other(tmp_path, monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "IN_MEMORY_MAX_SIZE", 1 << 30)  # so that they have no files
+    features = datasets.Features({"poster": datasets.Image(), "genres": datasets.List(datasets.Value("string"))})
+    for number, genre in ((1, "War"), (2, "Drama")):
+        columns = {"poster": [{"bytes": poster(number), "path": f"tt000000{number}.jpg"}], "genres": [["A", genre]]}
+        datasets.Dataset.from_dict(columns, features=features).save_to_disk(tmp_path / genre)
+        assert datasets.load_from_disk(tmp_path / genre).cache_files == []
+    for genre, film in (("War", "tt0000001"), ("Drama", "tt0000002")):
+        assert films(read_catalogue(f"hf-dataset:{tmp_path / genre}")) == {film: ("A", genre)}
+
+
+def test_a_configuration_of_a_hugging_face_dataset(tmp_path, monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "hf")
+    features = datasets.Features({"poster": datasets.Image(), "genres": datasets.List(datasets.Value("string"))})
+    head = ["---", "configs:"]
+    for number, genre in ((1, "War"), (2, "Drama")):
+        columns = {"poster": [{"bytes": poster(number), "path": f"tt000000{number}.jpg"}], "genres": [["A", genre]]}
+        made = datasets.Dataset.from_dict(columns, features=features)
+        (tmp_path / "set" / genre).mkdir(parents=True)
+        made.to_parquet(tmp_path / "set" / genre / "train.parquet")
+        head += [f"- config_name: {genre}", f"  data_files: {genre}/*.parquet"]
+    put(tmp_path / "set" / "README.md", "\n".join([*head, "---", ""]))
+    for genre, film in (("War", "tt0000001"), ("Drama", "tt0000002")):
+        assert films(read_catalogue(f"hf-dataset:{tmp_path / 'set'}:{genre}")) == {film: ("A", genre)}
+    assert ":CONFIGURATION behind it where it has several" in refused(f"hf-dataset:{tmp_path / 'set'}")
+
+
 def test_hugging_face_datasets_that_cannot_be_read(tmp_path, monkeypatch):
     datasets = pytest.importorskip("datasets")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "hf")
@@ -366,5 +395,5 @@ def test_hugging_face_datasets_that_cannot_be_read(tmp_path, monkeypatch):
 
 def test_hugging_face_datasets_without_the_library_name_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(MissingExtra, match=r"hf-dataset: needs datasets; run: pip install 'onesheet\[hf-datasets\]'"):
+    with pytest.raises(MissingExtra, match=r"hf-dataset: needs datasets; .*: pip install '\.\[hf-datasets\]'"):
         read_catalogue("hf-dataset:user/posters")

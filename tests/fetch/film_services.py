@@ -89,6 +89,7 @@ class FilmServices:
             return 200, {"movie_results": found, **rest}
         if path == "/search/movie":
             found = [listed(film) for film in films if query["query"].lower() in film["title"].lower()]
+            found = [film for film in found if query.get("year", film["release_date"][:4]) == film["release_date"][:4]]
             return 200, {"page": 1, "results": found, "total_pages": 1, "total_results": len(found)}
         if path == "/discover/movie":
             page = int(query["page"])

@@ -21,10 +21,11 @@ from film_services import drawn_poster, film_services
 
 from onesheet.cli import build_parser, main
 from onesheet.data import read_catalogue
-from onesheet.errors import CatalogueError, ConfigError, FetchError, MissingExtra
+from onesheet.errors import CatalogueError, ConfigError, FetchError, MissingExtra, OnesheetError
 from onesheet.fetch import fetch
 from onesheet.fetch.pace import Pace, Patience, Stopped
 from onesheet.fetch.services import SERVICES
+from onesheet.files import sole_use
 
 V3, TOKEN = "0123456789abcdef0123456789abcdef", "eyJhbGciOi.J9eyJhdWQi.secretpart"
 QUICK = Patience(tries=4, first_seconds=0.01, longest_seconds=5, timeout_seconds=0.7)
@@ -75,6 +76,13 @@ def test_tmdb_by_number_id_and_title_gives_a_catalogue_that_is_read(services, tm
     assert Path(again.films[0].poster).read_bytes() == drawn_poster(1)
     assert services.count("/t/p/") == {f"/t/p/w342/{number}.jpg": 1 for number in (1, 2, 59)}
     assert "not endorsed or certified by TMDB" in (tmp_path / "out" / "LICENCES.md").read_text()
+
+
+def test_the_year_finds_the_film_among_those_of_its_title_and_may_be_one_off(services, tmp_path):
+    fetched = ask(services, "tmdb", ["Heat (1986)", "Heat (1996)"], tmp_path)
+    assert sorted(films(fetched)) == ["tmdb-60", "tt0000059"]
+    searches = [query.get("year") for path, query, _ in services.asked if path == "/3/search/movie"]
+    assert sorted(searches, key=str) == ["1986", "1996", None]  # without the year only what it did not find
 
 
 def test_what_tmdb_does_not_have_is_found_out_and_said(services, tmp_path):
@@ -227,10 +235,11 @@ def test_a_host_of_posters_that_wants_a_long_pause_is_left_alone_and_the_others_
     assert len(services.asked) <= 9  # those that were on their way
 
 
-@pytest.mark.parametrize("fault", ["broken", "odd", 500])
+@pytest.mark.parametrize("fault", ["broken", "odd", 500, 404, 422])
 def test_a_discovery_that_fails_is_said(services, tmp_path, fault):
     services.faults["/3/discover/movie"] = [fault] * 4
-    with pytest.raises(FetchError, match=r"broken JSON; gave up|unknown form; run|answered 500; gave up"):
+    why = r"broken JSON; gave up|unknown form; run|answered 500; gave up|not take the query; see .* answers 4(04|22)"
+    with pytest.raises(FetchError, match=why):
         ask(services, "tmdb", [], tmp_path, discover="with_genres=28")
 
 
@@ -338,12 +347,38 @@ def test_a_folder_of_another_fetch_is_refused(services, tmp_path):
         ask(services, "tmdb", ["1"], tmp_path, size="w500")
 
 
-def test_a_damaged_journal_is_refused(services, tmp_path):
-    ask(services, "tmdb", ["1"], tmp_path)
-    with (tmp_path / "fetch.journal").open("a") as file:
-        file.write('{"something": "else"}\n')
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda lines: [*lines, b'{"something": "else"}'],
+        lambda lines: [lines[0], lines[1][:-9], lines[2]],
+        lambda lines: [b"", *lines],
+    ],
+    ids=["a strange line", "half a line in the middle", "no first line"],
+)
+def test_a_damaged_journal_is_refused_and_left_as_it_is(services, tmp_path, spoil):
+    ask(services, "tmdb", ["1", "2"], tmp_path)
+    path = tmp_path / "fetch.journal"
+    spoilt = b"".join(line + b"\n" for line in spoil(path.read_bytes().splitlines()))
+    path.write_bytes(spoilt)
     with pytest.raises(FetchError, match="is damaged; delete it"):
         ask(services, "tmdb", ["1"], tmp_path)
+    assert path.read_bytes() == spoilt
+
+
+def test_one_fetch_at_a_time_has_a_folder(services, tmp_path):
+    with sole_use(tmp_path), pytest.raises(OnesheetError, match=r"is in use by process .* choose another --out"):
+        ask(services, "tmdb", ["1"], tmp_path)
+    assert len(ask(services, "tmdb", ["1"], tmp_path).catalogue) == 1
+    assert not (tmp_path / ".lock").exists()
+
+
+def test_what_had_no_poster_is_asked_again_once_its_line_is_deleted(services, tmp_path):
+    assert ask(services, "tmdb", ["1", "57"], tmp_path).catalogue.findings.counts == {"no-poster": 1}
+    path = tmp_path / "fetch.journal"
+    path.write_text("".join(line for line in path.open() if '"flag": "no-poster"' not in line))  # as docs have it
+    ask(services, "tmdb", ["1", "57"], tmp_path)
+    assert services.count("/3/movie/") == {"/3/movie/1": 1, "/3/movie/57": 2}
 
 
 def test_several_at_once_but_no_faster_than_is_polite(services, tmp_path):
@@ -401,7 +436,7 @@ def test_errors_name_the_cure(services, tmp_path, monkeypatch):
     monkeypatch.setenv("TMDB_API_KEY", "a\nb")
     assert refused("tmdb", ["1"]) == "the key in TMDB_API_KEY holds what no key holds; copy it again"
     monkeypatch.setitem(sys.modules, "httpx2", None)
-    assert "pip install 'onesheet[fetch]'" in refused("tmdb", ["1"], kind=MissingExtra)
+    assert "pip install '.[fetch]'" in refused("tmdb", ["1"], kind=MissingExtra)
 
 
 def test_the_command(services, tmp_path, monkeypatch, capsys):

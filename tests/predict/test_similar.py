@@ -309,6 +309,7 @@ def test_without_the_library_the_extra_is_named(
     monkeypatch.setattr(similar, "EXACT", 20)
     monkeypatch.setitem(sys.modules, "usearch.index", None)
     with pytest.raises(
-        MissingExtra, match=r"searching 60 posters needs usearch; run: pip install 'onesheet\[similar\]'"
+        MissingExtra,
+        match=r"searching 60 posters needs usearch; .*: pip install '\.\[similar\]'",
     ):
         index_posters(folder, predictor=predictor)

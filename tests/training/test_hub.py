@@ -168,6 +168,10 @@ def test_what_cannot_go_there(
     with pytest.raises(ConfigError, match="transformers has no 'poster-cnn', only networks on a backbone of its own"):
         export_hf(run, tmp_path / "folder")
     resnet = run_on("resnet")
+    told: list[object] = []
+    with pytest.raises(ConfigError, match="read the last level of a backbone alone; train with --no-levels"):
+        export_hf(run_on("resnet", levels=True), tmp_path / "folder", progress=lambda *line: told.append(line))
+    assert not told  # nothing was scored for it
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "file").write_text("mine")
     with pytest.raises(ConfigError, match="is there already; name a new folder"):

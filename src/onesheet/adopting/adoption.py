@@ -101,7 +101,7 @@ def adopt(
         onnx.save(posters_graph(original.classifier, genres=len(genres)), raw)
         card = _card(model, genres, original)
         finish_graph(raw, draft, scale=ones, bias=zeros, metadata={CARD_KEY: card.to_json()})
-        _check_parity(draft, original, folder / "drawn")
+        _check_parity(draft, original, folder / "drawn", found=conventions.answers is None)
         if catalogue is not None:
             predictor = Predictor(read_bundle(draft), threads=threads)
             packed = _packed(catalogue, folder / "packed", card, threads, progress)
@@ -138,11 +138,12 @@ def _opened(model: Path, weights: Path | None, conventions: Conventions, genres:
     )
 
 
-def _check_parity(draft: Path, original: Original, folder: Path) -> None:
+def _check_parity(draft: Path, original: Original, folder: Path, *, found: bool) -> None:
     """The file gives the network's answers, to drawn posters and to noise.
 
     Raises:
         ExportError: it does not.
+        ConfigError: the network's answers look like probabilities, where they were found to be logits.
     """
     bundle, conventions = read_bundle(draft), original.classifier.conventions
     size = bundle.card.size
@@ -152,16 +153,21 @@ def _check_parity(draft: Path, original: Original, folder: Path) -> None:
     posters = np.concatenate([np.stack(drawn), noise])
     expected = original.answer(conventions.pixels(posters))
     try:
-        given = bundle.score(posters).probabilities
+        given = bundle.score(posters)
     except Exception as error:  # onnxruntime's exceptions have no common base
         raise ExportError(
             "the network takes one image at a time and cannot take several; export it again with a free batch size"
         ) from error
-    difference, allowed = np.abs(given - expected).max(), TOLERANCES[original.classifier.half]
+    difference, allowed = np.abs(given.probabilities - expected).max(), TOLERANCES[original.classifier.half]
     if not difference <= allowed:
         raise ExportError(
             f"the file's probabilities differ from the network's by up to {difference:.2g} (allowed {allowed:g}); "
             "nothing was written; please report the network"
+        )
+    if found and conventions.answers == "logits" and given.logits.min() >= 0 and given.logits.max() <= 1:
+        raise ConfigError(
+            "the network's last step makes logits, and all its answers lie in [0, 1], as probabilities do; "
+            "say --answers probabilities or logits"
         )
 
 

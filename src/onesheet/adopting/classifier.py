@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from onesheet.adopting.conventions import Conventions, scaling_wanted
 from onesheet.bundle import CARD_KEY
 from onesheet.errors import BundleError, ConfigError
+from onesheet.evaluation.calibration import sigmoid
 from onesheet.onnx_file import read_onnx
 
 INPUT_TYPES = {
@@ -21,7 +22,8 @@ INPUT_TYPES = {
     "tensor(double)": np.float64,
     "tensor(uint8)": np.uint8,
 }
-LOGIT_MAKERS = ("Gemm", "MatMul", "Add", "Conv", "Flatten", "Reshape", "Squeeze")
+LOGIT_MAKERS = ("Gemm", "MatMul", "Add", "Conv")
+HANDING_ON = ("Identity", "Cast", "Dropout", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose")
 LEAST_OPSET = 9
 
 
@@ -50,7 +52,7 @@ class Classifier:
         """The file's own answers N×G, poster by poster, to what `Conventions.pixels` makes of posters."""
         values = np.concatenate([_run(self.session, one[None], self.conventions, self.output) for one in pixels])
         if self.conventions.answers == "logits":
-            return np.asarray(1 / (1 + np.exp(-values)))
+            return sigmoid(values)
         if values.min() < 0 or values.max() > 1:
             raise ConfigError(
                 f"probabilities lie in [0, 1]; the network answers with {values.min():.3g} to {values.max():.3g}; "
@@ -86,10 +88,10 @@ def open_classifier(path: Path, conventions: Conventions, *, genres: int) -> Cla
 
 
 def maker_of(graph: onnx.GraphProto, name: str) -> onnx.NodeProto | None:
-    """The node that makes a value, past those that only hand it on; None for inputs and weights."""
+    """The node that makes a value, past those that hand on its numbers as they are; None for inputs and weights."""
     makers = {output: node for node in graph.node for output in node.output}
     node = makers.get(name)
-    while node is not None and node.op_type in ("Identity", "Cast", "Dropout"):
+    while node is not None and node.op_type in HANDING_ON:
         node = makers.get(node.input[0])
     return node
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from onesheet.adopting.conventions import Conventions
 from onesheet.errors import ConfigError, require
+from onesheet.evaluation.calibration import sigmoid
 from onesheet.images import Size
 from onesheet.training.onnx_graph import to_onnx
 
@@ -156,7 +157,7 @@ def keras_probabilities(model: Any, pixels: NDArray[np.float32], conventions: Co
     """What Keras itself answers N×G to what `Conventions.pixels` makes of posters."""
     fed = pixels if conventions.layout == "nhwc" else pixels.transpose(0, 3, 1, 2)
     values = np.asarray(model.predict(fed, batch_size=BATCH, verbose=0), dtype=np.float64)
-    return values if conventions.answers == "probabilities" else 1 / (1 + np.exp(-values))
+    return values if conventions.answers == "probabilities" else sigmoid(values)
 
 
 def _keras_on_torch() -> Any:

@@ -28,13 +28,16 @@ def posters_graph(classifier: Classifier, *, genres: int) -> onnx.ModelProto:
     end = maker_of(graph, output)
     activation = end.op_type if end is not None and conventions.answers == "probabilities" else ""
     inner = end.input[0] if end is not None and activation in ("Sigmoid", "Softmax") else output
-    logits, after = inner, []
-    if conventions.answers == "probabilities" and activation != "Sigmoid":
+    logits, after = output, []
+    if end is not None and activation == "Sigmoid":
+        end.op_type = "Identity"  # what comes after it may bring logits to their shape
+    elif conventions.answers == "probabilities":
         logits, after = "log_odds", _log_odds(graph, output)
-    embedding, width = _read_by_dense_layer(graph, inner) or (logits, genres)
+    embedding, width = _read_by_dense_layer(graph, inner, genres) or (logits, genres)
     after += [
         helper.make_node("Cast", [logits], ["logits"], to=TensorProto.FLOAT),
-        helper.make_node("Cast", [embedding], ["embedding"], to=TensorProto.FLOAT),
+        helper.make_node("Flatten", [embedding], ["flat"]),  # it may have sides of one
+        helper.make_node("Cast", ["flat"], ["embedding"], to=TensorProto.FLOAT),
     ]
     nodes = [*before, *graph.node, *after]
     del graph.node[:], graph.input[:], graph.output[:], graph.value_info[:]  # shapes in there may hold a fixed batch
@@ -85,7 +88,7 @@ def _log_odds(graph: onnx.GraphProto, probabilities: str) -> list[NodeProto]:
     ]
 
 
-def _read_by_dense_layer(graph: onnx.GraphProto, logits: str) -> tuple[str, int] | None:
+def _read_by_dense_layer(graph: onnx.GraphProto, logits: str, genres: int) -> tuple[str, int] | None:
     """Name and width of what the dense layer that makes the logits reads; None where no such layer does."""
     weights = {tensor.name: tensor.dims for tensor in graph.initializer}
     dense = maker_of(graph, logits)
@@ -95,4 +98,5 @@ def _read_by_dense_layer(graph: onnx.GraphProto, logits: str) -> tuple[str, int]
     if dense is None or dense.op_type not in ("MatMul", "Gemm") or len(weights.get(dense.input[1], ())) != 2:
         return None
     transposed = any(one.name == "transB" and one.i for one in dense.attribute)
-    return dense.input[0], int(weights[dense.input[1]][1 if transposed else 0])
+    width, columns = weights[dense.input[1]][:: -1 if transposed else 1]
+    return (dense.input[0], int(width)) if columns == genres else None

@@ -15,7 +15,7 @@ from typing import Any
 
 from onesheet.batch.source import Listed, Source
 from onesheet.batch.storage import Place
-from onesheet.errors import CatalogueError, RunError, require, without_passwords
+from onesheet.errors import NEWER, CatalogueError, RunError, require, without_passwords
 from onesheet.files import parse_json
 
 PROTOCOL = 1
@@ -112,7 +112,7 @@ def read_plan(place: Place) -> Plan | None:
         with place.open(BATCH) as file:
             said: Any = parse_json(file.read())
         if said["protocol"] > PROTOCOL:
-            raise RunError(f"the batch in {place.url!r} is of a newer onesheet; run: pip install -U onesheet")
+            raise RunError(f"the batch in {place.url!r} is of a newer onesheet; {NEWER}")
         return Plan(**said)
     except FileNotFoundError:
         return None

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from onesheet.errors import ConfigError, MissingExtra, OnesheetError, UnreadablePoster, require
+from onesheet.errors import ConfigError, MissingExtra, OnesheetError, UnreadablePoster, install, require
 from onesheet.files import cannot_write, whole_file
 from onesheet.formats import MAX_BYTES
 
@@ -34,7 +34,7 @@ def file_system(url: str) -> tuple[Any, str]:
     try:
         system, path = fsspec.url_to_fs(url)
     except ImportError as error:
-        cure = f"run: pip install 'onesheet[{kind}]'" if kind in _EXTRAS else str(error)
+        cure = install(kind) if kind in _EXTRAS else str(error)
         raise MissingExtra(f"reading {kind}:// needs another package; {cure}") from error
     except ValueError as error:
         raise ConfigError(f"cannot read {url!r}: {error}; use a path or a URL that fsspec knows") from error

@@ -29,7 +29,7 @@ from onesheet.cli import (
     steps,
     train,
 )
-from onesheet.errors import Interrupted, OnesheetError
+from onesheet.errors import Interrupted, OnesheetError, install
 
 
 class Parser(argparse.ArgumentParser):
@@ -115,7 +115,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] == "onesheet":
             raise
-        return _fail(f"this command needs {error.name}; run: pip install 'onesheet[train]'")
+        return _fail(f"this command needs {error.name}; {install('train')}")
     except OSError as error:
         if error.errno == errno.ENOSPC:
             return _fail("disk full; free some space and run it again (with --resume where there is one)")

@@ -1,4 +1,4 @@
-"""`hf-dataset:NAME_OR_FOLDER`: what Hugging Face's `datasets` library loads, from the hub or from a folder."""
+"""`hf-dataset:NAME[:CONFIGURATION]`: what Hugging Face's `datasets` library loads, from the hub or from a folder."""
 
 from __future__ import annotations
 
@@ -21,18 +21,23 @@ def _read(path: Path, disk: Disk, folders: Sequence[str] | None) -> Source:
     name = str(path).removeprefix(PREFIX)
     splits = _loaded(name)
     files = [Path(file["filename"]) for split in splits.values() for file in split.cache_files]
-    return unpack(name, [PREFIX, *identity(files)], lambda: _rows(name, splits))
+    prints = [f"{part} {split._fingerprint}" for part, split in splits.items()]  # one in memory has no files
+    return unpack(name, [PREFIX, name, *prints, *identity(files)], lambda: _rows(name, splits))
 
 
 def _loaded(name: str) -> dict[str, Any]:
     """The splits, by name."""
     datasets = require("datasets", purpose=f"reading {PREFIX}", extra="hf-datasets")
     saved = any((Path(name) / file).is_file() for file in ("dataset_dict.json", "state.json"))
+    place, _, configuration = (name, "", "") if Path(name).exists() else name.partition(":")
     try:
-        found = datasets.load_from_disk(name) if saved else datasets.load_dataset(name)
+        found = datasets.load_from_disk(name) if saved else datasets.load_dataset(place, configuration or None)
     except Exception as error:  # the library raises whatever its parts do
         why = " ".join(str(error).split())[:200]
-        raise CatalogueError(f"cannot load the data set {name!r}: {why}; check its name or give its folder") from error
+        raise CatalogueError(
+            f"cannot load the data set {name!r}: {why}; check its name or give its folder, "
+            "with :CONFIGURATION behind it where it has several"
+        ) from error
     return dict(found) if isinstance(found, dict) else {"": found}
 
 

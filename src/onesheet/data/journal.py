@@ -113,28 +113,28 @@ class Journal:
         """Take over the finished chunks of a journal of this very order; returns how many of its bytes are good.
 
         Raises:
-            PackError: a whole line of it is not what a pack writes.
+            PackError: a line of it, other than a last one cut short, is not what a pack writes.
         """
         if not self.path.exists() or not self.posters_path.exists():
             return 0
         good = 0
-        for number, (record, end) in enumerate(whole_records(self.path)):
-            if number:
-                self._take(record)
-            elif record.get("fingerprint") != self.order.fingerprint:
-                return 0
-            good = end
+        try:
+            for number, (record, end) in enumerate(whole_records(self.path)):
+                if number:
+                    self._take(record)
+                elif record.get("fingerprint") != self.order.fingerprint:
+                    return 0
+                good = end
+        except (KeyError, TypeError, ValueError) as error:
+            raise PackError(f"{str(self.path)!r} is damaged; delete the folder and pack again") from error
         if self.posters_path.stat().st_size < self._offset(len(self.kept)):
             self.done, self.checksums, self.kept, self.failed = 0, [], [], []
             return 0
         return good
 
     def _take(self, record: dict[str, Any]) -> None:
-        try:
-            failed = [(int(index), str(flag), str(message)) for index, flag, message in record["failed"]]
-            done, checksums = range(self.done, record["done"]), list(map(int, record["crc32"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise PackError(f"{str(self.path)!r} is damaged; delete the folder and pack again") from error
+        failed = [(int(index), str(flag), str(message)) for index, flag, message in record["failed"]]
+        done, checksums = range(self.done, record["done"]), list(map(int, record["crc32"]))
         lost = {index for index, _, _ in failed}
         self.kept += [index for index in done if index not in lost]
         self.checksums += checksums

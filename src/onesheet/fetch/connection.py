@@ -99,8 +99,8 @@ class Connection:
         for client in self._clients.values():
             client.close()
 
-    def ask(self, path: str, params: Mapping[str, str]) -> Any:
-        """The service's answer, from JSON.
+    def ask(self, path: str, params: Mapping[str, str], *, refused: str = "has no such film") -> Any:
+        """The service's answer, from JSON; `refused` is what any other status than 200 means.
 
         Raises:
             NotFetched: it has no such film, or does not answer.
@@ -112,7 +112,7 @@ class Connection:
             if refusal := self._service.refusal(status, data):
                 raise FetchError(refusal)
             if status != 200:
-                raise NotFetched(f"{self._service.name} has no such film (it answers {status})", final=status == 404)
+                raise NotFetched(f"{self._service.name} {refused} (it answers {status})", final=status == 404)
             try:
                 return parse_json(data)
             except ValueError:

@@ -20,7 +20,7 @@ from onesheet.fetch.journal import Entry, Journal
 from onesheet.fetch.pace import Patience
 from onesheet.fetch.services import SERVICES, Service
 from onesheet.fetch.wishes import Wish, Wishes, read_addresses, read_wishes
-from onesheet.files import cannot_write, whole_file, write_text
+from onesheet.files import cannot_write, sole_use, whole_file, write_text
 from onesheet.genres import GenreSet
 from onesheet.progress import Progress, silent
 
@@ -84,6 +84,7 @@ def fetch(
         FetchError: the service refuses, or no film could be had; what was fetched before is kept.
         CatalogueError: a file of films that cannot be read.
         MissingExtra: httpx2 is not installed.
+        OnesheetError: another process fetches into the folder, or it cannot be written.
     """
     if service not in SERVICES:
         raise ConfigError(f"unknown service {service!r}; use {', '.join(SERVICES)}")
@@ -106,7 +107,8 @@ def fetch(
             wishes = list(dict.fromkeys([*wishes, *tmdb.discover(discover, limit, line.ask)]))
         order = {"service": service} | ({"size": size} if service == "tmdb" else {})
         posters = f"{posters_url or asked.posters}/{size}"
-        return _Fetching(asked, posters, line, Path(out), order).run(wishes, findings, films, progress)
+        with sole_use(out):
+            return _Fetching(asked, posters, line, Path(out), order).run(wishes, findings, films, progress)
     finally:
         line.close()
 

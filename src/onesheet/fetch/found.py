@@ -29,8 +29,8 @@ class Found:
 class Ask(Protocol):
     """Asks a service: `ask("/movie/949", {})` gives the decoded JSON."""
 
-    def __call__(self, path: str, params: Mapping[str, str]) -> Any:
-        """Ask.
+    def __call__(self, path: str, params: Mapping[str, str], *, refused: str = ...) -> Any:
+        """Ask; `refused` is what any other status than 200 means.
 
         Raises:
             NotFetched: no such film, or no answer.

@@ -72,22 +72,22 @@ class Journal:
     def _read(self, order: dict[str, Any]) -> int:
         """Take over the entries whose posters are there; returns how many bytes are whole lines."""
         good = 0
-        for number, (record, end) in enumerate(whole_records(self.path)):
-            if number:
-                self._take(record)
-            elif record != order:
-                raise FetchError(
-                    f"{str(self.path.parent)!r} holds films of another fetch ({_in_words(record)}); "
-                    "choose another folder"
-                )
-            good = end
+        try:
+            for number, (record, end) in enumerate(whole_records(self.path)):
+                if number:
+                    self._take(record)
+                elif record != order:
+                    raise FetchError(
+                        f"{str(self.path.parent)!r} holds films of another fetch ({_in_words(record)}); "
+                        "choose another folder"
+                    )
+                good = end
+        except (KeyError, TypeError, ValueError) as error:
+            raise FetchError(f"{str(self.path)!r} is damaged; delete it and run the same command again") from error
         return good
 
     def _take(self, record: dict[str, Any]) -> None:
-        try:
-            entry = Entry(**(record | {"genres": tuple(record["genres"])}))
-        except (KeyError, TypeError) as error:
-            raise FetchError(f"{str(self.path)!r} is damaged; delete it and run the same command again") from error
+        entry = Entry(**(record | {"genres": tuple(record["genres"])}))
         if not entry.poster or (self.path.parent / entry.poster).is_file():
             self.entries[entry.key] = entry
 

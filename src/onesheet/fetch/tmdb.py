@@ -27,6 +27,7 @@ GENRES = {
     **{10749: "Romance", 878: "Science Fiction", 10770: "TV Movie", 53: "Thriller", 10752: "War", 37: "Western"},
 }
 _LAST_PAGE = 500
+_QUERIES = "see https://developer.themoviedb.org/reference/discover-movie"
 
 
 def sign(key: str) -> tuple[Mapping[str, str], Mapping[str, str]]:
@@ -57,13 +58,14 @@ def look_up(wish: Wish, ask: Ask, posters: str) -> Found:
         if not films:
             raise NotFetched("TMDB has no film of this id", final=True)
         return _found(films[0] | {"imdb_id": wish.imdb}, posters)
-    query = {"query": wish.title, "year": str(wish.year), "include_adult": "false"}
-    films = [film for film in ask("/search/movie", query)["results"] if _is_titled(film, wish.title)]
-    near = [(abs((_year(film) or 0) - (wish.year or 0)), film["id"]) for film in films]
-    distance, number = min(near, default=(2, 0), key=lambda pair: pair[0])  # of several, the most popular
-    if distance > 1:
-        raise NotFetched("TMDB has no film of this title and year", final=True)
-    return _found(ask(f"/movie/{number}", {}), posters)
+    query = {"query": wish.title, "include_adult": "false"}
+    for more in ({"year": str(wish.year)}, {}):  # with it, TMDB answers with films of that very year
+        films = [film for film in ask("/search/movie", query | more)["results"] if _is_titled(film, wish.title)]
+        near = [(abs((_year(film) or 0) - (wish.year or 0)), film["id"]) for film in films]
+        distance, number = min(near, default=(2, 0), key=lambda pair: pair[0])  # of several, the most popular
+        if distance <= 1:
+            return _found(ask(f"/movie/{number}", {}), posters)
+    raise NotFetched("TMDB has no film of this title and year", final=True)
 
 
 def discover(query: str, limit: int, ask: Ask) -> list[Wish]:
@@ -81,12 +83,11 @@ def discover(query: str, limit: int, ask: Ask) -> list[Wish]:
     pairs = dict(parse_qsl(query.lstrip("?")))
     if not pairs or {"api_key", "page"} & pairs.keys():
         raise ConfigError(
-            "a discovery query is NAME=VALUE&…, without page and api_key, such as with_genres=27; "
-            "see https://developer.themoviedb.org/reference/discover-movie"
+            f"a discovery query is NAME=VALUE&…, without page and api_key, such as with_genres=27; {_QUERIES}"
         )
     wishes: dict[Wish, None] = {}
     for page in range(1, _LAST_PAGE + 1):
-        answer = ask("/discover/movie", {**pairs, "page": str(page)})
+        answer = ask("/discover/movie", {**pairs, "page": str(page)}, refused=f"does not take the query; {_QUERIES}")
         try:
             wishes |= dict.fromkeys(Wish(tmdb=str(int(film["id"]))) for film in answer["results"])
             last = int(answer["total_pages"])

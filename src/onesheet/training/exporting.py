@@ -21,6 +21,7 @@ from onesheet.data.packed import Packed
 from onesheet.data.split import PARTS
 from onesheet.errors import ConfigError, ExportError, RunError
 from onesheet.evaluation import Calibration, Thresholds, fit_calibration, fit_operating_points
+from onesheet.evaluation.calibration import sigmoid
 from onesheet.files import whole_file
 from onesheet.models import Ensemble, TenCrop, build_network
 from onesheet.predict import Predictor, score_part
@@ -177,9 +178,7 @@ def _check_parity(
         with torch.inference_mode():
             outputs = [value.double().numpy() for value in graph(torch.from_numpy(posters))]
         scores = bundle.score(posters)
-        differences["probabilities"].append(
-            np.abs(scores.probabilities - 1 / (1 + np.exp(-(outputs[0] * scale + bias))))
-        )
+        differences["probabilities"].append(np.abs(scores.probabilities - sigmoid(outputs[0] * scale + bias)))
         if precision == "fp32":  # the smaller precisions keep what users see, not every number on the way
             for name, expected in zip(("logits", "embedding", "evidence"), outputs, strict=False):
                 size = max(1.0, float(np.abs(expected).max()))

@@ -64,7 +64,8 @@ def export_hf(run: Run, folder: str | Path, *, progress: Progress = silent) -> H
         progress: told of the validation posters scored.
 
     Raises:
-        ConfigError: not such a network, posters that were padded, or the folder is there already.
+        ConfigError: not such a network, a head that reads every level of its backbone, posters that were padded, or
+            the folder is there already.
         RunError: the run has no weights yet, or its packed store has changed.
         ExportError: transformers does not give the network's answers.
     """
@@ -74,6 +75,7 @@ def export_hf(run: Run, folder: str | Path, *, progress: Progress = silent) -> H
     _check(run, packed, folder)
     prepare(run.config.threads)
     network = cast(PosterNetwork, kept_network(run, packed))
+    _check_levels(network)
     mirror, network.mirror = network.mirror, False
     rows = packed.rows("validation")
     logits, labels = _logits(network, packed, rows, progress), packed.labels[rows]
@@ -145,6 +147,20 @@ def _check(run: Run, packed: Packed, folder: Path) -> None:
         raise ConfigError(f"{str(folder)!r} is there already; name a new folder")
 
 
+def _check_levels(network: PosterNetwork) -> None:
+    """Whether the head reads what transformers' classifiers read, told before the validation part is scored.
+
+    Raises:
+        ConfigError: it reads more.
+    """
+    backbone: Any = network.backbone
+    if backbone.levels:
+        raise ConfigError(
+            "transformers' image classifiers read the last level of a backbone alone; train with --no-levels, or share "
+            "the model file, with --out"
+        )
+
+
 def _logits(
     network: nn.Module, packed: Packed, rows: NDArray[np.int64], progress: Progress = silent
 ) -> NDArray[np.float64]:
@@ -167,11 +183,6 @@ def _classifier(
         ConfigError: transformers has no image classifier on this backbone, or one of another form.
     """
     backbone: Any = network.backbone
-    if backbone.levels:
-        raise ConfigError(
-            "transformers' image classifiers read the last level of a backbone alone; train with --no-levels, or share "
-            "the model file, with --out"
-        )
     config = copy.deepcopy(backbone.published_config)
     names = dict(enumerate(packed.genres.names))
     config.id2label, config.label2id = names, {name: column for column, name in names.items()}
