@@ -38,7 +38,7 @@ class Place:
         folder: the folder.
         stem: the name its files begin with; of a film with a folder of its own and no video, the folder's.
         poster: path of its poster, None where there is none.
-        nfos: its NFO files, the one that most players read first in front.
+        nfos: its NFO files, the one whose title counts in front.
         new_nfo: where one would be made.
         own_folder: whether the folder is this film's alone.
     """
