@@ -132,3 +132,13 @@ def test_what_a_killed_writer_left_goes_with_the_next_and_what_a_living_one_writ
             [living.name, ".b.txt.other.part", "a[1].txt"]
         )
     assert path.read_text() == "living"
+
+
+def test_where_there_are_no_locks_a_folder_is_used_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with sole_use(tmp_path):
+        (tmp_path / "a.txt").touch()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]

@@ -23,13 +23,14 @@ if sys.platform != "win32":  # which has no such locks, and cannot rename an ope
     import fcntl
 
 LOCK = ".lock"
+OUT = "choose another place with --out"
 _UMASK = os.umask(0)  # read once: what other threads make meanwhile would be open to everybody
 os.umask(_UMASK)
 _LONE_SURROGATE = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # but for those that stand for bytes of file names
 
 
 @contextmanager
-def whole_file(path: str | Path, *, mode: int | None = None) -> Iterator[Path]:
+def whole_file(path: str | Path, *, mode: int | None = None, cure: str = OUT) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block ends well, remove it otherwise.
 
     What earlier writers of `path` have left, because they were killed, is removed.
@@ -37,6 +38,7 @@ def whole_file(path: str | Path, *, mode: int | None = None) -> Iterator[Path]:
     Args:
         path: the file to be.
         mode: its permissions; None = those of any new file.
+        cure: what the error tells a person to do.
 
     Raises:
         OnesheetError: the folder cannot be written or the disk is full.
@@ -55,7 +57,7 @@ def whole_file(path: str | Path, *, mode: int | None = None) -> Iterator[Path]:
         _remove_left_parts(path)
         held, part = _new_part(path)
     except OSError as error:
-        raise cannot_write(path, error) from error
+        raise cannot_write(path, error, cure=cure) from error
     try:
         yield part
         with part.open("rb+") as file:
@@ -63,7 +65,7 @@ def whole_file(path: str | Path, *, mode: int | None = None) -> Iterator[Path]:
         part.chmod(0o666 & ~_UMASK if mode is None else mode)  # mkstemp made it private
         part.replace(path)
     except OSError as error:
-        raise cannot_write(path, error) from error
+        raise cannot_write(path, error, cure=cure) from error
     finally:
         part.unlink(missing_ok=True)
         if held is not None:
@@ -98,10 +100,15 @@ def _prefix(path: Path) -> str:
 
 
 @contextmanager
-def sole_use(folder: str | Path) -> Iterator[None]:
+def sole_use(folder: str | Path, *, cure: str = OUT) -> Iterator[None]:
     """Keep a folder for this process alone; one that is made for it and stays empty is removed.
 
-    The lock is the system's (flock) on the file `.lock`: it ends with the process, however that ends. Windows has none.
+    The lock is the system's (flock) on the file `.lock`: it ends with the process, however that ends. Windows and
+    some network disks have none.
+
+    Args:
+        folder: the folder.
+        cure: what the error tells a person to do where it cannot be written.
 
     Raises:
         OnesheetError: another process has it, or the folder cannot be written.
@@ -110,12 +117,12 @@ def sole_use(folder: str | Path) -> Iterator[None]:
     made = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = _locked(folder / LOCK)
+        file = _locked(folder / LOCK, cure)
     except OSError as error:
-        raise cannot_write(folder, error) from error
+        raise cannot_write(folder, error, cure=cure) from error
     with file:
         try:
-            _sign(file, folder)
+            _sign(file, folder, cure)
             yield
         finally:
             with suppress(PermissionError):  # Windows, where it is still open
@@ -125,7 +132,7 @@ def sole_use(folder: str | Path) -> Iterator[None]:
                     folder.rmdir()
 
 
-def _locked(path: Path) -> IO[bytes]:
+def _locked(path: Path, cure: str) -> IO[bytes]:
     """The lock file, locked and still in its place.
 
     Raises:
@@ -144,15 +151,16 @@ def _locked(path: Path) -> IO[bytes]:
             with file:
                 file.seek(0)
                 name = file.read().decode("utf-8", "replace") or "another process"
-            raise OnesheetError(
-                f"{str(path.parent)!r} is in use by {name}; wait for it, or choose another --out"
-            ) from None
-        except OSError:
+            elsewhere = ", or choose another --out" if cure == OUT else ""
+            raise OnesheetError(f"{str(path.parent)!r} is in use by {name}; wait for it{elsewhere}") from None
+        except OSError as error:
+            if error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):  # a file system without locks
+                return file
             file.close()
             raise
 
 
-def _sign(lock: IO[bytes], folder: Path) -> None:
+def _sign(lock: IO[bytes], folder: Path, cure: str) -> None:
     """Write into a lock file who has it."""
     command = without_passwords(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]))
     since = datetime.now(UTC).isoformat(" ", "seconds")
@@ -161,7 +169,7 @@ def _sign(lock: IO[bytes], folder: Path) -> None:
         lock.truncate(0)
         lock.write(name.encode("utf-8", "replace"))
     except OSError as error:
-        raise cannot_write(folder, error) from error
+        raise cannot_write(folder, error, cure=cure) from error
 
 
 def read_json(path: str | Path) -> Any:
@@ -241,9 +249,9 @@ def whole_records(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
             yield record, end
 
 
-def write_text(path: str | Path, text: str) -> None:
-    """Write UTF-8 text, whole or not at all."""
-    with whole_file(path) as part:
+def write_text(path: str | Path, text: str, *, cure: str = OUT) -> None:
+    """Write UTF-8 text, whole or not at all; `cure` is what the error tells a person to do."""
+    with whole_file(path, cure=cure) as part:
         part.write_text(text, encoding="utf-8", newline="\n")
 
 
@@ -257,8 +265,8 @@ def sync_folder(folder: str | Path) -> None:
             os.close(handle)
 
 
-def cannot_write(path: str | Path, error: OSError) -> OnesheetError:
+def cannot_write(path: str | Path, error: OSError, *, cure: str = OUT) -> OnesheetError:
     """The one-line error for a file that cannot be written, with its cure."""
     if error.errno == errno.ENOSPC:
         return OnesheetError(f"disk full while writing {str(path)!r}; free some space and run it again")
-    return OnesheetError(f"cannot write {str(path)!r}: {error.strerror}; choose another place with --out")
+    return OnesheetError(f"cannot write {str(path)!r}: {error.strerror}; {cure}")

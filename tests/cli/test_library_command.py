@@ -4,12 +4,15 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from onesheet.cli import main
 from onesheet.data import Catalogue
+from onesheet.files import cannot_write
+from onesheet.library import backups
 from onesheet.predict import load
 
 NFOS = {
@@ -53,7 +56,7 @@ def test_what_cannot_be_read_is_listed(library: Path, capsys: pytest.CaptureFixt
     (library / "bare (1999)" / "poster.png").write_text("no picture")
     assert main(["library", "scan", str(library)]) == 1
     error = capsys.readouterr().err
-    assert "2 unreadable:" in error and "broken XML: no element found" in error and "not a picture" in error
+    assert "2 unreadable or unclear:" in error and "broken XML: no element found" in error and "not a picture" in error
     assert main(["library", "scan", str(library / "none")]) == 2
     assert "no such folder" in capsys.readouterr().err
 
@@ -90,18 +93,62 @@ def test_write_shows_then_writes_and_undo_restores(
     assert "1 NFO files would change; nothing is written without --apply" in shown.err
     assert "locked (1999): its genres are locked by <lockedfields>; --even-locked changes them" in shown.err
     assert nfos(library) == NFOS and not (library / ".onesheet-backup").exists()
-    assert main([*words, "--add", "--even-locked", "--apply"]) == 0
+    assert main([*words, "--add", "--even-locked", "--lock", "--apply"]) == 0
     assert "wrote 3 NFO files; take it back with: onesheet library undo" in capsys.readouterr().err
     written = nfos(library)
     assert b"\r\n\t<genre>" in written["bare"] and written["bare"].startswith(b"\xef\xbb\xbf<?xml")
     assert written["has"].startswith(b"<movie><genre>Nonsense</genre><genre>")
-    assert written["has"].endswith(b"</movie> https://example.org")
+    assert written["has"].endswith(b"<lockedfields>Genres</lockedfields></movie> https://example.org")
     assert main([*words, "--add", "--even-locked", "--apply"]) == 0
     assert "wrote 0 NFO files; nothing was to change" in capsys.readouterr().err
     assert main(["library", "undo", str(library)]) == 0
     assert "restored 3 files; the backups stay in " in capsys.readouterr().out and nfos(library) == NFOS
     assert main(["library", "undo", str(library)]) == 2
     assert "nothing to undo" in capsys.readouterr().err
+
+
+def test_films_without_genres_and_poster_are_told(
+    library: Path, motif_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("bare", "has"):
+        (library / f"{name} (1999)" / "poster.png").unlink()
+    for action in ("suggest", "write"):
+        assert main(["library", action, str(library), "--model", str(motif_model)]) == 1
+        assert "1 without genres and no poster:\n  bare (1999)\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (OSError(28, "No space left on device"), 2, "disk full while writing"),
+    ],
+    ids=["Ctrl-C", "full disk"],
+)
+def test_a_write_that_ends_early_says_what_it_wrote(
+    error: BaseException,
+    status: int,
+    said: str,
+    library: Path,
+    motif_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    spaced = library.rename(library.with_name("my films"))
+    append = backups._append
+
+    def fail_at_the_second(journal: Path, record: dict[str, Any]) -> None:
+        if journal.exists():
+            raise cannot_write(journal, error) if isinstance(error, OSError) else error
+        append(journal, record)
+
+    monkeypatch.setattr(backups, "_append", fail_at_the_second)
+    words = ["library", "write", str(spaced), "--model", str(motif_model), "--at", "balanced", "--add", "--apply"]
+    assert main(words) == status
+    shown = capsys.readouterr()
+    assert f"wrote 1 NFO files; take it back with: onesheet library undo '{spaced}'" in shown.err and said in shown.err
+    assert shown.out.count("+++ ") == 1
+    assert main(["library", "undo", str(spaced)]) == 0 and nfos(spaced) == NFOS
 
 
 def test_kometa_leaves_nfo_files_alone(
@@ -116,5 +163,9 @@ def test_kometa_leaves_nfo_files_alone(
     assert out.read_text() == shown and nfos(library) == NFOS
     assert main([*words, "--apply"]) == 2
     assert "is there already and may hold your own lines" in capsys.readouterr().err
-    assert main([*words, "--create-nfo"]) == 2
-    assert "leave out --create-nfo" in capsys.readouterr().err
+    for option in ("--create-nfo", "--lock"):
+        assert main([*words, option]) == 2
+        assert "leave out --create-nfo, --even-locked and --lock" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    assert main([*words[:-1], str(tmp_path / "file" / "genres.yml"), "--apply"]) == 2
+    assert "; choose another place with --kometa" in capsys.readouterr().err

@@ -5,6 +5,7 @@ import os
 import signal
 import stat
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -177,6 +178,79 @@ def test_a_file_that_cannot_be_replaced_is_left_and_undo_can_be_tried_again(
     for _ in range(2):
         undo_write(tmp_path)
     assert contents(tmp_path) == {"A.nfo": b"a", "B.nfo": b"b"}
+
+
+def test_one_process_writes_or_undoes_at_a_time(tmp_path: Path) -> None:
+    laid(tmp_path, {"A.nfo": b"a", "B.nfo": b"b"})
+    plan = [change(tmp_path / "A.nfo", b"a", b"new"), change(tmp_path / "B.nfo", b"b", b"new")]
+    steps = apply_changes(tmp_path, plan)
+    next(steps)
+    for another in (lambda: undo_write(tmp_path), lambda: write(tmp_path, B=b"newer")):
+        with pytest.raises(OnesheetError, match=r"onesheet-backup' is in use by process .*; wait for it$"):
+            another()
+    assert reasons(list(steps)) == []
+    assert len(undo_write(tmp_path).restored) == 2
+    assert contents(tmp_path) == {"A.nfo": b"a", "B.nfo": b"b"}
+    assert [path.name for path in (tmp_path / BACKUPS).iterdir()] == ["0001-undone"]
+
+
+def test_undo_finds_a_free_name(tmp_path: Path) -> None:
+    laid(tmp_path, {"A.nfo": b"a"})
+    for _ in range(3):
+        write(tmp_path, A=b"new")
+        (made,) = (path for path in (tmp_path / BACKUPS).iterdir() if "undone" not in path.name)
+        made.rename(made.with_name("0001"))
+        undo_write(tmp_path)
+        assert contents(tmp_path) == {"A.nfo": b"a"}
+    names = sorted(path.name for path in (tmp_path / BACKUPS).iterdir())
+    assert names == ["0001-undone", "0001-undone-2", "0001-undone-3"]
+
+
+def test_undo_makes_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(LibraryError, match="nothing to undo"):
+        undo_write(tmp_path / "none")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_read_is_left_and_the_rest_is_written(tmp_path: Path) -> None:
+    laid(tmp_path, {"A.nfo/inside": b"", "B.nfo": b"b"})
+    plan = [change(tmp_path / "A.nfo", None, b"new"), change(tmp_path / "B.nfo", b"b", b"new")]
+    (why,) = reasons(list(apply_changes(tmp_path, plan)))
+    assert why == f"{str(tmp_path / 'A.nfo')!r} cannot be read or made: Is a directory"
+    assert contents(tmp_path) == {"A.nfo/inside": b"", "B.nfo": b"new"}
+
+
+def as_another(user: int, groups: list[int], work: Callable[[], object]) -> bool:
+    """Do the work in a process of that user; whether it ended well."""
+    child = os.fork()
+    if child:
+        return os.waitpid(child, 0)[1] == 0
+    status = 1
+    try:
+        os.setgroups(groups)
+        os.setgid(user)
+        os.setuid(user)
+        work()
+        status = 0
+    finally:
+        os._exit(status)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may work as others")
+@pytest.mark.parametrize(("groups", "group"), [([4100], 4100), ([], 4002)], ids=["in the group", "not in it"])
+def test_a_file_of_another_owner_is_written_and_keeps_group_and_mode(groups: list[int], group: int) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder, path = Path(name), Path(name) / "A.nfo"
+        folder.chmod(0o777)
+        laid(folder, {"A.nfo": b"a"})
+        path.chmod(0o666)
+        os.chown(path, 4001, 4100)
+        assert as_another(4002, groups, lambda: write(folder, A=b"new").index(change(path, b"a", b"new")))
+        assert contents(folder) == {"A.nfo": b"new"}
+        state = path.stat()
+        assert (state.st_uid, state.st_gid, stat.S_IMODE(state.st_mode)) == (4002, group, 0o666)
+        assert as_another(4002, groups, lambda: undo_write(folder).restored.index(path))
+        assert contents(folder) == {"A.nfo": b"a"} and path.stat().st_mtime_ns == OLD_NS
 
 
 def test_damaged_backups_restore_nothing(tmp_path: Path) -> None:

@@ -150,6 +150,37 @@ def test_locked_films_and_films_without_nfo_on_request(library: Path) -> None:
     assert set(left) == {"address"}
 
 
+def test_jellyfin_is_told_to_leave_the_genres_alone(library: Path) -> None:
+    (library / "has" / "movie.nfo").write_text(
+        "<movie>\n  <genre>War</genre>\n  <lockedfields>Cast</lockedfields></movie>"
+    )
+    changed, _ = planned(library, policy="add", lock=True, create=True, locked=True)
+    mark = "<lockedfields>Genres</lockedfields>"
+    assert changed["bare"] == f"<movie>\n  <title>Bare</title>\n  {NEW}\n  {mark}\n</movie>\n"
+    assert changed["has"].endswith(f"{NEW}\n  <lockedfields>Cast|Genres</lockedfields></movie>")
+    assert changed["none"].endswith(f"{NEW}\n  {mark}\n</movie>\n")
+    assert changed["locked"] == "<movie><lockdata>true</lockdata><genre>Drama</genre><genre>Sci-Fi</genre></movie>"
+
+
+def test_every_nfo_of_a_film_is_changed_or_none(library: Path) -> None:
+    other = library / "bare" / "film (1999).nfo"
+    other.write_text("<movie/>")
+    answers = suggested(list(scan_library(library).films))
+    steps = [step for step in plan_changes(answers) if isinstance(step, Change)]
+    assert [step.path.name for step in steps] == ["movie.nfo", other.name]
+    assert steps[1].after == b"<movie><genre>Drama</genre><genre>Sci-Fi</genre></movie>"
+    other.chmod(0o444)
+    left = {step.film.name: step.why for step in plan_changes(answers) if isinstance(step, Left)}
+    assert left["bare"] == "its NFO is read-only; give it write permission"
+    assert [step for step in plan_changes(answers) if isinstance(step, Change)] == []
+
+
+def test_no_nfo_is_made_where_something_else_has_its_name(library: Path) -> None:
+    (library / "none" / "film (1999).nfo").mkdir()
+    _, left = planned(library, create=True)
+    assert left["none"].endswith("film (1999).nfo' is there and no file; move it, so that an NFO can be made")
+
+
 def test_a_diff_shows_the_change_alone(library: Path) -> None:
     steps = plan_changes(suggested(list(scan_library(library).films)))
     (change,) = (step for step in steps if isinstance(step, Change))

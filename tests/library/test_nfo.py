@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onesheet.errors import LibraryError
-from onesheet.library.editing import with_genres
+from onesheet.library.editing import with_genres, with_lock
 from onesheet.library.nfo import MAX_BYTES, parse_nfo
 
 KODI = (
@@ -105,6 +105,30 @@ def test_locks() -> None:
         ("", ""),
     ):
         assert parse_nfo(f"<movie>{inside}</movie>".encode()).lock == lock
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("<movie/>", "<movie><lockedfields>Genres</lockedfields></movie>"),
+        ("<movie>\n <a/>\n</movie>x", "<movie>\n <a/>\n <lockedfields>Genres</lockedfields>\n</movie>x"),
+        ("<movie><lockedfields/><a/></movie>", "<movie><lockedfields>Genres</lockedfields><a/></movie>"),
+        ("<movie><lockedfields> </lockedfields></movie>", "<movie><lockedfields>Genres</lockedfields></movie>"),
+        (
+            "<movie><lockedfields>Name</lockedfields ></movie>",
+            "<movie><lockedfields>Name|Genres</lockedfields ></movie>",
+        ),
+        (
+            "<movie><lockedfields>genres|Name</lockedfields></movie>",
+            "<movie><lockedfields>genres|Name</lockedfields></movie>",
+        ),
+        ("<movie><lockdata>true</lockdata></movie>", "<movie><lockdata>true</lockdata></movie>"),
+    ],
+)
+def test_where_a_lock_is_put(before: str, after: str) -> None:
+    for encoding in ("utf-8", "utf-16"):
+        locked = with_lock(parse_nfo(before.encode(encoding)))
+        assert locked == after.encode(encoding) and parse_nfo(locked).lock
 
 
 @pytest.mark.parametrize(

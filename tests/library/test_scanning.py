@@ -54,6 +54,8 @@ def beside(film: LibraryFilm, root: Path) -> tuple[str | None, str | None]:
         (["X (1999) - 4K.mkv", "X (1999) - 1080p.mkv", "movie.nfo", "poster.jpg"], "poster.jpg", "movie.nfo"),
         (["VIDEO_TS/VIDEO_TS.IFO", "VIDEO_TS/VTS_01_1.VOB", "movie.nfo", "poster.jpg"], "poster.jpg", "movie.nfo"),
         (["BDMV/STREAM/1.m2ts", "X (1999).nfo"], None, "X (1999).nfo"),
+        (["VIDEO_TS/VIDEO_TS.IFO", "VIDEO_TS/VIDEO_TS.nfo", "poster.jpg"], "poster.jpg", "VIDEO_TS/VIDEO_TS.nfo"),
+        (["bdmv/index.bdmv", "bdmv/Index.NFO", "folder.jpg"], "folder.jpg", "bdmv/Index.NFO"),
         (["A.mkv", "A-trailer.mp4", "sample.mkv", "poster.jpg", "Extras/B.mkv"], "poster.jpg", None),
         (["movie.nfo", "poster.jpg"], "poster.jpg", "movie.nfo"),
         (["A.nfo", "folder.jpg"], "folder.jpg", "A.nfo"),
@@ -104,6 +106,51 @@ def test_one_loose_film_at_the_root_and_accents_spelt_two_ways(tmp_path: Path) -
     assert found["Ame\u0301lie (2001)"].poster == tmp_path / "Amélie (2001)-poster.jpg"
 
 
+def test_one_loose_film_at_the_root_hides_nothing_below_it(tmp_path: Path) -> None:
+    """Extras are a film's only where it has a folder of its own."""
+    lay(tmp_path, "A.mkv", "poster.jpg", "movie.nfo", "Shorts/B.mkv", "Other/C/C.mkv", "Other/C/Extras/D.mkv")
+    library = scan_library(tmp_path)
+    assert [film.name for film in library.films] == ["A", "Other/C", "Shorts"]
+    assert beside(library.films[0], tmp_path) == (None, None)
+    assert {str(remark.path.relative_to(tmp_path)): remark.why for remark in library.left_out} == {
+        "movie.nfo": "belongs to no video beside it",
+        "Other/C/Extras": "a film's extras, which are not looked at",
+    }
+
+
+def test_a_film_with_two_nfos(tmp_path: Path) -> None:
+    """Kodi reads one or the other by a setting; so both count, and where they differ nobody knows the genres."""
+    lay(tmp_path, "A/A.mkv", "A/A.nfo", "A/movie.nfo", "B/B.mkv", "B/B.nfo", "B/movie.nfo", "C/C.mkv", "C/movie.nfo")
+    (tmp_path / "B" / "B.nfo").write_text("<movie><genre>War</genre></movie>")
+    (tmp_path / "C" / "C.nfo").write_text("<movie>")
+    library = scan_library(tmp_path)
+    same, differ, broken = library.films
+    assert (same.nfo, same.twins, same.fault) == (tmp_path / "A" / "movie.nfo", (tmp_path / "A" / "A.nfo",), "")
+    assert differ.twins == () and differ.fault.startswith("names other genres than 'movie.nfo'")
+    assert (broken.genres, broken.twins, broken.fault) == (("Drama",), (), "")
+    assert {remark.path.name: remark.why for remark in library.unread} == {
+        "B.nfo": f"{differ.fault}; make them the same or delete one",
+        "C.nfo": "broken XML: no element found: line 1, column 7",
+    }
+
+
+def test_a_disc_that_cannot_be_listed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lay(tmp_path, "A/BDMV/index.nfo")
+    listed = Path.iterdir
+
+    def refuse(self: Path) -> object:
+        if self.name == "BDMV":
+            raise PermissionError(13, "Permission denied")
+        return listed(self)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    library = scan_library(tmp_path)
+    assert [(remark.path.name, remark.why) for remark in library.unread] == [
+        ("BDMV", "cannot be listed: Permission denied")
+    ]
+    assert [film.name for film in library.films] == ["A"]
+
+
 def test_what_is_no_film_or_cannot_be_read_is_said(tmp_path: Path) -> None:
     lay(tmp_path, "A/A.mkv", "Series/tvshow.nfo", "Series/S1/E1.mkv", "E/E.mkv", "Bad/Bad.mkv", "Url/U.mkv", ".x/X.mkv")
     lay(tmp_path, "Two/T.mkv", "Two/T.nfo", "Two/movie.nfo", "A/poster.png")
@@ -124,7 +171,6 @@ def test_what_is_no_film_or_cannot_be_read_is_said(tmp_path: Path) -> None:
         "Series": "a series",
         "E.nfo": "describes a <episodedetails>, no film",
         "link": "a link to a folder, which is not followed",
-        "T.nfo": "not read, as players read 'movie.nfo' first",
     }
     assert found["Url"].address_only and found["Url"].missing == ("poster", "genres")
     assert found["Bad"].missing == ("poster",) and found["Two"].title == "movie"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import json
+import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -15,13 +17,15 @@ from onesheet.errors import ConfigError
 from onesheet.spreadsheets import neutral
 
 if TYPE_CHECKING:
-    from onesheet.library import Library, LibraryFilm, Suggestion
+    from onesheet.library import LibraryFilm, Remark, Suggestion
 
 POLICIES = {
     "only-missing": "give genres to films that have none, and to no other (the default)",
     "add": "give films that have genres those they lack, too; nothing is taken away",
     "replace": "give every film the model's genres in place of its own; those the model does not know stay",
 }
+
+UNREAD = "unreadable or unclear"
 
 
 def add_command(commands: Any) -> None:
@@ -54,6 +58,11 @@ def add_command(commands: Any) -> None:
     )
     write.add_argument(
         "--even-locked", action="store_true", help="change genres that lockdata or lockedfields protect, too"
+    )
+    write.add_argument(
+        "--lock",
+        action="store_true",
+        help="have Jellyfin leave alone the genres that are written: Genres is added to lockedfields",
     )
     write.add_argument(
         "--kometa", metavar="FILE", help="write a metadata file for Kometa (YAML) and leave NFO files alone"
@@ -107,13 +116,13 @@ def _scan(arguments: argparse.Namespace) -> int:
             for name, word in (("poster", "poster"), ("nfo", "NFO"), ("genres", "genres"))
         ]
         print(f"{len(library.films):,} films: {', '.join(counts)}")
-        _tell("left out", [f"{remark.path}: {remark.why}" for remark in library.left_out])
-    return _tell_unread(library, [remark.why for remark in posters])
+        _tell("left out", _lines(library.left_out))
+    return _tell(UNREAD, [*_lines(library.unread), *(remark.why for remark in posters)])
 
 
 def _there(film: LibraryFilm) -> list[str]:
     """Poster, NFO and genres of a film, as a table shows them."""
-    nfo = "unreadable" if film.fault else "only an address" if film.address_only else film.nfo.name if film.nfo else "-"
+    nfo = "unusable" if film.fault else "only an address" if film.address_only else film.nfo.name if film.nfo else "-"
     genres = ", ".join(film.genres) or "-"
     return [
         shown(film.poster.name if film.poster else "-"),
@@ -140,7 +149,7 @@ def _suggest(arguments: argparse.Namespace) -> int:
             for one in found
         ]
         print_table("", ["film", "genres", "it has", "the model adds"], table)
-    return _tell_unread(answers.library, answers.failures)
+    return answers.tell()
 
 
 def _row(one: Suggestion) -> dict[str, Any]:
@@ -155,19 +164,14 @@ def _percent(genres: Any) -> str:
 
 
 class _Answers:
-    """The suggestions of a library, as they come.
-
-    Attributes:
-        library: the films.
-        failures: a line for each poster that could not be read, once all have come.
-    """
+    """The suggestions of a library, as they come."""
 
     def __init__(self, arguments: argparse.Namespace, console: Console) -> None:
         from onesheet.library import scan_library
         from onesheet.predict import load
 
-        self.library: Library = scan_library(arguments.folder, progress=console.progress)
-        self.failures: list[str] = []
+        self._library = scan_library(arguments.folder, progress=console.progress)
+        self._failures: list[str] = []
         self._predictor = load(arguments.model, threads=arguments.threads)
         self._arguments, self._console = arguments, console
 
@@ -176,16 +180,22 @@ class _Answers:
         from onesheet.predict import Failure
 
         for answer in suggest_genres(
-            self.library.films,
+            self._library.films,
             self._predictor,
             at=self._arguments.at,
             genre_map=self._arguments.genre_map,
             progress=self._console.progress,
         ):
             if isinstance(answer, Failure):
-                self.failures.append(answer.error)
+                self._failures.append(answer.error)
             else:
                 yield answer
+
+    def tell(self) -> int:
+        """List what had no answer, once all have come; 1 if there is something."""
+        bare = [film.name for film in self._library.films if {"poster", "genres"} <= set(film.missing)]
+        unread = _tell(UNREAD, [*_lines(self._library.unread), *self._failures])
+        return max(unread, _tell("without genres and no poster", bare))
 
 
 def _write(arguments: argparse.Namespace) -> int:
@@ -193,28 +203,41 @@ def _write(arguments: argparse.Namespace) -> int:
 
     if arguments.kometa:
         return _write_kometa(arguments)
+    diffs: list[list[str]] = []
     left: list[str] = []
-    diff: list[str] = []
-    changed = 0
-    with Console() as console:
-        answers = _Answers(arguments, console)
-        steps = plan_changes(
-            answers, policy=arguments.policy, locked=arguments.even_locked, create=arguments.create_nfo
-        )
-        for step in apply_changes(arguments.folder, steps) if arguments.apply else steps:
-            if isinstance(step, Change):
-                changed += 1
-                diff += step.diff()
-            else:
-                left.append(f"{step.film.name}: {step.why}")
-    for line in diff:
+    try:
+        with Console() as console:
+            answers = _Answers(arguments, console)
+            steps = plan_changes(
+                answers,
+                policy=arguments.policy,
+                locked=arguments.even_locked,
+                create=arguments.create_nfo,
+                lock=arguments.lock,
+            )
+            for step in apply_changes(arguments.folder, steps) if arguments.apply else steps:
+                if isinstance(step, Change):
+                    diffs.append(list(step.diff()))
+                else:
+                    left.append(f"{step.film.name}: {step.why}")
+    except BaseException:
+        if arguments.apply and diffs:
+            _tell_changes(arguments, diffs)
+        raise
+    _tell_changes(arguments, diffs)
+    return max(answers.tell(), _tell("left alone", left))
+
+
+def _tell_changes(arguments: argparse.Namespace, diffs: list[list[str]]) -> None:
+    """Print what was or would be changed, and how to take it back."""
+    for line in itertools.chain.from_iterable(diffs):
         print(shown(line.expandtabs()))
     if arguments.apply:
-        cure = f"take it back with: onesheet library undo {arguments.folder}" if changed else "nothing was to change"
-        print(f"wrote {changed:,} NFO files; {cure}", file=sys.stderr)
+        undo = shlex.join(["onesheet", "library", "undo", arguments.folder])
+        cure = f"take it back with: {undo}" if diffs else "nothing was to change"
+        print(f"wrote {len(diffs):,} NFO files; {cure}", file=sys.stderr)
     else:
-        print(f"{changed:,} NFO files would change; nothing is written without --apply", file=sys.stderr)
-    return max(_tell_unread(answers.library, answers.failures), _tell("left alone", left))
+        print(f"{len(diffs):,} NFO files would change; nothing is written without --apply", file=sys.stderr)
 
 
 def _write_kometa(arguments: argparse.Namespace) -> int:
@@ -224,20 +247,20 @@ def _write_kometa(arguments: argparse.Namespace) -> int:
     from onesheet.library import kometa_metadata
 
     path = Path(arguments.kometa)
-    if arguments.create_nfo or arguments.even_locked:
-        raise ConfigError("--kometa leaves NFO files alone; leave out --create-nfo and --even-locked")
+    if arguments.create_nfo or arguments.even_locked or arguments.lock:
+        raise ConfigError("--kometa leaves NFO files alone; leave out --create-nfo, --even-locked and --lock")
     if path.exists():
         raise ConfigError(f"{str(path)!r} is there already and may hold your own lines; name another file for --kometa")
     with Console() as console:
         answers = _Answers(arguments, console)
         text = kometa_metadata(answers, policy=arguments.policy)
     if arguments.apply:
-        write_text(path, text)
+        write_text(path, text, cure="choose another place with --kometa")
         print(f"wrote {path}; name it under metadata_files of the Kometa library", file=sys.stderr)
     else:
         print(text, end="")
         print(f"{path} would say this; nothing is written without --apply", file=sys.stderr)
-    return _tell_unread(answers.library, answers.failures)
+    return answers.tell()
 
 
 def _undo(arguments: argparse.Namespace) -> int:
@@ -245,7 +268,7 @@ def _undo(arguments: argparse.Namespace) -> int:
 
     undone = undo_write(arguments.folder)
     print(f"restored {len(undone.restored):,} files; the backups stay in {undone.folder}")
-    return _tell("left alone", [f"{remark.path}: {remark.why}" for remark in undone.left])
+    return _tell("left alone", _lines(undone.left))
 
 
 def _print_csv(rows: list[dict[str, Any]]) -> None:
@@ -259,9 +282,8 @@ def _print_csv(rows: list[dict[str, Any]]) -> None:
         writer.writerow({name: neutral(cell) for name, cell in cells.items()})
 
 
-def _tell_unread(library: Library, posters: list[str]) -> int:
-    """List what could not be read; 1 if there is something."""
-    return _tell("unreadable", [*(f"{remark.path}: {remark.why}" for remark in library.unread), *posters])
+def _lines(remarks: Iterable[Remark]) -> list[str]:
+    return [f"{remark.path}: {remark.why}" for remark in remarks]
 
 
 def _tell(what: str, lines: Iterable[str]) -> int:

@@ -2,7 +2,8 @@
 
 Each write has a folder in the library, `.onesheet-backup/0001`: the old bytes of every file it changed, and
 `journal.jsonl`. A file's backup and its line in the journal are on the disk before the file is replaced, in one step;
-so whatever stops a write, each file is the old one or the new one, and `undo_write` tells which by its bytes.
+so whatever stops a write, each file is the old one or the new one, and `undo_write` tells which by its bytes. One
+process writes or undoes at a time.
 """
 
 from __future__ import annotations
@@ -14,18 +15,21 @@ import shutil
 import stat
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 from onesheet.errors import LibraryError, OnesheetError
-from onesheet.files import cannot_write, parse_json, sync_folder, whole_file
+from onesheet.files import cannot_write, parse_json, sole_use, sync_folder, whole_file
 from onesheet.library.changes import Change, Left, writable_file
 from onesheet.library.scanning import Remark
 
 BACKUPS = ".onesheet-backup"
 JOURNAL = "journal.jsonl"
 _UNDONE = "-undone"
+_CURE = "check its permissions"
 
 
 @dataclass(frozen=True)
@@ -54,16 +58,20 @@ def apply_changes(root: str | Path, plan: Iterable[Change | Left]) -> Iterator[C
         each change once its file is written, and what is left.
 
     Raises:
-        OnesheetError: a backup cannot be written; the file is not touched then.
+        OnesheetError: a backup cannot be written; the file is not touched then. Or another process writes or undoes.
     """
-    write = _Write(Path(root).absolute())
-    for step in plan:
-        if isinstance(step, Change):
-            try:
-                write.change(step)
-            except LibraryError as error:
-                step = Left(step.film, str(error))
-        yield step
+    root = Path(root).absolute()
+    write = _Write(root)
+    with sole_use(root / BACKUPS, cure=_CURE):
+        for step in plan:
+            if isinstance(step, Change):
+                try:
+                    write.change(step)
+                except LibraryError as error:
+                    step = Left(step.film, str(error))
+                except OSError as error:
+                    step = Left(step.film, f"{str(step.path)!r} cannot be read or made: {error.strerror}")
+            yield step
 
 
 class _Write:
@@ -85,7 +93,7 @@ class _Write:
         record: dict[str, Any] = {"file": str(path.relative_to(self._root)), "after": _digest(change.after)}
         if before is not None and state is not None:
             name = f"{self._changes:06}.backup"
-            with whole_file(folder / name) as part:
+            with whole_file(folder / name, cure=_CURE) as part:
                 part.write_bytes(before)
             sync_folder(folder)
             record |= {"backup": name, "before": _digest(before), "mtime_ns": state.st_mtime_ns}
@@ -106,13 +114,16 @@ def undo_write(root: str | Path) -> Undone:
 
     Raises:
         LibraryError: there is nothing to take back, or the journal is damaged.
+        OnesheetError: another process writes or undoes.
     """
     root = Path(root).absolute()
-    for folder in reversed(_folders(root / BACKUPS)):
-        if not folder.name.endswith(_UNDONE):
-            undone = _undo(root, folder)
-            if undone.restored or undone.left:  # else it was stopped before its first file
-                return undone
+    if (root / BACKUPS).is_dir():
+        with sole_use(root / BACKUPS, cure=_CURE):
+            for folder in reversed(_folders(root / BACKUPS)):
+                if _UNDONE not in folder.name:
+                    undone = _undo(root, folder)
+                    if undone.restored or undone.left:  # else it was stopped before its first file
+                        return undone
     raise LibraryError(f"nothing to undo in {str(root)!r}; no write has left a backup there that still stands")
 
 
@@ -130,9 +141,15 @@ def _undo(root: Path, folder: Path) -> Undone:
             left.append(Remark(path, f"{error}; then undo again"))
             finished = False
     if finished:
-        folder = folder.rename(folder.with_name(folder.name + _UNDONE))
+        folder = folder.rename(_free(folder.with_name(folder.name + _UNDONE)))
         sync_folder(folder.parent)
     return Undone(folder, tuple(restored), tuple(left))
+
+
+def _free(path: Path) -> Path:
+    """The path, or with a number behind it where it is taken."""
+    numbered = (path.with_name(f"{path.name}-{number}") for number in count(2))
+    return next(each for each in chain([path], numbered) if not each.exists())
 
 
 def _restore(path: Path, folder: Path, record: dict[str, Any]) -> bool:
@@ -167,19 +184,25 @@ def _put(path: Path, data: bytes, *, mtime_ns: int | None = None) -> None:
         OnesheetError: it cannot be written.
     """
     state = path.stat() if path.exists() else None
-    try:
-        with whole_file(path, mode=state and stat.S_IMODE(state.st_mode)) as part:
-            part.write_bytes(data)
-            if state:
-                shutil.copystat(path, part)
-                mine = part.stat()
-                if (mine.st_uid, mine.st_gid) != (state.st_uid, state.st_gid):
-                    os.chown(part, state.st_uid, state.st_gid)
-                new = time.time_ns()  # tells players to read the file again
-                os.utime(part, ns=(state.st_atime_ns, new if mtime_ns is None else mtime_ns))
-    except OnesheetError as error:
-        raise OnesheetError(str(error).replace("choose another place with --out", "check its permissions")) from error
+    with whole_file(path, mode=state and stat.S_IMODE(state.st_mode), cure=_CURE) as part:
+        part.write_bytes(data)
+        if state:
+            shutil.copystat(path, part)
+            _give(part, state)
+            new = time.time_ns()  # tells players to read the file again
+            os.utime(part, ns=(state.st_atime_ns, new if mtime_ns is None else mtime_ns))
     sync_folder(path.parent)
+
+
+def _give(part: Path, state: os.stat_result) -> None:
+    """Give a file an owner and a group; where only root may, it stays ours, and of the group if we are in it."""
+    mine = part.stat()
+    if (mine.st_uid, mine.st_gid) != (state.st_uid, state.st_gid):
+        try:
+            os.chown(part, state.st_uid, state.st_gid)
+        except PermissionError:
+            with suppress(PermissionError):
+                os.chown(part, -1, state.st_gid)
 
 
 def _new_folder(backups: Path) -> Path:
@@ -194,7 +217,7 @@ def _new_folder(backups: Path) -> Path:
                 continue
             break
     except OSError as error:
-        raise cannot_write(backups, error) from error
+        raise cannot_write(backups, error, cure=_CURE) from error
     sync_folder(backups)
     sync_folder(backups.parent)
     return folder
@@ -208,7 +231,7 @@ def _folders(backups: Path) -> list[Path]:
 
 def _number(folder: Path) -> int:
     """Which write a folder is of; 0 for what is none."""
-    name = folder.name.removesuffix(_UNDONE)
+    name = folder.name.partition(_UNDONE)[0]
     return int(name) if name.isascii() and name.isdecimal() else 0
 
 
@@ -220,7 +243,7 @@ def _append(journal: Path, record: dict[str, Any]) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise cannot_write(journal, error) from error
+        raise cannot_write(journal, error, cure=_CURE) from error
     sync_folder(journal.parent)
 
 

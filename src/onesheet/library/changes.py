@@ -7,14 +7,14 @@ import html
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from onesheet.errors import LibraryError
-from onesheet.library.editing import with_genres
+from onesheet.library.editing import with_genres, with_lock
 from onesheet.library.films import LibraryFilm
-from onesheet.library.nfo import read_nfo
+from onesheet.library.nfo import parse_nfo, read_nfo
 from onesheet.library.suggesting import Suggestion
 
 Policy = Literal["only-missing", "add", "replace"]
@@ -72,46 +72,65 @@ def wanted_genres(suggestion: Suggestion, policy: Policy) -> tuple[str, ...]:
 
 
 def plan_changes(
-    suggestions: Iterable[Suggestion], *, policy: Policy = "only-missing", locked: bool = False, create: bool = False
+    suggestions: Iterable[Suggestion],
+    *,
+    policy: Policy = "only-missing",
+    locked: bool = False,
+    create: bool = False,
+    lock: bool = False,
 ) -> Iterator[Change | Left]:
-    """What giving films their genres would change, one for each film that is to have other genres.
+    """What giving films their genres would change, one for each NFO of a film that is to have other genres.
 
     Args:
         suggestions: what the model says.
         policy: which films get genres.
         locked: change genres that Jellyfin is told to leave alone, too.
         create: make an NFO where there is none.
+        lock: tell Jellyfin to leave the genres alone from then on.
     """
     for suggestion in suggestions:
         if wanted := wanted_genres(suggestion, policy):
             film = suggestion.film
             try:
-                yield _change(suggestion, wanted, policy, locked, create)
+                changes = _changes(suggestion, wanted, policy, locked, create)
             except LibraryError as error:
                 yield Left(film, str(error))
+                continue
+            for change in changes:
+                yield replace(change, after=with_lock(parse_nfo(change.after))) if lock else change
 
 
-def _change(suggestion: Suggestion, wanted: tuple[str, ...], policy: Policy, locked: bool, create: bool) -> Change:
-    """The change of one film's NFO.
+def _changes(
+    suggestion: Suggestion, wanted: tuple[str, ...], policy: Policy, locked: bool, create: bool
+) -> list[Change]:
+    """The changes of one film's NFO files.
 
     Raises:
-        LibraryError: it is to be left alone; the message says why.
+        LibraryError: they are to be left alone; the message says why.
     """
     film = suggestion.film
-    if film.nfo is None:
-        if not create:
-            raise LibraryError("has no NFO; --create-nfo makes one")
-        return Change(film, film.new_nfo, None, _new_nfo(film, wanted), "utf-8")
-    writable_file(film.nfo)
-    nfo = read_nfo(film.nfo)
+    if film.nfo:
+        return [_change(suggestion, path, wanted, policy, locked) for path in (film.nfo, *film.twins)]
+    if not create:
+        raise LibraryError("has no NFO; --create-nfo makes one")
+    if os.path.lexists(film.new_nfo):
+        raise LibraryError(f"{str(film.new_nfo)!r} is there and no file; move it, so that an NFO can be made")
+    return [Change(film, film.new_nfo, None, _new_nfo(film, wanted), "utf-8")]
+
+
+def _change(suggestion: Suggestion, path: Path, wanted: tuple[str, ...], policy: Policy, locked: bool) -> Change:
+    """The change of one NFO; raises as `_changes`."""
+    film = suggestion.film
+    writable_file(path)
+    nfo = read_nfo(path)
     if not nfo.root:
         raise LibraryError("its NFO is only a web address, from which players fetch the genres")
     if nfo.lock and not locked:
         raise LibraryError(f"its genres are locked by {nfo.lock}; --even-locked changes them")
-    if nfo.genres != film.genres:
+    if set(nfo.genres) != set(film.genres):
         raise LibraryError("its NFO has changed meanwhile")
     new = wanted if policy == "replace" else (*nfo.genres, *(name for name in wanted if name not in suggestion.held))
-    return Change(film, film.nfo, nfo.data, with_genres(nfo, new), nfo.encoding)
+    return Change(film, path, nfo.data, with_genres(nfo, new), nfo.encoding)
 
 
 def _new_nfo(film: LibraryFilm, genres: Iterable[str]) -> bytes:

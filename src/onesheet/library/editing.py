@@ -1,4 +1,4 @@
-"""Genres put into an NFO's bytes: what is not a genre stays as it is, byte for byte."""
+"""Genres put into an NFO's bytes, and Jellyfin's lock on them: all else stays as it is, byte for byte."""
 
 from __future__ import annotations
 
@@ -39,6 +39,31 @@ def with_genres(nfo: Nfo, genres: Sequence[str]) -> bytes:
         pieces += [nfo.data[at:start], new]
         at = end
     return b"".join([*pieces, nfo.data[at:]])
+
+
+def with_lock(nfo: Nfo) -> bytes:
+    """The file's bytes with "Genres" among the fields that Jellyfin leaves alone; the same where it leaves them alone.
+
+    Args:
+        nfo: a film's, with a root.
+
+    Example:
+        >>> from onesheet.library.nfo import parse_nfo
+        >>> with_lock(parse_nfo(b"<movie><genre>War</genre><lockedfields>Name|Cast</lockedfields></movie>"))
+        b'<movie><genre>War</genre><lockedfields>Name|Cast|Genres</lockedfields></movie>'
+    """
+    if nfo.lock:
+        return nfo.data
+    fields = [child for child in nfo.children if child.name == "lockedfields"]
+    locked = "<lockedfields>Genres</lockedfields>"
+    if not fields:
+        start, end, new = _insertion(nfo, [locked])
+    elif not fields[-1].text:
+        start, end, new = fields[-1].start, fields[-1].end, _encoded(nfo, locked)
+    else:
+        start = end = nfo.data.rindex(_encoded(nfo, "</"), fields[-1].start, fields[-1].end)
+        new = _encoded(nfo, "|Genres")
+    return nfo.data[:start] + new + nfo.data[end:]
 
 
 def _insertion(nfo: Nfo, added: Sequence[str]) -> tuple[int, int, bytes]:

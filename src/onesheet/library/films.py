@@ -28,6 +28,7 @@ class LibraryFilm:
         address_only: whether the NFO holds no more than a web address.
         genres: as the NFO has them.
         lock: what Jellyfin protects them with, "" where they are not locked.
+        twins: its other NFO files, which name the same genres: players do not agree on which they read.
     """
 
     name: str
@@ -40,6 +41,7 @@ class LibraryFilm:
     address_only: bool = False
     genres: tuple[str, ...] = ()
     lock: str = ""
+    twins: tuple[Path, ...] = ()
 
     @property
     def missing(self) -> tuple[str, ...]:

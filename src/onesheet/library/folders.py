@@ -16,7 +16,7 @@ VIDEO_SUFFIXES = frozenset((
     ".3gp", ".asf", ".avi", ".disc", ".divx", ".flv", ".img", ".iso", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4",
     ".mpeg", ".mpg", ".mts", ".ogm", ".ogv", ".rm", ".rmvb", ".strm", ".ts", ".vob", ".webm", ".wmv",
 ))
-DISCS = frozenset(("video_ts", "bdmv"))
+DISCS = {"video_ts": "video_ts.nfo", "bdmv": "index.nfo"}  # a disc's folder -> its NFO in there
 EXTRAS = frozenset((
     "backdrops", "behind the scenes", "clips", "deleted scenes", "extrafanart", "extras", "extrathumbs",
     "featurettes", "interviews", "other", "samples", "scenes", "shorts", "subs", "subtitles", "theme-music",
@@ -38,7 +38,7 @@ class Place:
         folder: the folder.
         stem: the name its files begin with; of a film with a folder of its own and no video, the folder's.
         poster: path of its poster, None where there is none.
-        nfos: its NFO files, the one that players read first in front.
+        nfos: its NFO files, the one whose title counts in front.
         new_nfo: where one would be made.
         own_folder: whether the folder is this film's alone.
     """
@@ -57,10 +57,12 @@ class FilmFolder:
     Attributes:
         places: one for each film.
         below: names of the sub-folders in which more films may lie.
+        extras: names of those with the extras of the folder's film.
         strays: NFO files that belong to no film here.
     """
 
-    def __init__(self, folder: str, folders: Sequence[str], files: Sequence[str]) -> None:
+    def __init__(self, folder: str, folders: Sequence[str], files: Sequence[str], *, root: bool) -> None:
+        """`files` are by their paths in the folder, with those of discs' NFO files; no film has the `root` alone."""
         self._folder = Path(folder)
         self._files = sorted(files)
         self._discs = any(key(name) in DISCS for name in folders)
@@ -70,13 +72,14 @@ class FilmFolder:
             if is_image(name) or key(name).endswith(".tbn"):
                 self._images.setdefault(key(Path(name).stem), name)
         stems = self._stems()
-        own = len(stems) == 1
-        self.below = [name for name in folders if key(name) not in (DISCS | EXTRAS if own else DISCS)]
-        if not stems and ("movie" in self._nfos or (not self.below and any(self._posters((), own=True)))):
+        own = len(stems) == 1 and not root
+        self.extras = [name for name in folders if own and key(name) in EXTRAS]
+        self.below = [name for name in folders if key(name) not in DISCS and name not in self.extras]
+        if not stems and not root and ("movie" in self._nfos or (not self.below and any(self._posters((), own=True)))):
             stems, own = [[self._folder.name]], True
         self.places = [self._place(stem, own) for stem in stems]
-        used = {path.name for place in self.places for path in place.nfos}
-        self.strays = [self._folder / name for name in self._nfos.values() if name not in used]
+        used = {path for place in self.places for path in place.nfos}
+        self.strays = [path for name in self._nfos.values() if (path := self._folder / name) not in used]
 
     def _stems(self) -> list[list[str]]:
         """The names of each film's videos without suffix, parts and versions of one film together."""
@@ -107,7 +110,8 @@ class FilmFolder:
         return sum(key(stem) in self._nfos for stem in stems) <= 1
 
     def _place(self, stems: list[str], own: bool) -> Place:
-        names = (["movie"] if own else []) + [key(stem) for stem in stems]
+        discs = ["video_ts", "index"] if self._discs else []
+        names = discs + (["movie"] if own else []) + [key(stem) for stem in stems]
         nfos = [self._folder / self._nfos[name] for name in dict.fromkeys(names) if name in self._nfos]
         new = "movie" if own and self._discs else stems[0]
         poster = next(self._posters(stems, own=own), None)

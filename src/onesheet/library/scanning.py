@@ -10,8 +10,8 @@ from pathlib import Path
 from onesheet.errors import LibraryError, UnreadablePoster
 from onesheet.images import poster_size
 from onesheet.library.films import LibraryFilm, key, named_film
-from onesheet.library.folders import FilmFolder, Place
-from onesheet.library.nfo import read_nfo
+from onesheet.library.folders import DISCS, FilmFolder, Place
+from onesheet.library.nfo import Nfo, read_nfo
 from onesheet.progress import Progress, silent
 
 
@@ -35,7 +35,7 @@ class Library:
     Attributes:
         root: its folder.
         films: sorted by name.
-        unread: what could not be read.
+        unread: what could not be read, or leaves open which genres a film has.
         left_out: what was read, but is no film's or not the one that counts.
     """
 
@@ -48,8 +48,9 @@ class Library:
 def scan_library(folder: str | Path, *, progress: Progress = silent) -> Library:
     """Find the films below a folder, as Kodi, Jellyfin and Plex lay them out; nothing is changed.
 
-    A film has a folder of its own, or shares one with others and is known by the names of its files. Hidden folders,
-    links to folders, series (a folder with tvshow.nfo) and folders of extras are not entered.
+    A film has a folder of its own, or shares one with others and is known by the names of its files; in the library's
+    folder itself it is known by them even where it is alone. Hidden folders, links to folders, series (a folder with
+    tvshow.nfo) and folders of extras are not entered.
 
     Args:
         folder: the library.
@@ -69,7 +70,10 @@ def scan_library(folder: str | Path, *, progress: Progress = silent) -> Library:
             films.append(film)
         progress("scan", number + 1, len(places))
     if not films and not scan.unread:
-        raise LibraryError(f"no film in {str(root)!r}; looked for videos, movie.nfo, <film>.nfo and posters")
+        raise LibraryError(
+            f"no film in {str(root)!r}; looked for videos, <film>.nfo and posters, and below it for movie.nfo; "
+            "of a film's own folder, name the one above"
+        )
     films.sort(key=lambda film: film.name)
     return Library(scan.root, tuple(films), tuple(scan.unread), tuple(scan.left_out))
 
@@ -105,7 +109,9 @@ class _Scan:
                 self.left_out.append(Remark(here, "a series"))
                 folders.clear()
                 continue
-            one = FilmFolder(where, shown, [name for name in files if not name.startswith(".")])
+            files = [name for name in files if not name.startswith(".")] + self._disc_nfos(here, shown)
+            one = FilmFolder(where, shown, files, root=here == self.root)
+            self.left_out += [Remark(here / name, "a film's extras, which are not looked at") for name in one.extras]
             self.left_out += [
                 Remark(here / name, "a link to a folder, which is not followed")
                 for name in one.below
@@ -114,13 +120,21 @@ class _Scan:
             folders[:] = one.below
             yield one
 
+    def _disc_nfos(self, here: Path, folders: Sequence[str]) -> list[str]:
+        """The NFO files within discs, by their paths in the folder."""
+        found = []
+        for disc in folders:
+            if wanted := DISCS.get(key(disc)):
+                try:
+                    found += [f"{disc}/{path.name}" for path in (here / disc).iterdir() if key(path.name) == wanted]
+                except OSError as error:
+                    self.unread.append(Remark(here / disc, f"cannot be listed: {error.strerror}"))
+        return found
+
     def places(self, folder: FilmFolder) -> Iterator[Place]:
         """A folder's films; what else lies there is noted."""
         self.left_out += [Remark(path, "belongs to no video beside it") for path in folder.strays]
-        for place in folder.places:
-            others = "not read, as players read {!r} first"
-            self.left_out += [Remark(path, others.format(place.nfos[0].name)) for path in place.nfos[1:]]
-            yield place
+        yield from folder.places
 
     def read(self, place: Place) -> LibraryFilm | None:
         """The film of a place; None where its NFO is of something else."""
@@ -133,6 +147,9 @@ class _Scan:
         if nfo and nfo.root not in ("", "movie"):
             self.left_out.append(Remark(place.nfos[0], f"describes a <{nfo.root}>, no film"))
             return None
+        twins: tuple[Path, ...] = ()
+        if nfo:
+            twins, fault = self._twins(place, nfo)
         inside = place.folder.relative_to(self.root)
         own = place.own_folder and inside.name
         title, year = named_film(nfo, *([inside.name] if own else []), place.stem)
@@ -147,4 +164,21 @@ class _Scan:
             address_only=nfo is not None and not nfo.root,
             genres=nfo.genres if nfo else (),
             lock=nfo.lock if nfo else "",
+            twins=twins,
         )
+
+    def _twins(self, place: Place, nfo: Nfo) -> tuple[tuple[Path, ...], str]:
+        """A film's other NFO files; why nobody knows its genres, where one names others than the first."""
+        twins = []
+        for path in place.nfos[1:]:
+            try:
+                other = read_nfo(path)
+            except LibraryError as error:
+                self.unread.append(Remark(path, str(error)))
+                continue
+            if set(other.genres) != set(nfo.genres):
+                fault = f"names other genres than {place.nfos[0].name!r}, and players do not agree on which they read"
+                self.unread.append(Remark(path, f"{fault}; make them the same or delete one"))
+                return (), fault
+            twins.append(path)
+        return tuple(twins), ""
