@@ -62,17 +62,17 @@ sbom: setup
 
 NAME ?= default
 SPLITS = $(DATA)/chu2017/split.csv $(DATA)/imdb/split.csv
-TEACHERS = $(if $(filter default,$(NAME)),teacher-1 teacher-2)
+OTHERS = $(if $(filter default,$(NAME)),teacher-1 teacher-2 head)
 SHIPPED = runs/default/genres.onnx
 
 recipe: setup  # started again, it goes on where it stopped
-	for name in $(TEACHERS) $(NAME); do \
+	for name in $(OTHERS) $(NAME); do \
 		OMP_WAIT_POLICY=passive $(BIN)/onesheet train $(DATA)/chu2017 $(DATA)/imdb $(SPLITS:%=--split %) \
 			--config recipes/$$name.toml $(if $(BACKBONE),--model hf:$(BACKBONE)) --out runs/$$name $(OPTIONS) \
 			$$(test -e runs/$$name/config.toml && echo --resume) || exit; \
 	done
 ifeq ($(NAME),default)
-	$(BIN)/onesheet export runs/default runs/teacher-2 --precision w8 --out $(SHIPPED)
+	$(BIN)/onesheet export runs/default runs/teacher-2 runs/head --precision w8 --out $(SHIPPED)
 	$(BIN)/onesheet evaluate $(SHIPPED) runs/default/packed --run runs/default --out runs/default
 endif
 

@@ -50,7 +50,9 @@ class TrainConfig:
     first_layer_rate: float = option(
         1.0, "the first layer's learning rate as a share of the last's; geometric between (1: all learn alike)"
     )
-    weight_decay: float | None = option(None, "weight decay")
+    weight_decay: float | None = option(
+        None, "weight decay; default: what suits the model, for tune=head the films too"
+    )
     schedule: str = option("cosine", "learning rate over time", SCHEDULES)
     warmup: float = option(0.05, "share of the steps in which the learning rate rises, in [0, 1)")
     loss: str = option("bce", "loss function", LOSSES)
@@ -120,8 +122,7 @@ class TrainConfig:
         if self.tune == "head":
             suits = {
                 "epochs": 60,
-                "learning_rate": 0.06,
-                "weight_decay": 0.015,
+                "learning_rate": 0.2,
                 "dropout": 0.5,
                 "optimizer": "sgd",
                 "batch_size": 256,

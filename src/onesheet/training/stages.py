@@ -29,6 +29,7 @@ from onesheet.training.teacher import soft_targets
 from onesheet.training.weights import load_weights, save_weights
 
 TARGETS = "targets.safetensors"
+HEAD_DECAY_FILMS = 75  # validation mAP was best near it with 5,055 and with 18,566 training films (docs/results.md)
 
 
 class Clock:
@@ -96,7 +97,8 @@ class Fitting:
 
     def _head(self, targets: NDArray[np.float32]) -> None:
         """Train the head on the frozen backbone's features and put it into the network."""
-        config, packed = _head_config(self.run.config), self.packed
+        packed = self.packed
+        config = _head_config(self.run.config, len(packed.rows("train")))
         features = self.here.in_turn(
             lambda: frozen_features(
                 self.network, packed, seed=config.seed, wish=config.arithmetic, progress=self.progress
@@ -173,18 +175,23 @@ class Fitting:
         return loaders
 
 
-def _head_config(config: TrainConfig) -> TrainConfig:
-    """The choices of the head's stage: the run's, or, before everything is tuned, those that suit a head."""
-    if config.tune == "head":
-        return config
-    return replace(
-        TrainConfig(model=config.model, tune="head", epochs=config.head_epochs).resolved(),
-        loss=config.loss,
-        positive_weights=config.positive_weights,
-        select=config.select,
-        seed=config.seed,
-        arithmetic=config.arithmetic,
-    )
+def _head_config(config: TrainConfig, films: int) -> TrainConfig:
+    """The choices of the head's stage: the run's, or, before everything is tuned, those that suit a head.
+
+    Its weight decay is a belief about the weights that so many training films outweigh: the more, the less.
+    """
+    if config.tune != "head":
+        config = replace(
+            TrainConfig(model=config.model, tune="head", epochs=config.head_epochs).resolved(),
+            loss=config.loss,
+            positive_weights=config.positive_weights,
+            select=config.select,
+            seed=config.seed,
+            arithmetic=config.arithmetic,
+        )
+    if config.weight_decay is None:
+        config = replace(config, weight_decay=HEAD_DECAY_FILMS / (HEAD_DECAY_FILMS + films))
+    return config
 
 
 def _frequencies(packed: Packed) -> Tensor:
