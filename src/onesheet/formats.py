@@ -193,6 +193,8 @@ def _text_bytes(file: IO[bytes]) -> int:
     place, total = 8, 0
     while len(head := (file.seek(place), file.read(8))[1]) == 8:
         size, kind = int.from_bytes(head[:4], "big"), head[4:]
+        if kind == b"IEND":  # Pillow reads no further, whatever comes
+            break
         if kind == b"iTXt":
             begin = file.read(82)  # the longest keyword, its end, and whether the text is packed
             packed = begin[begin.find(b"\0") + 1 :][:1] not in (b"\0", b"")

@@ -114,7 +114,7 @@ def read_poster(
 
     Example:
         >>> import io
-        >>> from PIL import Image, TiffTags
+        >>> from PIL import Image
         >>> file = io.BytesIO()
         >>> Image.new("CMYK", (300, 450), (0, 255, 255, 0)).save(file, "JPEG")
         >>> poster = read_poster(file.getvalue(), size=(224, 160))
