@@ -163,7 +163,10 @@ def read_bundle(path: str | Path) -> Bundle:
     file = read_onnx(path)
     text = file.texts.get(CARD_KEY)
     if text is None:
-        raise BundleError(f"{str(path)!r} is an ONNX file but not a onesheet model; make one with: onesheet export")
+        raise BundleError(
+            f"{str(path)!r} is an ONNX file but not a onesheet model; make one of it with onesheet adopt, "
+            "or of a run with onesheet export"
+        )
     card = _read_card(text, path)
     _check_graph(file, card, path)
     options = onnxruntime.SessionOptions()

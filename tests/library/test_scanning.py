@@ -86,7 +86,9 @@ def test_films_that_share_a_folder(tmp_path: Path) -> None:
     assert (film.title, film.year, film.poster, film.nfo) == ("B", None, None, None)
     assert film.new_nfo == tmp_path / "in" / "B [tmdbid-7].nfo"
     left = {remark.path.name: remark.why for remark in scan_library(tmp_path).left_out}
-    assert left == dict.fromkeys(["movie.nfo", "other.nfo"], "belongs to no video beside it")
+    assert left == dict.fromkeys(
+        ["movie.nfo", "other.nfo"], "belongs to no film here; is this one film's folder, name the one above"
+    )
 
 
 def test_parts_and_versions_with_nfos_of_their_own_are_films_of_their_own(tmp_path: Path) -> None:
@@ -113,7 +115,7 @@ def test_one_loose_film_at_the_root_hides_nothing_below_it(tmp_path: Path) -> No
     assert [film.name for film in library.films] == ["A", "Other/C", "Shorts"]
     assert beside(library.films[0], tmp_path) == (None, None)
     assert {str(remark.path.relative_to(tmp_path)): remark.why for remark in library.left_out} == {
-        "movie.nfo": "belongs to no video beside it",
+        "movie.nfo": "belongs to no film here; is this one film's folder, name the one above",
         "Other/C/Extras": "a film's extras, which are not looked at",
     }
 

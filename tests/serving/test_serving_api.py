@@ -93,11 +93,13 @@ def test_unknown_routes_and_methods(client: Client) -> None:
     served = client()
     for answer, status in [
         (served.get("/nope"), 404),
+        (served.post("/v1/similar"), 404),
         (served.get("/v1/predict"), 405),
         (served.get("/static/../api.py"), 404),
         (served.get("/static/%2e%2e/api.py"), 404),
     ]:
         assert answer.status_code == status and "see /openapi.json" in answer.json()["error"]
+    assert "--similar-in FOLDER" in served.post("/v1/similar").json()["error"]
     assert "use POST" in served.get("/v1/predict").json()["error"]
 
 

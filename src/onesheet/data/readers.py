@@ -279,10 +279,9 @@ def _bad_row(detail: str) -> Finding:
 
 
 def _no_poster(parts: Sequence[_Part]) -> str:
-    rows = sum(len(part.rows) for part in parts)
     looked = list(dict.fromkeys(folder for part in parts for folder in part.places.folders))
     shown = ", ".join(repr(folder) for folder in looked[:5]) + (" and below" if len(looked) > 5 else "")
-    return f"no poster found for any of {rows} rows; looked in {shown}; say where they lie with --posters"
+    return f"no poster found for any row; looked in {shown}; say where they lie with --posters"
 
 
 def _check_genres(catalogue: Catalogue, paths: Sequence[str | Path], rule: str, *, cure: str) -> None:

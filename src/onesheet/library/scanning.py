@@ -133,7 +133,10 @@ class _Scan:
 
     def places(self, folder: FilmFolder) -> Iterator[Place]:
         """A folder's films; what else lies there is noted."""
-        self.left_out += [Remark(path, "belongs to no video beside it") for path in folder.strays]
+        self.left_out += [
+            Remark(path, "belongs to no film here; is this one film's folder, name the one above")
+            for path in folder.strays
+        ]
         yield from folder.places
 
     def read(self, place: Place) -> LibraryFilm | None:

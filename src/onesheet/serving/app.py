@@ -152,9 +152,11 @@ def _add_errors(app: FastAPI) -> None:
         return JSONResponse({"error": schema.fault(first, first["loc"][1:])}, 422)
 
     @app.exception_handler(HTTPException)
-    async def unknown(_: Request, error: HTTPException) -> JSONResponse:
+    async def unknown(request: Request, error: HTTPException) -> JSONResponse:
         allowed = (error.headers or {}).get("Allow")
         said = f"{error.detail}: use {allowed}" if allowed else error.detail
+        if request.url.path.startswith("/v1/similar") and error.status_code == 404:
+            said = f"{said}: start the service with --similar-in FOLDER"
         return JSONResponse({"error": f"{said}; see /openapi.json"}, error.status_code, error.headers)
 
     @app.exception_handler(ClientDisconnect)

@@ -114,7 +114,13 @@ def whole_catalogue(
         CatalogueError: they cannot be read, or nothing usable is left.
         BundleError: a genre that the model does not have.
     """
-    catalogue = open_catalogue(replace(recipe, min_films=1), tell=tell).drop_rare(recipe.min_films, spare=genres.names)
+    read = open_catalogue(replace(recipe, min_films=1), tell=tell)
+    catalogue = read.drop_rare(recipe.min_films, spare=genres.names)
+    if foreign := len(read) - len(catalogue):
+        tell(
+            f"{foreign:,} films left out: none of their genres is one of the model's; what follows holds for films "
+            "that have one, and where others are, probabilities are too high"
+        )
     check_genres(genres, catalogue.genres, Path(recipe.catalogue[0]), model_may_have_more=True)
     catalogue = Catalogue(choose(catalogue.films), genres, catalogue.findings)
     catalogue = clean(catalogue, replace(recipe, min_films=1), progress=progress, tell=tell)
