@@ -355,6 +355,20 @@ def test_hugging_face_datasets_from_a_folder(tmp_path, form, monkeypatch):
     assert [film.title for film in catalogue.films] == ["A", "B", "C"]
 
 
+def test_a_hugging_face_data_set_may_hold_image_files_without_saying_so(tmp_path, monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "hf")
+    for number, cells in enumerate(([{"bytes": poster(n), "path": None} for n in (1, 2)], [poster(1), poster(2)])):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        rows = pa.table({"image": cells, "genres": [["War"], ["Drama"]]})
+        pq.write_table(rows, folder / "train.parquet")
+        assert sorted(films(read_catalogue(f"hf-dataset:{folder}")).values()) == [("Drama",), ("War",)]
+    pq.write_table(pa.table({"image": ["a"], "genres": [["War"]]}), folder / "train.parquet")
+    with pytest.raises(CatalogueError, match=r"no column of images or of image files; seen: image \(.*string"):
+        read_catalogue(f"hf-dataset:{folder}")
+
+
 def test_hugging_face_datasets_in_memory_are_not_taken_for_each_other(tmp_path, monkeypatch):
     datasets = pytest.importorskip("datasets")
     monkeypatch.setattr(datasets.config, "IN_MEMORY_MAX_SIZE", 1 << 30)  # so that they have no files
@@ -388,7 +402,9 @@ def test_hugging_face_datasets_that_cannot_be_read(tmp_path, monkeypatch):
     datasets = pytest.importorskip("datasets")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "hf")
     datasets.Dataset.from_dict({"text": ["a"]}).save_to_disk(tmp_path / "set")
-    assert "has no column of images; seen: text" in refused(f"hf-dataset:{tmp_path / 'set'}")
+    assert "has no column of images or of image files; seen: text (Value('string'))" in refused(
+        f"hf-dataset:{tmp_path / 'set'}"
+    )
     (tmp_path / "empty").mkdir()
     assert "cannot load the data set" in refused(f"hf-dataset:{tmp_path / 'empty'}")
 

@@ -44,10 +44,16 @@ def _loaded(name: str) -> dict[str, Any]:
 def _rows(name: str, splits: dict[str, Any]) -> Iterator[Unpacked]:
     datasets = require("datasets", purpose=f"reading {PREFIX}", extra="hf-datasets")
     for split in splits.values():
-        column = next((name for name, kind in split.features.items() if isinstance(kind, datasets.Image)), None)
-        if column is None:
-            seen = ", ".join(split.column_names)
-            raise CatalogueError(f"the data set {name!r} has no column of images; seen: {seen}; give another")
+        kinds = split.features
+        images = [column for column, kind in kinds.items() if isinstance(kind, datasets.Image)]
+        file = datasets.Value("binary")
+        files = [
+            c for c, kind in kinds.items() if kind == file or (isinstance(kind, dict) and kind.get("bytes") == file)
+        ]
+        if not (images or files):
+            seen = ", ".join(f"{column} ({kind})" for column, kind in kinds.items())
+            raise CatalogueError(f"the data set {name!r} has no column of images or of image files; seen: {seen}")
+        column = (images or files)[0]
         encoded = split.cast_column(column, datasets.Image(decode=False)).with_format("arrow")
         yield from arrow_rows(encoded.iter(_BATCH), column, split.features.to_dict())
 
