@@ -106,6 +106,10 @@ def test_an_audit_finds_rare_genres_and_never_refuses_them(
     assert main(["audit", str(tmp_path / "films.csv"), "--out", str(tmp_path / "out"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["films"] == 10 and found["findings"]["rare-genre"] == found["genres"] == 3
+    assert main(["audit", str(tmp_path / "films.csv"), "--out", str(tmp_path / "out"), "--min-films", "1"]) == 0
+    assert "10 of 10 films stay" in capsys.readouterr().out
+    assert main(["audit", str(tmp_path / "films.csv"), "--out", str(tmp_path / "out")]) == 0
+    assert "0 of 10 films stay" in capsys.readouterr().out
 
 
 def test_a_config_file_gives_the_same_run_and_options_win(trained: Path, tmp_path: Path) -> None:

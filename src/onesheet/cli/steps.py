@@ -83,8 +83,9 @@ def _audit(arguments: argparse.Namespace) -> int:
     recipe = recipe_from(arguments)
     with Console() as console:
         catalogue = open_catalogue(replace(recipe, min_films=1), tell=console.tell)  # rare genres are findings here
-        findings = audit(catalogue, threads=recipe.threads, progress=console.progress)
-        findings = catalogue.drop_rare(recipe.min_films).findings + findings
+        audited = audit(catalogue, threads=recipe.threads, progress=console.progress)
+        usable = catalogue.drop_rare(recipe.min_films)
+        findings, staying = usable.findings + audited, len(usable.without(audited))
     write_audit(findings, catalogue, arguments.out)
     if arguments.json:
         print(json.dumps({"films": len(catalogue), "genres": len(catalogue.genres), "findings": findings.counts}))
@@ -94,6 +95,7 @@ def _audit(arguments: argparse.Namespace) -> int:
         ["flag", "findings", "what it is"],
         [[flag, f"{count:,}", FLAGS[flag]] for flag, count in findings.counts.items()],
     )
+    print(f"{staying:,} of {len(catalogue):,} films stay")
     print(f"see {Path(arguments.out) / 'audit.html'} and {Path(arguments.out) / 'findings.csv'}")
     return 0
 

@@ -17,7 +17,7 @@ FLAGS: dict[str, str] = {
     # reading the table
     "no-poster": "a row whose poster file is not there",
     "no-row": "a poster file that no row names",
-    "no-genre": "a row without a usable genre",
+    "no-genre": "a row without a usable genre, or with rare ones alone",
     "repeated-id": "a film id that stands in several rows",
     "merged-film": "the same film in two catalogues, made one",
     "rare-genre": "a genre with too few films to learn",
