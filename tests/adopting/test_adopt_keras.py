@@ -243,8 +243,8 @@ def test_what_cannot_be_adopted(genre_cnn: Any, tmp_path: Path) -> None:
     cases: list[tuple[str, str | None, Conventions, GenreSet, str]] = [
         ("model.keras", None, INSIDE, GENRES, "does not say how pixels were scaled before they came in"),
         ("model.keras", None, UNIT, GenreSet(["A", "B"]), "2 genres are named, and .* answers with answers"),
-        ("model.json", None, UNIT, GENRES, "--weights goes with a .json"),
-        ("model.keras", "broken.h5", UNIT, GENRES, "--weights goes with a .json"),
+        ("model.json", None, UNIT, GENRES, "holds no weights; name the file of its weights with --weights"),
+        ("model.keras", "broken.h5", UNIT, GENRES, "holds its weights; leave out --weights"),
         ("broken.h5", None, UNIT, GENRES, "Keras cannot read"),
         ("none.keras", None, UNIT, GENRES, "no such file"),
         ("two.keras", None, UNIT, GENRES, "has 2 inputs and 1 outputs; adopt an image classifier"),

@@ -206,6 +206,17 @@ def test_mm_imdb_hdf5_gives_the_pixels_back(tmp_path, cache):
     assert not catalogue.findings
 
 
+def test_mm_imdb_hdf5_may_list_its_genres(tmp_path, cache):
+    images = np.zeros((3, 256, 160, 3), np.uint8)
+    path = mm_imdb_hdf5(tmp_path / "multimodal_imdb.hdf5", images)
+    with pytest.importorskip("h5py").File(path, "a") as file:
+        file["genres"].attrs["target_names"] = ["Drama", "Comedy", "War"]
+    assert films(read_catalogue(path))["tt0000003"] == ("War",)
+    with pytest.importorskip("h5py").File(path, "a") as file:
+        file["genres"].attrs["target_names"] = 3
+    assert "is not MM-IMDb's HDF5 file" in refused(path)
+
+
 def test_other_hdf5_files_are_refused(tmp_path, cache):
     h5py = pytest.importorskip("h5py")
     with h5py.File(tmp_path / "other.h5", "w") as file:

@@ -58,7 +58,8 @@ def open_keras(path: Path, weights: Path | None = None) -> Any:
         if not file.is_file():
             raise ConfigError(f"no such file: {str(file)!r}; name the network to adopt")
     if (path.suffix == ".json") != (weights is not None):
-        raise ConfigError(f"--weights goes with a .json, which holds none, and only there; got {str(path)!r}")
+        cure = "leave out --weights" if weights else "name the file of its weights with --weights"
+        raise ConfigError(f"{str(path)!r} {'holds its weights' if weights else 'holds no weights'}; {cure}")
     keras = _keras_on_torch()
     try:
         with warnings.catch_warnings():

@@ -64,7 +64,8 @@ def _hdf5_rows(path: Path) -> Iterator[Unpacked]:
     try:
         with h5py.File(path, "r") as file:
             images, genres, ids = file["images"], file["genres"], file["imdb_ids"]
-            names = parse_json(genres.attrs["target_names"])
+            written = genres.attrs["target_names"]  # JSON text; h5py's own list of names in copies that people make
+            names = parse_json(written) if isinstance(written, str | bytes) else list(map(str, written.tolist()))
             if images.ndim != 4 or images.shape[1] != 3 or images.dtype.kind != "i":
                 raise ValueError(f"its images are {images.dtype} {images.shape}, not int32 N×3×H×W")
             for start in range(0, len(images), _CHUNK):
@@ -72,7 +73,7 @@ def _hdf5_rows(path: Path) -> Iterator[Unpacked]:
                 for image, row, number in zip(images[chunk], genres[chunk], ids[chunk], strict=True):
                     record = {"imdb_id": number.decode("ascii"), "genres": [names[i] for i in np.flatnonzero(row)]}
                     yield record, _png(image)
-    except (OSError, KeyError, ValueError, IndexError, AttributeError) as error:
+    except (OSError, KeyError, ValueError, IndexError, AttributeError, TypeError) as error:
         raise CatalogueError(f"{str(path)!r} is not MM-IMDb's HDF5 file: {error}; download it again") from error
 
 
