@@ -86,7 +86,7 @@ def read_onnx(path: Path) -> OnnxFile:
             first = file.read(1)
             if first and first[0] not in _FIRST_BYTES:  # a picture, an archive, text
                 raise BundleError(
-                    f"{str(path)!r} is not an ONNX file; give a model file, as onesheet export writes one"
+                    f"{str(path)!r} is not an ONNX file; give a model file, as onesheet export and adopt write one"
                 )
             file.seek(0)
             return _model(file.read(), refused)

@@ -204,7 +204,11 @@ def test_a_catalogue_tunes_it(catalogue: Catalogue, packed: Packed, tmp_path: Pa
         ({}, {"scaling": "none", "size": (64, 64)}, "takes images of 48×32; leave out --size"),
         ({"colours": 1}, {"scaling": "none"}, "does not show where the 3 colours stand"),
         ({"batch": 4}, {"scaling": "none"}, "takes 4 images at once; export it with a free batch size"),
-        ({"answers": 4}, {"scaling": "none"}, r"3 genres are named, and 'network.onnx' answers with scores \(4,\)"),
+        (
+            {"answers": 4},
+            {"scaling": "none"},
+            "3 genres are named, and the network's outputs for a poster are 'scores' of 4",
+        ),
         ({"end": "Tanh"}, {"scaling": "none"}, "ends in Tanh, which may mean either; say --answers"),
         (
             {"end": "Identity"},

@@ -154,9 +154,9 @@ def _found_output(path: Path, session: onnxruntime.InferenceSession, conventions
         raise ConfigError(f"{str(path)!r} cannot read a poster ({reason}); check --layout and --size") from error
     fitting: list[str] = [name for name, shape in shapes.items() if shape == (1, genres)]
     if len(fitting) != 1:
-        got = ", ".join(f"{name} {shape[1:]}" for name, shape in shapes.items())
+        got = ", ".join(f"{name!r} of {' × '.join(map(str, shape[1:]))}" for name, shape in shapes.items())
         raise ConfigError(
-            f"{genres} genres are named, and {path.name!r} answers with {got}; "
+            f"{genres} genres are named, and the network's outputs for a poster are {got}; "
             "give one genre for each column of its output"
         )
     return fitting[0]
