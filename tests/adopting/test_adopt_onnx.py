@@ -351,5 +351,9 @@ def test_the_command(catalogue: Catalogue, tmp_path: Path, capsys: pytest.Captur
     card = read_bundle(tmp_path / "tuned.onnx").card
     assert printed["validation"] == card.validation and printed["fed_and_read"]["layout"] == "nchw"
     assert card.data["films"] == {"catalogue": 200}
+    assert main([*begun, "--out", str(tmp_path / "again.onnx"), *tuning]) == 0
+    told = capsys.readouterr()
+    assert f"ROC-AUC {card.validation['roc_auc']:.3f}" in told.out
+    assert card.validation["roc_auc"] < 0.6 and "check the order of --genres" in told.err  # its weights are random
     assert main([*begun, "--out", str(tmp_path / "no.onnx"), "--weights", "weights.h5"]) == 2
     assert "an ONNX file holds its weights" in capsys.readouterr().err
