@@ -25,7 +25,7 @@ SMOOTHING_FILMS = 300.0
 """Films of a genre at which its labels weigh as much as its calibrated probabilities.
 
 Fitted to half of the validation part of the model that ships, thresholds have macro-F1 .335 on the other half with 0,
-.342 with 100, .345 with 300 and with 1,000 (benchmarks/smoothing.py).
+.345 with 100, .346 with 300 and with 1,000 (benchmarks/halves.py).
 """
 
 
