@@ -164,6 +164,30 @@ def test_what_is_not_kept_is_said_and_stays(browser: sync_api.Browser, address: 
     context.close()
 
 
+def test_counts_that_come_late_are_not_shown(page: sync_api.Page) -> None:
+    page.goto(page.url + "#review")
+    counts = page.locator("#review-counts")
+    counts.filter(has_text="Decided: 0, skipped: 0.").wait_for()
+    late: list[tuple[sync_api.Route, sync_api.APIResponse]] = []
+
+    def hold(route: sync_api.Route) -> None:
+        if late:
+            route.continue_()
+        else:
+            late.append((route, route.fetch()))
+
+    page.route("**/v1/review?limit=1", hold)
+    title = page.locator("#case-title").inner_text()
+    page.keyboard.press("n")
+    page.locator("#case-title").filter(has_not_text=title).wait_for()
+    page.keyboard.press("s")
+    counts.filter(has_text="Decided: 0, skipped: 1.").wait_for()
+    [(route, answer)] = late
+    with page.expect_event("requestfinished", lambda request: request == route.request):
+        route.fulfill(response=answer)
+    assert "skipped: 1." in counts.inner_text()
+
+
 def test_a_grey_heat_map_is_said(page: sync_api.Page) -> None:
     def grey(route: sync_api.Route) -> None:
         answer = route.fetch()

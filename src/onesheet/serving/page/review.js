@@ -11,6 +11,7 @@ const DONE = { accept: "accepted", correct: "corrected", skip: "skipped", undo: 
 const the = (id) => document.getElementById(id);
 const films = []; // of GET /v1/review, those decided here among them
 const made = []; // ids of the decisions made here
+const timesAsked = {}; // path -> number
 const unkept = new Map(); // film -> the genres ticked and not decided yet
 let genres;
 let at = -1;
@@ -216,8 +217,17 @@ async function picture(image, path) {
   return brightest;
 }
 
+/** What the service answers, or nothing if it was asked again meanwhile: it may be from before the last decision. */
+async function getNewest(path) {
+  const asking = (timesAsked[path] = (timesAsked[path] ?? 0) + 1);
+  const answer = await get(path);
+  return asking === timesAsked[path] ? answer : undefined;
+}
+
 async function showCounts() {
-  const { about, counts } = await get("/v1/review?limit=1");
+  const newest = await getNewest("/v1/review?limit=1");
+  if (!newest) return;
+  const { about, counts } = newest;
   the("review-about").textContent = about;
   const parts = [
     [counts.suspect, "with suspect labels"],
@@ -231,8 +241,9 @@ async function showCounts() {
 
 async function showHistory() {
   if (!the("history").open) return;
-  const { history } = await get("/v1/review/history");
-  const rows = history.map((row) => {
+  const newest = await getNewest("/v1/review/history");
+  if (!newest) return;
+  const rows = newest.history.map((row) => {
     const film = films.find((one) => one.film === row.film);
     const what = [`${film ? name(film) : row.film} ${DONE[row.action]}`, ...row.genres].join(", ");
     return element("li", {}, `${new Date(row.at).toLocaleString()}: ${what}`);
