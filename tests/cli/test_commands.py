@@ -105,11 +105,15 @@ def test_an_audit_finds_rare_genres_and_never_refuses_them(
     (tmp_path / "films.csv").write_text("poster,genres\n" + rows)
     assert main(["audit", str(tmp_path / "films.csv"), "--out", str(tmp_path / "out"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["films"] == 10 and found["findings"]["rare-genre"] == found["genres"] == 3
+    assert found["films"] == 10 and found["findings"]["rare-genre"] == found["genres"] == 3 and found["staying"] == 0
     assert main(["audit", str(tmp_path / "films.csv"), "--out", str(tmp_path / "out"), "--min-films", "1"]) == 0
     assert "10 of 10 films stay" in capsys.readouterr().out
     assert main(["audit", str(tmp_path / "films.csv"), "--out", str(tmp_path / "out")]) == 0
-    assert "0 of 10 films stay" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "0 of 10 films stay" in told
+    for genre in catalogue.genres.names:
+        count = sum(genre in film.genres for film in catalogue.films[:10])
+        assert f"rare: {genre}: {count} films, fewer than 20" in told
 
 
 def test_a_config_file_gives_the_same_run_and_options_win(trained: Path, tmp_path: Path) -> None:
@@ -149,6 +153,15 @@ def test_a_report_made_alone_knows_the_run_and_the_audit_it_is_told(
     alone, told = ((tmp_path / name / "report.html").read_text() for name in ("alone", "told"))
     assert "Not known here" in alone and "Not known here" not in told
     assert 'href="#learning"' in told and 'href="#learning"' not in alone
+
+
+def test_figures_on_films_a_model_was_made_from_are_said_to_be_too_good(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["evaluate", str(trained / "genres.onnx"), str(trained / "packed"), "--draws", "10"]
+    for part, warned in (("train", True), ("validation", True), ("test", False)):
+        assert main([*words, "--part", part, "--out", str(tmp_path / part)]) == 0
+        assert ("its figures are too good" in capsys.readouterr().err) is warned
 
 
 def test_two_runs_are_compared_on_the_same_films(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from onesheet.training import Run
     from onesheet.training.config import Recipe
 
+SEEN = {"train": "was trained on", "validation": "chose its epoch, its calibration and its thresholds on"}
 CATALOGUE_PART = "catalogue"  # the part's name where a whole catalogue is measured
 
 
@@ -52,6 +53,10 @@ def run(arguments: argparse.Namespace) -> int:
     with Console() as console, sole_use(arguments.out):
         if packed_folder:
             packed = open_packed(arguments.source)
+            if arguments.part in SEEN:
+                console.tell(
+                    f"a model made from this folder {SEEN[arguments.part]} these films: its figures are too good"
+                )
             findings = _audit_of(arguments.findings, made_by)
         else:
             packed, findings = _pack_for(arguments, recipe, console)

@@ -88,13 +88,16 @@ def _audit(arguments: argparse.Namespace) -> int:
         findings, staying = usable.findings + audited, len(usable.without(audited))
     write_audit(findings, catalogue, arguments.out)
     if arguments.json:
-        print(json.dumps({"films": len(catalogue), "genres": len(catalogue.genres), "findings": findings.counts}))
+        counts = {"films": len(catalogue), "staying": staying, "genres": len(catalogue.genres)}
+        print(json.dumps({**counts, "findings": findings.counts}))
         return 0
     print_table(
         f"{len(catalogue):,} films, {len(findings):,} findings",
         ["flag", "findings", "what it is"],
         [[flag, f"{count:,}", FLAGS[flag]] for flag, count in findings.counts.items()],
     )
+    for finding in findings.of("rare-genre"):
+        print(f"rare: {finding.detail}")
     print(f"{staying:,} of {len(catalogue):,} films stay")
     print(f"see {Path(arguments.out) / 'audit.html'} and {Path(arguments.out) / 'findings.csv'}")
     return 0
