@@ -56,7 +56,8 @@ class Step:
     def compare(self, folder: Path, reference: Path) -> None:
         """In the end: as if it had never been killed."""
         found, expected = contents(folder), contents(reference)
-        assert sorted(found) == sorted(expected)
+        assert not (missing := sorted(expected.keys() - found)), f"missing: {missing}"
+        assert not (left := sorted(found.keys() - expected)), f"left: {left}"
         assert not (differing := [name for name in found if found[name] != expected[name]]), differing
 
 
@@ -124,7 +125,8 @@ class Fitting(Step):
 
     def compare(self, folder: Path, reference: Path) -> None:
         found, expected = contents(folder), contents(reference)
-        assert sorted(found) == sorted(expected)
+        assert not (missing := sorted(expected.keys() - found)), f"missing: {missing}"
+        assert not (left := sorted(found.keys() - expected)), f"left: {left}"
         timed = {"run/run.json", "run/history.csv"}
         assert not [name for name in found.keys() - timed if found[name] != expected[name]]
         histories = [

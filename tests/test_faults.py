@@ -247,19 +247,30 @@ def test_the_second_in_a_folder_is_refused_with_the_firsts_name(
         assert [path.name for path in out.iterdir()] == [".lock"]
 
 
-def test_a_pack_whose_journal_another_has_removed_is_finished(
+def test_a_pack_that_another_sees_before_its_end_is_finished_by_the_first(
     parts: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second sees the manifest and tidies up before the first does."""
+    """The second sees the manifest before the first has tidied up."""
     real = packing.write_text
 
     def write_and_be_seen(path: Path, text: str) -> None:
         real(path, text)
         assert len(pack(parts, tmp_path / "packed", size=(48, 32)))
-        assert not (tmp_path / "packed" / "journal.jsonl").exists()
+        assert (tmp_path / "packed" / ".lock").exists()
 
     monkeypatch.setattr(packing, "write_text", write_and_be_seen)
     assert len(pack(parts, tmp_path / "packed", size=(48, 32))) == len(open_packed(tmp_path / "packed"))
+    assert not [path.name for path in (tmp_path / "packed").iterdir() if path.name in (".lock", "journal.jsonl")]
+
+
+def test_what_a_pack_killed_at_its_very_end_leaves_is_removed(parts: Split, tmp_path: Path) -> None:
+    folder = tmp_path / "packed"
+    pack(parts, folder, size=(48, 32))
+    names = sorted(path.name for path in folder.iterdir())
+    for left in (".lock", "journal.jsonl"):
+        (folder / left).write_bytes(b"{}")
+        pack(parts, folder, size=(48, 32))
+        assert sorted(path.name for path in folder.iterdir()) == names
 
 
 def test_features_of_one_store_are_computed_by_one_process(packed: Packed, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from onesheet.data.split import Split
 
 PROTOCOL = 1
+JOURNAL = "journal.jsonl"
 
 Failure = tuple[int, str, str]
 """Index of a film whose poster could not be decoded, its flag, and the message."""
@@ -73,7 +74,7 @@ class Journal:
     """
 
     def __init__(self, folder: Path, order: PackOrder) -> None:
-        self.path = folder / "journal.jsonl"
+        self.path = folder / JOURNAL
         self.posters_path = folder / "posters.npy"
         self.order = order
         self.done = 0

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onesheet.data.findings import Finding, Findings
-from onesheet.data.journal import PROTOCOL, Failure, Journal, PackOrder, film_record
+from onesheet.data.journal import JOURNAL, PROTOCOL, Failure, Journal, PackOrder, film_record
 from onesheet.data.packed import Packed, open_packed
-from onesheet.errors import ConfigError, PackError, UnreadablePoster
-from onesheet.files import cannot_write, sole_use, whole_file, write_text
+from onesheet.errors import ConfigError, OnesheetError, PackError, UnreadablePoster
+from onesheet.files import LOCK, cannot_write, sole_use, whole_file, write_text
 from onesheet.images import RESIZES, Resize, Size, read_poster
 from onesheet.progress import Progress, silent
 from onesheet.threads import in_order, thread_count
@@ -92,8 +92,9 @@ def _finished(folder: Path, order: PackOrder) -> Packed | None:
         raise PackError(
             f"{str(folder)!r} holds a packed store of other films or settings; choose another folder or delete this one"
         )
-    with suppress(OSError):  # killed between the manifest and this; a store that cannot be written keeps it
-        (folder / "journal.jsonl").unlink(missing_ok=True)
+    if any((folder / name).exists() for name in (JOURNAL, LOCK)):  # killed after the manifest
+        with suppress(OnesheetError), sole_use(folder):  # what cannot be written or is in use keeps them
+            (folder / JOURNAL).unlink(missing_ok=True)
     return packed
 
 
@@ -150,7 +151,7 @@ def _finish(folder: Path, order: PackOrder, journal: Journal) -> None:
         "films_sha256": digest.hexdigest(),
     }
     write_text(folder / "manifest.json", json.dumps(manifest, indent=2) + "\n")
-    journal.path.unlink(missing_ok=True)  # another process may have seen the manifest already
+    journal.path.unlink(missing_ok=True)  # a disk without locks: another process may have seen the manifest already
 
 
 def _findings(order: PackOrder, journal: Journal) -> Findings:

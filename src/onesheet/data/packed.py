@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from onesheet.data.catalogue import Film
 from onesheet.data.findings import Findings
-from onesheet.data.journal import PROTOCOL
+from onesheet.data.journal import JOURNAL, PROTOCOL
 from onesheet.errors import CatalogueError, PackError
 from onesheet.files import parse_json, read_json
 from onesheet.genres import GenreSet
@@ -110,7 +110,7 @@ def open_packed(folder: str | Path) -> Packed:
     try:
         manifest = read_json(folder / "manifest.json")
     except (FileNotFoundError, NotADirectoryError):
-        unfinished = (folder / "journal.jsonl").exists()
+        unfinished = (folder / JOURNAL).exists()
         why = "an unfinished packed store; run the same pack again" if unfinished else "no packed store; pack one"
         raise PackError(f"{str(folder)!r} is {why}: onesheet pack CATALOGUE --out FOLDER") from None
     except (OSError, ValueError) as error:
