@@ -10,6 +10,7 @@ import random
 import tarfile
 import tracemalloc
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -210,6 +211,20 @@ def test_a_member_of_a_tar_is_read_as_far_as_a_poster_may_go(tmp_path: Path, mon
     source = shards.WEBDATASET.read(tmp_path / "a.tar", Disk(), None)
     assert source.folder
     assert sorted(path.stat().st_size for path in (source.folder / "posters").iterdir()) == [1000, 1001]
+
+
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_SPARSE, tarfile.XHDTYPE])
+@pytest.mark.parametrize("length", [-1024, -512, 0, 2**44, 2**80])
+@pytest.mark.parametrize("name", ["a.jpg", "a"])
+def test_a_tar_of_false_headings_is_one_error_or_read(
+    kind: bytes, length: int, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    member = tarfile.TarInfo(name)
+    member.type, member.size = kind, length
+    (tmp_path / "a.tar").write_bytes(member.tobuf(tarfile.GNU_FORMAT) * 2000)
+    with suppress(CatalogueError):
+        shards.WEBDATASET.read(tmp_path / "a.tar", Disk(), None)
 
 
 def put_bytes(folder: Path, name: str, data: bytes) -> Path:

@@ -14,15 +14,13 @@ from onesheet.batch.entries import Entry
 from onesheet.batch.storage import file_system
 from onesheet.data.columns import IDS, POSTERS, plain
 from onesheet.data.posters import is_image
-from onesheet.data.shards import image_columns
+from onesheet.data.shards import TAR_DAMAGE, image_columns, tar_members
 from onesheet.errors import CatalogueError, OnesheetError, require
 from onesheet.formats import MAX_BYTES
 
 IMAGES = ("image", "poster", "img", "jpg", "jpeg", "png", "webp", "bytes", "content", "data")
 NAMES = (*POSTERS, "key", "name", *IDS)
 ROWS_AT_ONCE = 64
-_DAMAGE = (tarfile.TarError, EOFError, ValueError, IndexError, OverflowError, RecursionError, MemoryError)
-"""What tarfile raises."""
 
 
 def read_shard(path: str, location: str, kind: str) -> Iterator[Entry]:
@@ -52,17 +50,14 @@ def _tar_entries(path: str, file: Any) -> Iterator[Entry]:
         furthest = file.seek(0, os.SEEK_END) + tarfile.BLOCKSIZE
         file.seek(0)
         with tarfile.open(fileobj=file, mode="r:") as archive:
-            while member := archive.next():
-                archive.members.clear()  # type: ignore[attr-defined]  # tarfile would keep them all
-                if not member.offset < archive.offset <= furthest:  # a length below 0 would bring it again, for ever
-                    raise tarfile.ReadError(f"{member.name!r} has not the length it says")
+            for member in tar_members(archive, end=furthest):
                 if is_image(member.name.rsplit("/", 1)[-1]) and not member.isdir():
                     yield _tar_entry(path, archive, member)
             end = archive.offset
         file.seek(end)
         whole = file.read(tarfile.BLOCKSIZE) == bytes(tarfile.BLOCKSIZE)  # tarfile is silent about a cut heading
         why = "" if whole else "its end is missing"
-    except _DAMAGE as error:
+    except TAR_DAMAGE as error:
         why = str(error) or "it is damaged"
     if why:
         yield Entry(path, error=f"cannot read all of {path!r}: {why}; copy it again")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,8 @@ from onesheet.formats import MAX_BYTES
 
 _BATCH = 64  # rows read at a time
 _TARS = (".tar", ".tar.gz", ".tgz")
+TAR_DAMAGE = (tarfile.TarError, EOFError, ValueError, IndexError, OverflowError, RecursionError, MemoryError)
+"""What tarfile raises where a file is damaged or made to do harm."""
 
 
 def _files(path: Path, disk: Disk, suffixes: tuple[str, ...]) -> list[Path]:
@@ -136,17 +139,34 @@ def _tar_rows(paths: Sequence[Path]) -> Iterator[Unpacked]:
     """One row for each key, the name up to the first dot of its last part; a key's members lie together."""
     for path in paths:
         try:
-            with tarfile.open(path, "r|*") as tar:
+            with tarfile.open(path) as tar:
                 yield from _samples(tar, path.name)
-        except (OSError, EOFError, tarfile.TarError) as error:
+        except (OSError, *TAR_DAMAGE) as error:
             raise CatalogueError(f"cannot read {str(path)!r}: {error}; download or write it again") from error
+
+
+def tar_members(tar: tarfile.TarFile, *, end: float = math.inf) -> Iterator[tarfile.TarInfo]:
+    """What is in a tar file that can be sought in, in its order; memory does not grow with it.
+
+    Args:
+        tar: the open file.
+        end: where its last member may end, in bytes.
+
+    Raises:
+        One of `TAR_DAMAGE`: among others, a length that would bring members again, for ever.
+    """
+    while member := tar.next():
+        tar.members.clear()  # type: ignore[attr-defined]  # tarfile would keep them all
+        if not member.offset < tar.offset <= end:
+            raise tarfile.ReadError(f"{member.name!r} has not the length it says")
+        yield member
 
 
 def _samples(tar: tarfile.TarFile, name: str) -> Iterator[Unpacked]:
     key = ""
     record: dict[str, object] = {}
     image: bytes | None = None
-    for member in tar:
+    for member in tar_members(tar):
         folder, _, last = member.name.rpartition("/")
         stem, _, extension = last.partition(".")
         file = tar.extractfile(member) if member.isfile() and stem and extension else None
