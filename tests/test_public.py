@@ -24,7 +24,7 @@ from onesheet.errors import CatalogueError, MissingExtra, require
 from onesheet.genres import GenreSet
 
 PUBLIC = {
-    onesheet: {"Prediction", "Predictor", "__version__", "load"},
+    onesheet: {"Failure", "Prediction", "Predictor", "__version__", "load"},
     onesheet.batch: {"BatchDone", "run_batch"},
     onesheet.adopting: {"Conventions", "adopt", "read_genres"},
     onesheet.training: {

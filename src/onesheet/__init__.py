@@ -2,7 +2,7 @@
 
 >>> import onesheet
 >>> onesheet.__all__
-['Prediction', 'Predictor', '__version__', 'load']
+['Failure', 'Prediction', 'Predictor', '__version__', 'load']
 """
 
 from importlib import import_module
@@ -10,11 +10,11 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from onesheet.predict import Prediction, Predictor, load
+    from onesheet.predict import Failure, Prediction, Predictor, load
 
     __version__: str
 
-__all__ = ["Prediction", "Predictor", "__version__", "load"]
+__all__ = ["Failure", "Prediction", "Predictor", "__version__", "load"]
 
 
 def __getattr__(name: str) -> object:

@@ -90,19 +90,19 @@ def test_write_shows_then_writes_and_undo_restores(
     assert main(words) == 1  # the locked one is listed
     shown = capsys.readouterr()
     assert "+       <genre>" in shown.out and "has (1999)" not in shown.out
-    assert "1 NFO files would change; nothing is written without --apply" in shown.err
+    assert "NFO files that would change: 1; nothing is written without --apply" in shown.err
     assert "locked (1999): its genres are locked by <lockedfields>; --even-locked changes them" in shown.err
     assert nfos(library) == NFOS and not (library / ".onesheet-backup").exists()
     assert main([*words, "--add", "--even-locked", "--lock", "--apply"]) == 0
-    assert "wrote 3 NFO files; take it back with: onesheet library undo" in capsys.readouterr().err
+    assert "NFO files written: 3; take it back with: onesheet library undo" in capsys.readouterr().err
     written = nfos(library)
     assert b"\r\n\t<genre>" in written["bare"] and written["bare"].startswith(b"\xef\xbb\xbf<?xml")
     assert written["has"].startswith(b"<movie><genre>Nonsense</genre><genre>")
     assert written["has"].endswith(b"<lockedfields>Genres</lockedfields></movie> https://example.org")
     assert main([*words, "--add", "--even-locked", "--apply"]) == 0
-    assert "wrote 0 NFO files; nothing was to change" in capsys.readouterr().err
+    assert "NFO files written: 0; nothing was to change" in capsys.readouterr().err
     assert main(["library", "undo", str(library)]) == 0
-    assert "restored 3 files; the backups stay in " in capsys.readouterr().out and nfos(library) == NFOS
+    assert "files restored: 3; the backups stay in " in capsys.readouterr().out and nfos(library) == NFOS
     assert main(["library", "undo", str(library)]) == 2
     assert "nothing to undo" in capsys.readouterr().err
 
@@ -146,7 +146,9 @@ def test_a_write_that_ends_early_says_what_it_wrote(
     words = ["library", "write", str(spaced), "--model", str(motif_model), "--at", "balanced", "--add", "--apply"]
     assert main(words) == status
     shown = capsys.readouterr()
-    assert f"wrote 1 NFO files; take it back with: onesheet library undo '{spaced}'" in shown.err and said in shown.err
+    assert (
+        f"NFO files written: 1; take it back with: onesheet library undo '{spaced}'" in shown.err and said in shown.err
+    )
     assert shown.out.count("+++ ") == 1
     assert main(["library", "undo", str(spaced)]) == 0 and nfos(spaced) == NFOS
 

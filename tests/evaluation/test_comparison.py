@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score, f1_score
 from onesheet.errors import EvaluationError
 from onesheet.evaluation.answers import Answers, read_answers, write_answers
 from onesheet.evaluation.comparison import compare_answers
-from onesheet.evaluation.comparison_page import write_comparison
+from onesheet.evaluation.comparison_page import conclusion, paired_headlines, write_comparison
 from onesheet.genres import GenreSet
 
 GENRES = ("Action", "Drama", "Horror, Thriller")
@@ -140,6 +140,13 @@ def test_no_difference_of_a_few_films_is_marked(tmp_path):
     assert [("too few films" in row, 'class="sure"' in row) for row in rows.values()] == [
         (False, True), (False, True), (True, False),
     ]  # fmt: skip
+
+
+def test_nothing_is_concluded_from_a_few_films():
+    result = compare_answers(answers(29, skill=0.1, seed=1), answers(29, skill=4, seed=2), draws=100)
+    assert result.ranking["macro_average_precision"].surely == 1  # by the draws alone
+    assert {each.better for each in paired_headlines(result)} == {""}
+    assert conclusion(result, "old", "new") == "Too few films to say which is better: 29, where 30 are needed."
 
 
 class TestRefusals:

@@ -109,6 +109,8 @@ def test_a_damaged_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"config": {}')
     with pytest.raises(RunError, match="is damaged"):
         open_run(tmp_path)
+    with pytest.raises(RunError, match="is a file; name the folder of a run"):
+        open_run(tmp_path / "run.json")
 
 
 @pytest.fixture(scope="session")

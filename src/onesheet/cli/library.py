@@ -235,9 +235,9 @@ def _tell_changes(arguments: argparse.Namespace, diffs: list[list[str]]) -> None
     if arguments.apply:
         undo = shlex.join(["onesheet", "library", "undo", arguments.folder])
         cure = f"take it back with: {undo}" if diffs else "nothing was to change"
-        print(f"wrote {len(diffs):,} NFO files; {cure}", file=sys.stderr)
+        print(f"NFO files written: {len(diffs):,}; {cure}", file=sys.stderr)
     else:
-        print(f"{len(diffs):,} NFO files would change; nothing is written without --apply", file=sys.stderr)
+        print(f"NFO files that would change: {len(diffs):,}; nothing is written without --apply", file=sys.stderr)
 
 
 def _write_kometa(arguments: argparse.Namespace) -> int:
@@ -267,7 +267,7 @@ def _undo(arguments: argparse.Namespace) -> int:
     from onesheet.library import undo_write
 
     undone = undo_write(arguments.folder)
-    print(f"restored {len(undone.restored):,} files; the backups stay in {undone.folder}")
+    print(f"files restored: {len(undone.restored):,}; the backups stay in {undone.folder}")
     return _tell("left alone", _lines(undone.left))
 
 

@@ -291,4 +291,4 @@ def _check_genres(catalogue: Catalogue, paths: Sequence[str | Path], rule: str, 
         raise CatalogueError(f"no film in {names} has a poster and a genre{rule} ({counts}); {cure}")
     if len(catalogue.genres) < 2:
         only = catalogue.genres.names[0]
-        raise CatalogueError(f"one genre only in {names}: {only!r}{rule}; give films of at least two genres")
+        raise CatalogueError(f"one genre only{rule} in {names}: {only!r}; bring films of other genres, or {cure}")

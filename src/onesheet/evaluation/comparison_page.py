@@ -32,7 +32,8 @@ class PairedHeadline:
         name: what it is called.
         paired: both values and their difference.
         percent: whether the figure reads better as a percentage.
-        better: which model surely is: "one", "other", or "" where the interval of the difference holds 0.
+        better: which model surely is: "one", "other", or "" where the interval of the difference holds 0, or the
+            films are too few to say.
     """
 
     name: str
@@ -46,7 +47,8 @@ def paired_headlines(comparison: Comparison) -> Iterator[PairedHeadline]:
     for name, point, key, lower_is_better, percent, _ in FIGURES:
         paired = (comparison.ranking if point is None else comparison.at.get(point, {})).get(key)
         if paired:
-            yield PairedHeadline(name, paired, percent, who_is_better(paired, lower_is_better=lower_is_better))
+            better = who_is_better(paired, lower_is_better=lower_is_better) if len(comparison.one) >= FEW_FILMS else ""
+            yield PairedHeadline(name, paired, percent, better)
 
 
 def who_is_better(paired: Paired, *, lower_is_better: bool = False) -> str:
@@ -59,6 +61,8 @@ def conclusion(comparison: Comparison, name_one: str, name_other: str) -> str:
     paired = comparison.ranking["macro_average_precision"]
     if not comparison.draws:
         return "Measured without intervals, so without a verdict."
+    if len(comparison.one) < FEW_FILMS:
+        return f"Too few films to say which is better: {len(comparison.one)}, where {FEW_FILMS} are needed."
     gain = f"{abs(paired.difference.value):.3f} of mean average precision"
     if better := who_is_better(paired):
         winner, loser = (name_one, name_other) if better == "one" else (name_other, name_one)

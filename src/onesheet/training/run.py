@@ -109,6 +109,8 @@ def open_run(folder: str | Path) -> Run:
     """
     folder = Path(folder)
     path = folder / STATE
+    if folder.is_file():
+        raise RunError(f"{str(folder)!r} is a file; name the folder of a run, as onesheet train --out makes it")
     if not path.is_file():
         raise RunError(f"no run in {str(folder)!r}; start one with: onesheet fit PACKED --out {folder}")
     try:
