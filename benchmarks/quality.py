@@ -9,11 +9,14 @@ between the marks of docs/model-card.md are made anew and the card is put into t
 import argparse
 import re
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from ratio import processor_name
 from table import cell
 
 from onesheet.bundle import MODEL_CARD_KEY
@@ -24,6 +27,7 @@ from onesheet.predict import DEFAULT_MODEL, Predictor, load, score_part
 
 CARD = Path(__file__).parents[1] / "docs" / "model-card.md"
 SOURCES = ("chu2017", "imdb")
+EARLY = "before 1950"
 LEAST_FILMS = 20  # a slice or a genre below it says nothing
 HEADLINE = [
     ("mAP, macro", "ranking", "macro_average_precision", "prior"),
@@ -56,7 +60,8 @@ def main() -> None:
     tables = "\n\n".join(
         [
             f"{len(packed.films):,} test films of both collections, {len(whole.genres)} genres; in brackets 95 % "
-            f"bootstrap intervals ({whole.draws:,} draws of the films).",
+            f"bootstrap intervals ({whole.draws:,} draws of the films). Measured on {datetime.now(UTC).date()}, "
+            f"{processor_name()}, ONNX Runtime {version('onnxruntime')}.",
             headline_table(whole),
             "By collection and decade (where the year is known), the same thresholds:",
             slice_table(predictor, packed, probabilities),
@@ -129,7 +134,7 @@ def headline_table(result: Evaluation) -> str:
 
 
 def decade(film: Film) -> str:
-    return "year unknown" if film.year is None else "before 1950" if film.year < 1950 else f"{film.year // 10}0s"
+    return "year unknown" if film.year is None else EARLY if film.year < 1950 else f"{film.year // 10}0s"
 
 
 def slice_table(predictor: Predictor, packed: Packed, probabilities: NDArray[np.float32]) -> str:
@@ -137,7 +142,7 @@ def slice_table(predictor: Predictor, packed: Packed, probabilities: NDArray[np.
     kinds = [np.array([Path(film.source).name for film in packed.films]), np.array([decade(f) for f in packed.films])]
     rows = []
     for kind in kinds:
-        for name in sorted(set(kind.tolist())):
+        for name in sorted(set(kind.tolist()), key=lambda name: (name != EARLY, name)):
             chosen = kind == name
             if chosen.sum() < LEAST_FILMS:
                 continue

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from sklearn.metrics import average_precision_score
 from transformers import MobileNetV2Config, MobileNetV2Model
 
 from onesheet.bundle import CARD_KEY, read_bundle
@@ -91,6 +92,18 @@ def test_smaller_precisions_answer_nearly_the_same(
         bundle.score(posters).probabilities, read_bundle(model_path).score(posters).probabilities, atol=0.15
     )
     assert (bundle.score(posters).probabilities != read_bundle(model_path).score(posters).probabilities).any()
+
+
+def test_weights_in_8_bits_cost_less_than_two_thousandths_of_map(
+    run: Run, model_path: Path, packed: Packed, tmp_path: Path
+) -> None:
+    small = export(run, tmp_path / "small.onnx", precision="w8")
+    labels, posters = packed.labels, np.asarray(packed.posters)
+    whole, eighth = (
+        average_precision_score(labels, bundle.score(posters).probabilities)
+        for bundle in (read_bundle(model_path), small)
+    )
+    assert whole > 1.2 * labels.mean() and abs(whole - eighth) < 0.002
 
 
 def test_int8_takes_activations_into_its_layers_and_leaves_the_last_ones(run: Run, tmp_path: Path) -> None:
