@@ -99,7 +99,8 @@ def test_unknown_routes_and_methods(client: Client) -> None:
         (served.get("/static/%2e%2e/api.py"), 404),
     ]:
         assert answer.status_code == status and "see /openapi.json" in answer.json()["error"]
-    assert "--similar-in FOLDER" in served.post("/v1/similar").json()["error"]
+    assert "start the service with --similar-in FOLDER" in served.post("/v1/similar").json()["error"]
+    assert "start the service with --run RUN or" in served.get("/v1/review").json()["error"]
     assert "use POST" in served.get("/v1/predict").json()["error"]
 
 

@@ -33,6 +33,7 @@ from onesheet.serving.service import Service
 from onesheet.serving.uploads import Uploads
 
 PAGE = Path(__file__).with_name("page")
+OFFERED_WITH = {"/v1/similar": "--similar-in FOLDER", "/v1/review": "--run RUN or --catalogue CATALOGUE"}
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
@@ -155,8 +156,10 @@ def _add_errors(app: FastAPI) -> None:
     async def unknown(request: Request, error: HTTPException) -> JSONResponse:
         allowed = (error.headers or {}).get("Allow")
         said = f"{error.detail}: use {allowed}" if allowed else error.detail
-        if request.url.path.startswith("/v1/similar") and error.status_code == 404:
-            said = f"{said}: start the service with --similar-in FOLDER"
+        for prefix, options in OFFERED_WITH.items():
+            offered = any(getattr(route, "path", "").startswith(prefix) for route in app.routes)
+            if request.url.path.startswith(prefix) and not offered:
+                said = f"{said}: start the service with {options}"
         return JSONResponse({"error": f"{said}; see /openapi.json"}, error.status_code, error.headers)
 
     @app.exception_handler(ClientDisconnect)
