@@ -34,6 +34,12 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def check_names(found: dict[str, bytes], expected: dict[str, bytes]) -> None:
+    """Files are missing, or left over?"""
+    assert not (missing := sorted(expected.keys() - found)), f"missing: {missing}"
+    assert not (left := sorted(found.keys() - expected)), f"left: {left}"
+
+
 class Step:
     """One step of the work, on drawn posters."""
 
@@ -56,8 +62,7 @@ class Step:
     def compare(self, folder: Path, reference: Path) -> None:
         """In the end: as if it had never been killed."""
         found, expected = contents(folder), contents(reference)
-        assert not (missing := sorted(expected.keys() - found)), f"missing: {missing}"
-        assert not (left := sorted(found.keys() - expected)), f"left: {left}"
+        check_names(found, expected)
         assert not (differing := [name for name in found if found[name] != expected[name]]), differing
 
 
@@ -125,8 +130,7 @@ class Fitting(Step):
 
     def compare(self, folder: Path, reference: Path) -> None:
         found, expected = contents(folder), contents(reference)
-        assert not (missing := sorted(expected.keys() - found)), f"missing: {missing}"
-        assert not (left := sorted(found.keys() - expected)), f"left: {left}"
+        check_names(found, expected)
         timed = {"run/run.json", "run/history.csv"}
         assert not [name for name in found.keys() - timed if found[name] != expected[name]]
         histories = [
