@@ -12,7 +12,7 @@ from typing import Any
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 AUDITED = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.chmod", "fcntl.flock"}
-CALLS = ("fsync", "pwrite", "posix_fallocate")
+CALLS = ("fsync", "pwritev", "posix_fallocate")
 
 
 class Operations:
@@ -41,11 +41,12 @@ class Operations:
     def _counted(self, name: str) -> Callable[..., Any]:
         call = getattr(os, name)
 
-        def half(file: int, data: memoryview, place: int) -> None:
-            call(file, data[: len(data) // 2], place)
+        def half(file: int, blocks: list[memoryview], place: int) -> None:
+            whole = b"".join(blocks)
+            call(file, [whole[: len(whole) // 2]], place)
 
         def counting(*arguments: Any) -> Any:
-            self.step(lambda: half(*arguments) if name == "pwrite" else None)
+            self.step(lambda: half(*arguments) if name == "pwritev" else None)
             return call(*arguments)
 
         return counting

@@ -42,6 +42,7 @@ _TURNS = {
 }
 _ORIENTATION = 0x0112
 _STRIP_PIXELS = 250_000
+_READ_AT_ONCE = 1 << 20  # bytes; every read from a file lets another thread in, which costs more than these
 
 
 @dataclass(frozen=True)
@@ -169,12 +170,14 @@ def _opened(source: str | Path | bytes, name: str) -> Bounded:
     if isinstance(source, bytes):
         return Bounded(io.BytesIO(source), name)
     try:
-        mode = Path(source).stat().st_mode
-        if stat.S_ISDIR(mode):
+        found = Path(source).stat()
+        if stat.S_ISDIR(found.st_mode):
             raise unreadable(name, "missing", "it is a folder")
-        if not stat.S_ISREG(mode):
+        if not stat.S_ISREG(found.st_mode):
             raise unreadable(name, "not-an-image", "it is not an ordinary file")
-        return Bounded(Path(source).open("rb", buffering=0), name)
+        if found.st_size > _READ_AT_ONCE:
+            return Bounded(Path(source).open("rb", buffering=0), name)
+        return Bounded(io.BytesIO(Path(source).read_bytes()), name)
     except (FileNotFoundError, NotADirectoryError):
         raise unreadable(name, "missing", "no such file") from None
     except ValueError as error:  # a null character in the path

@@ -102,7 +102,7 @@ def _decode(order: PackOrder, journal: Journal, threads: int, progress: Progress
     """Decode what the journal does not hold yet; threads go on decoding while a chunk is made permanent."""
     total = len(order.films)
     slabs = (range(start, min(start + _SLAB, total)) for start in range(journal.done, total, _SLAB))
-    ahead = max(1, min(8, _BYTES_AHEAD // (threads * _SLAB * order.poster_bytes)))
+    ahead = max(1, min(4, _BYTES_AHEAD // (threads * _SLAB * order.poster_bytes)))
     results = in_order(lambda slab: _slab(order, slab), slabs, threads=threads, ahead=ahead)
     with closing(results):
         for slab, pixels, checksums, failed in results:
