@@ -4,12 +4,14 @@ from functools import partial
 
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter
 
 from onesheet.models import build_network
 from onesheet.training.augment import (
     build_augmentation,
     cutmix,
     mixup,
+    random_blur,
     random_colour,
     random_crop,
     random_resized_crop,
@@ -25,7 +27,7 @@ def posters(n: int = 8, height: int = 24, width: int = 16) -> torch.Tensor:
 
 
 def test_the_same_generator_state_gives_the_same_batch() -> None:
-    for augment in (partial(random_resized_crop, size=(24, 16), area=(0.6, 1.0)), random_colour):
+    for augment in (partial(random_resized_crop, size=(24, 16), area=(0.6, 1.0)), random_colour, random_blur):
         assert torch.equal(augment(posters(), generator(1)), augment(posters(), generator(1)))
         assert not torch.equal(augment(posters(), generator(1)), augment(posters(), generator(2)))
 
@@ -57,6 +59,22 @@ def test_colour_keeps_the_range_and_changes_every_poster() -> None:
     out = random_colour(posters(), generator())
     assert out.min() >= 0 and out.max() <= 1
     assert ((out - posters()).abs().amax((1, 2, 3)) > 0.01).all()
+
+
+def test_some_posters_lose_all_colour() -> None:
+    out = random_colour(posters(400), generator(), grey_chance=0.25)
+    grey = (out.amax(1) - out.amin(1)).amax((1, 2)) < 1e-6
+    assert 60 < grey.sum() < 140
+
+
+def test_blur_is_the_gaussian_of_scipy() -> None:
+    batch = posters(400)
+    out = random_blur(batch, generator(), chance=0.25, radius=(1.5, 1.5))
+    changed = (out - batch).abs().amax((1, 2, 3)) > 0
+    assert 60 < changed.sum() < 140
+    row = int(torch.nonzero(changed)[0])
+    expected = gaussian_filter(batch[row].numpy(), (0, 1.5, 1.5), mode="nearest", radius=4)
+    assert np.abs(out[row].numpy() - expected).max() < 1e-5
 
 
 def test_random_crop_is_a_patch_of_the_poster() -> None:

@@ -31,9 +31,12 @@ def build_augmentation(
         seed: chooses the posters that the principal components of colour are taken from.
     """
     if network.crop is None:
-        return lambda batch, generator, size: random_colour(
-            random_resized_crop(batch, generator, size=size, area=(crop_area, 1.0)), generator
-        )
+
+        def ours(batch: Tensor, generator: torch.Generator, size: tuple[int, int]) -> Tensor:
+            crops = random_resized_crop(batch, generator, size=size, area=(crop_area, 1.0))
+            return random_blur(random_colour(crops, generator), generator)
+
+        return ours
     sample = np.random.default_rng(seed).permutation(rows)[:COLOUR_SAMPLE]
     components = colour_principal_components(posters[np.sort(sample)])
     eigenvalues, eigenvectors = (torch.from_numpy(values) for values in components)
@@ -82,21 +85,55 @@ def random_resized_crop(
     return F.grid_sample(posters, grid.to(posters.dtype), padding_mode="border", align_corners=False)
 
 
-def random_colour(posters: Tensor, generator: torch.Generator, *, strength: float = 0.2) -> Tensor:
-    """Random brightness, contrast and saturation, each by a factor in 1 ± strength.
+def random_colour(
+    posters: Tensor, generator: torch.Generator, *, strength: float = 0.2, grey_chance: float = 0.1
+) -> Tensor:
+    """Random brightness, contrast and saturation, each by a factor in 1 ± strength; some posters lose all colour.
 
     Args:
         posters: float N×3×H×W in [0, 1].
         generator: source of randomness, on the CPU.
         strength: half-width of the factors' range.
+        grey_chance: of a poster to come without colour, as a film of the 1940s or a photocopy would.
     """
     factors = torch.empty(3, len(posters), 1, 1, 1).uniform_(1 - strength, 1 + strength, generator=generator)
+    factors[2, torch.rand(len(posters), generator=generator) < grey_chance] = 0
     brightness, contrast, saturation = factors.to(posters.device)
     grey = posters.mean(1, keepdim=True)
     middle = grey.mean((2, 3), keepdim=True)
     # saturation about the grey of each pixel, then contrast about the poster's middle, then brightness
     coloured = torch.lerp(grey, posters, saturation)
     return torch.lerp(middle, coloured, contrast).mul(brightness).clamp(0, 1)
+
+
+def random_blur(
+    posters: Tensor,
+    generator: torch.Generator,
+    *,
+    chance: float = 0.15,
+    radius: tuple[float, float] = (0.5, 2.0),
+) -> Tensor:
+    """Some posters out of focus, as a small picture blown up is: a Gaussian blur, each of its own radius.
+
+    Args:
+        posters: float N×3×H×W.
+        generator: source of randomness, on the CPU.
+        chance: of a poster to be blurred.
+        radius: range of the Gaussian's standard deviation, in pixels.
+    """
+    chosen = torch.nonzero(torch.rand(len(posters), generator=generator) < chance)[:, 0].to(posters.device)
+    radii = torch.empty(len(posters), 1).uniform_(*radius, generator=generator).to(posters.device)[chosen]
+    if not len(chosen):
+        return posters
+    reach = math.ceil(2.5 * radius[1])
+    offsets = torch.arange(-reach, reach + 1, device=posters.device)
+    weights = torch.softmax(-((offsets / radii) ** 2) / 2, 1).repeat_interleave(3, 0).to(posters.dtype)[:, None]
+    channels = posters[chosen].flatten(0, 1)[None]  # one picture of 3 channels a poster, each with its own weights
+    for kernel, margins in (weights[:, :, None], (reach, reach, 0, 0)), (weights[..., None], (0, 0, reach, reach)):
+        channels = F.conv2d(F.pad(channels, margins, mode="replicate"), kernel, groups=len(kernel))
+    blurred = posters.clone()
+    blurred[chosen] = channels.reshape(len(chosen), *posters.shape[1:])
+    return blurred
 
 
 def random_crop(posters: Tensor, generator: torch.Generator, *, size: tuple[int, int]) -> Tensor:

@@ -57,7 +57,7 @@ class TrainConfig:
     warmup: float = option(0.05, "share of the steps in which the learning rate rises, in [0, 1)")
     loss: str = option("bce", "loss function", LOSSES)
     positive_weights: bool = option(False, "weigh a genre's positives by how rare it is")
-    augment: bool = option(True, "random crop, flip and colour (tune=head trains on whole posters)")
+    augment: bool = option(True, "random crop, flip, colour and blur (tune=head trains on whole posters)")
     crop_area: float = option(0.6, "smallest share of the poster that a training crop shows, in (0, 1]")
     start_scale: float = option(
         1.0, "side of the training crops in the first epoch, as a share of the poster's; it grows in a line to the last"
