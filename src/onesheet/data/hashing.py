@@ -13,7 +13,8 @@ byte that differs, so they always meet; of real pairs that differ in 16..32 bits
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -101,8 +102,8 @@ def near_pairs(hashes: Hashes, *, radius: int = RADIUS) -> tuple[Indices, NDArra
 
 
 def distances(a: Hashes, b: Hashes) -> NDArray[np.int64]:
-    """Bits that differ between hashes N×4 and N×4 -> int64 N."""
-    differing: NDArray[np.int64] = np.bitwise_count(a ^ b) @ _ONES  # four times as fast as a sum
+    """Bits that differ between hashes N×W and N×W, W up to 4 words of 64 bits -> int64 N."""
+    differing: NDArray[np.int64] = np.bitwise_count(a ^ b) @ _ONES[: a.shape[1]]  # four times as fast as a sum
     return differing
 
 
@@ -179,25 +180,38 @@ def _sharing(
         held, here = hashes.take(block, axis=0), names.take(block)
         bytes_of = held.view(np.uint8)
         first = bytes_of[:, place].astype(np.uint64)
-        for second, third in others:
-            key = (first << _BYTE | bytes_of[:, second]) << _BYTE | bytes_of[:, third]
-            for a, b in _within_buckets(held, key, radius):
-                left, right = here.take(a), here.take(b)
-                yield np.minimum(left, right) * count + np.maximum(left, right)
+        keys = ((first << _BYTE | bytes_of[:, one]) << _BYTE | bytes_of[:, other] for one, other in others)
+        halves = np.ascontiguousarray(held[:, :2])  # enough of the bits to tell nearly all that are not near
+        for a, b in _many_at_once(pairs for key in keys for pairs in _within_buckets(key)):
+            for bits in (halves, held):
+                near = np.flatnonzero(distances(bits.take(a, axis=0), bits.take(b, axis=0)) <= radius)
+                a, b = a.take(near), b.take(near)
+            left, right = here.take(a), here.take(b)
+            yield np.minimum(left, right) * count + np.maximum(left, right)
 
 
-def _within_buckets(
-    hashes: Hashes, keys: NDArray[np.unsignedinteger[Any]], radius: int
-) -> Iterator[tuple[Indices, Indices]]:
-    """Near pairs of hashes with one key: sorted by it, each against the next, the next but one, … of its bucket."""
+def _many_at_once(pairs: Iterable[tuple[Indices, Indices]]) -> Iterator[tuple[Indices, Indices]]:
+    """The same pairs in larger arrays, for each of which NumPy is called a few times."""
+    held: list[tuple[Indices, Indices]] = []
+    waiting = 0
+    for pair in chain(pairs, [None]):
+        if pair:
+            held.append(pair)
+            waiting += len(pair[0])
+        if held and (waiting >= 1 << _BLOCK_BITS or not pair):
+            lower, higher = zip(*held, strict=True)
+            yield np.concatenate(lower), np.concatenate(higher)
+            held, waiting = [], 0
+
+
+def _within_buckets(keys: NDArray[np.unsignedinteger[Any]]) -> Iterator[tuple[Indices, Indices]]:
+    """Pairs with one key: sorted by it, each with the next, the next but one, … of its bucket."""
     both = np.sort(keys << _HALF | np.arange(len(keys), dtype=np.uint64))  # much faster than argsort
     keys, rows = both >> _HALF, (both & 0xFFFF_FFFF).astype(np.int64)
     here = np.flatnonzero(keys[1:] == keys[:-1])
     for step in range(1, BUCKET_CAP + 1):
         if not len(here):
             break
-        a, b = rows.take(here), rows.take(here + step)
-        near = np.flatnonzero(distances(hashes.take(a, axis=0), hashes.take(b, axis=0)) <= radius)
-        yield a[near], b[near]
+        yield rows.take(here), rows.take(here + step)
         here = here[: np.searchsorted(here, len(keys) - step - 1)]
         here = here[keys[here] == keys[here + step + 1]]

@@ -101,9 +101,9 @@ def random_colour(
     brightness, contrast, saturation = factors.to(posters.device)
     grey = posters.mean(1, keepdim=True)
     middle = grey.mean((2, 3), keepdim=True)
-    # saturation about the grey of each pixel, then contrast about the poster's middle, then brightness
-    coloured = torch.lerp(grey, posters, saturation)
-    return torch.lerp(middle, coloured, contrast).mul(brightness).clamp(0, 1)
+    # Saturation about the grey of each pixel, then contrast about the poster's middle, then brightness, as one sum.
+    even = torch.addcmul(brightness * (1 - contrast) * middle, brightness * contrast * (1 - saturation), grey)
+    return torch.addcmul(even, brightness * contrast * saturation, posters).clamp_(0, 1)
 
 
 def random_blur(
