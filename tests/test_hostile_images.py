@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageCms
 
 import fuzz_images
-from onesheet import formats
+from onesheet import formats, images
 from onesheet.errors import UnreadablePoster
 from onesheet.images import read_poster
 from poster_bombs import BOMBS, READ, chunk, saved
@@ -112,3 +112,17 @@ def test_reading_ends() -> None:
         file.read(1)
     with pytest.raises(UnreadablePoster, match=r"cannot read 'a.png': its header or metadata never end"):
         file.read(1)
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_a_file_is_the_same_picture_whether_it_is_read_at_once_or_not(tmp_path: Path, more: int) -> None:
+    data = saved(DRAWN, "JPEG")
+    path = tmp_path / "long.jpg"
+    path.write_bytes(data + bytes(images._READ_AT_ONCE + more - len(data)))
+    np.testing.assert_array_equal(read_poster(path, size=(48, 32)), read_poster(data, size=(48, 32)))
+
+
+@pytest.mark.skipif(not Path("/proc/self/pagemap").exists(), reason="a file of Linux's")
+def test_a_file_of_the_system_that_never_ends_is_not_read() -> None:
+    with pytest.raises(UnreadablePoster):
+        read_poster("/proc/self/pagemap", size=(48, 32))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from onesheet.data import hashing
-from onesheet.data.hashing import GUARANTEED_RADIUS, RADIUS, connected, grey, near_pairs, perceptual_hash
+from onesheet.data.hashing import GUARANTEED_RADIUS, RADIUS, connected, distances, grey, near_pairs, perceptual_hash
 
 
 def random_hashes(rng, count):
@@ -148,3 +148,11 @@ def test_hash_survives_resizing_and_tone_but_tells_posters_apart():
         assert bits(hashed(scene), hashed(scene.point(lambda value: value * 0.7 + 20))) <= 12
     distances = [bits(hashed(a), hashed(b)) for i, a in enumerate(scenes) for b in scenes[:i]]
     assert min(distances) > RADIUS
+
+
+def test_distances_are_counted_one_to_one_and_one_to_many():
+    hashes = random_hashes(np.random.default_rng(4), 50)
+    for words in (2, 4):
+        some = hashes[:, :words]
+        expected = [sum(int(word).bit_count() for word in row ^ some[0]) for row in some]
+        assert distances(some[0], some).tolist() == distances(np.tile(some[0], (50, 1)), some).tolist() == expected

@@ -5,6 +5,7 @@ import importlib
 import json
 import os
 import pickle
+import re
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from PIL import Image
 from onesheet.data import journal as journal_module
 from onesheet.data.catalogue import Catalogue, Film
 from onesheet.data.pack import pack
-from onesheet.data.packed import open_packed
+from onesheet.data.packed import let_go, open_packed
 from onesheet.errors import ConfigError, OnesheetError, PackError
 from onesheet.genres import GenreSet
 from onesheet.images import read_poster
@@ -305,3 +306,47 @@ def test_full_disk_in_the_middle_goes_on_later(split, tmp_path, monkeypatch):
     assert (tmp_path / "packed" / "journal.jsonl").read_bytes().count(b"\n") > 1
     pack(split, tmp_path / "packed", size=SIZE)
     assert contents(tmp_path / "packed") == contents(tmp_path / "whole")
+
+
+def test_a_disk_that_takes_little_at_a_time_gets_everything(split, tmp_path, monkeypatch):
+    pack(split, tmp_path / "whole", size=SIZE)
+    poster, most = SIZE[0] * SIZE[1] * 3, [1]
+    pwritev = os.pwritev
+
+    def little(file, blocks, place):
+        most.append({1: poster, poster: poster * 3 // 2}.get(most[-1], 1))  # a byte, a poster, one and a half
+        return pwritev(file, [b"".join(blocks)[: most[-1]]], place)
+
+    monkeypatch.setattr(journal_module.os, "pwritev", little)
+    pack(split, tmp_path / "packed", size=SIZE)
+    assert contents(tmp_path / "packed") == contents(tmp_path / "whole")
+
+
+def test_no_advice_to_the_system_is_needed(split, tmp_path, monkeypatch):
+    pack(split, tmp_path / "whole", size=SIZE)
+
+    def refused(*_):
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(journal_module.os, "posix_fadvise", refused)
+    pack(split, tmp_path / "refused", size=SIZE)
+    monkeypatch.delattr(journal_module.os, "posix_fadvise")
+    pack(split, tmp_path / "absent", size=SIZE)
+    assert contents(tmp_path / "refused") == contents(tmp_path / "absent") == contents(tmp_path / "whole")
+
+
+def resident_pages(folder):
+    """Pages of a store's posters that this process holds, in kB."""
+    found = re.findall(rf"{folder}/posters.npy\n(?:.*\n)*?Rss: +(\d+) kB", Path("/proc/self/smaps").read_text())
+    return sum(map(int, found))
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="only Linux says it")
+def test_a_store_read_through_does_not_stay_in_this_process(split, tmp_path):
+    packed = pack(split, tmp_path / "packed", size=(224, 160))
+    assert packed.posters.sum() > 0 and resident_pages(tmp_path / "packed") > 3000
+    packed.verify()
+    assert resident_pages(tmp_path / "packed") == 0
+    let_go(packed.posters[3:5])  # a part of it
+    let_go(np.zeros(3))
+    assert packed.posters[3].any()

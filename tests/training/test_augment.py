@@ -70,11 +70,31 @@ def test_some_posters_lose_all_colour() -> None:
 def test_blur_is_the_gaussian_of_scipy() -> None:
     batch = posters(400)
     out = random_blur(batch, generator(), chance=0.25, radius=(1.5, 1.5))
-    changed = (out - batch).abs().amax((1, 2, 3)) > 0
-    assert 60 < changed.sum() < 140
-    row = int(torch.nonzero(changed)[0])
-    expected = gaussian_filter(batch[row].numpy(), (0, 1.5, 1.5), mode="nearest", radius=4)
-    assert np.abs(out[row].numpy() - expected).max() < 1e-5
+    changed = torch.nonzero((out - batch).abs().amax((1, 2, 3)) > 0)[:, 0].tolist()
+    assert 60 < len(changed) < 140
+    for row in changed[:5]:
+        expected = gaussian_filter(batch[row].numpy(), (0, 1.5, 1.5), mode="nearest", radius=4)
+        assert np.abs(out[row].numpy() - expected).max() < 1e-5
+    assert torch.equal(random_blur(batch, generator(), chance=0), batch)
+
+
+def test_every_poster_is_blurred_by_a_radius_of_its_own() -> None:
+    batch = posters(1).expand(6, -1, -1, -1)
+    out = random_blur(batch, generator(), chance=1, radius=(0.5, 2))
+    plain, radii = batch[0].numpy(), np.linspace(0.5, 2, 301)
+    blurred = np.stack([gaussian_filter(plain, (0, radius, radius), mode="nearest", radius=5) for radius in radii])
+    gaps = [np.abs(blurred - one.numpy()).max((1, 2, 3)) for one in out]
+    assert all(gap.min() < 0.01 for gap in gaps)
+    assert np.ptp([radii[gap.argmin()] for gap in gaps]) > 0.5
+
+
+def test_colour_is_saturation_then_contrast_then_brightness() -> None:
+    out = random_colour(posters(), generator(), grey_chance=0)
+    factors = torch.empty(3, 8, 1, 1, 1).uniform_(0.8, 1.2, generator=generator())
+    grey = posters().mean(1, keepdim=True)
+    coloured = torch.lerp(grey, posters(), factors[2])
+    expected = torch.lerp(grey.mean((2, 3), keepdim=True), coloured, factors[1]) * factors[0]
+    assert torch.allclose(out, expected.clamp(0, 1), atol=1e-6)
 
 
 def test_random_crop_is_a_patch_of_the_poster() -> None:

@@ -14,7 +14,6 @@ byte that differs, so they always meet; of real pairs that differ in 16..32 bits
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -67,9 +66,9 @@ def perceptual_hash(luma: NDArray[np.float32]) -> Hashes:
 def near_pairs(hashes: Hashes, *, radius: int = RADIUS) -> tuple[Indices, NDArray[np.int64]]:
     """All pairs of hashes that share three bytes of a word and differ in at most `radius` bits.
 
-    Complete up to `GUARANTEED_RADIUS`, nearly so up to `RADIUS`. Time and memory grow as N, up to some ten million
-    hashes (benchmarks/near_duplicates.py). Equal hashes are searched for once: each comes paired with the first of its
-    kind, and further pairs name that first. Of more than `BUCKET_CAP` different hashes that share three bytes (a
+    Complete up to `GUARANTEED_RADIUS`, nearly so up to `RADIUS`. Time and memory grow nearly as N
+    (benchmarks/near_duplicates.py: to 1,000,000). Equal hashes are searched for once: each comes paired with the first
+    of its kind, and further pairs name that first. Of more than `BUCKET_CAP` different hashes that share three bytes (a
     degenerate catalogue) each is compared with the next `BUCKET_CAP` only.
 
     Args:
@@ -102,8 +101,8 @@ def near_pairs(hashes: Hashes, *, radius: int = RADIUS) -> tuple[Indices, NDArra
 
 
 def distances(a: Hashes, b: Hashes) -> NDArray[np.int64]:
-    """Bits that differ between hashes N×W and N×W, W up to 4 words of 64 bits -> int64 N."""
-    differing: NDArray[np.int64] = np.bitwise_count(a ^ b) @ _ONES[: a.shape[1]]  # four times as fast as a sum
+    """Bits that differ between hashes N×W (or one of W) and N×W, W up to 4 words of 64 bits -> int64 N."""
+    differing: NDArray[np.int64] = np.bitwise_count(a ^ b) @ _ONES[: b.shape[1]]  # four times as fast as a sum
     return differing
 
 
@@ -194,14 +193,19 @@ def _many_at_once(pairs: Iterable[tuple[Indices, Indices]]) -> Iterator[tuple[In
     """The same pairs in larger arrays, for each of which NumPy is called a few times."""
     held: list[tuple[Indices, Indices]] = []
     waiting = 0
-    for pair in chain(pairs, [None]):
-        if pair:
-            held.append(pair)
-            waiting += len(pair[0])
-        if held and (waiting >= 1 << _BLOCK_BITS or not pair):
-            lower, higher = zip(*held, strict=True)
-            yield np.concatenate(lower), np.concatenate(higher)
+    for pair in pairs:
+        held.append(pair)
+        waiting += len(pair[0])
+        if waiting >= 1 << _BLOCK_BITS:
+            yield _joined(held)
             held, waiting = [], 0
+    if held:
+        yield _joined(held)
+
+
+def _joined(pairs: list[tuple[Indices, Indices]]) -> tuple[Indices, Indices]:
+    lower, higher = zip(*pairs, strict=True)
+    return np.concatenate(lower), np.concatenate(higher)
 
 
 def _within_buckets(keys: NDArray[np.unsignedinteger[Any]]) -> Iterator[tuple[Indices, Indices]]:

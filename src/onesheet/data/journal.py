@@ -11,6 +11,7 @@ import io
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -175,7 +176,7 @@ class Journal:
     def commit(self, done: int) -> None:
         """Make what was added permanent, up to film `done`: the pixels first, then a line."""
         os.fsync(self.pixels.fileno())
-        if hasattr(os, "posix_fadvise"):  # what is on the disk need not stay in memory, which the next chunk takes
+        with suppress(AttributeError, OSError):  # the next chunk takes the memory of what is on the disk
             os.posix_fadvise(self.pixels.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         record = {"done": done, "crc32": self._checksums, "failed": self._failed}
         self._write(record)

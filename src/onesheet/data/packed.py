@@ -13,6 +13,7 @@ A folder with
 from __future__ import annotations
 
 import hashlib
+import mmap
 import sys
 import zlib
 from array import array
@@ -92,12 +93,25 @@ class Packed:
             if zlib.crc32(self.posters[row]) != checksum:
                 damaged.append(self.films[row].film_id)
             if row % _VERIFIED_AT_ONCE == _VERIFIED_AT_ONCE - 1 or row == len(self) - 1:
+                let_go(self.posters)
                 progress("verify", row + 1, len(self))
         if damaged:
             raise PackError(
                 f"{len(damaged)} posters of {str(self.folder)!r} are damaged, first {damaged[0]!r}; "
                 "delete the folder and pack again"
             )
+
+
+def let_go(array: NDArray[Any]) -> None:
+    """Take the pages of a memory-mapped array out of this process, so that it does not grow by all that it reads.
+
+    The system keeps them while it has room. An array that is not mapped stays as it is.
+    """
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap) and hasattr(base, "madvise"):  # not on Windows
+        base.madvise(mmap.MADV_DONTNEED)
 
 
 def open_packed(folder: str | Path) -> Packed:

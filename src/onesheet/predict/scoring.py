@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from onesheet.data.packed import Packed
+from onesheet.data.packed import Packed, let_go
 from onesheet.errors import BundleError
 from onesheet.predict.predictor import Predictor
 from onesheet.progress import Progress, silent
@@ -46,5 +46,6 @@ def score_part(predictor: Predictor, packed: Packed, part: str, *, progress: Pro
         end = done + len(scores.logits)
         probabilities[done:end], logits[done:end] = scores.probabilities, scores.logits
         done = end
+        let_go(packed.posters)
         progress(f"score {part}", done, len(rows))
     return PartScores(probabilities, logits)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from onesheet.data.packed import Packed
+from onesheet.data.packed import Packed, let_go
 from onesheet.files import cannot_write, read_json, sole_use, write_text
 from onesheet.models import Output, PosterNetwork
 from onesheet.models.network import SECOND_VIEW
@@ -119,6 +119,8 @@ def _compute(array_path: Path, network: PosterNetwork, packed: Packed, *, wish: 
             if finished == len(features) or (start // CHUNK) % 32 == 31:
                 features.flush()
                 write_text(array_path.with_suffix(".json"), json.dumps({"done": finished}))
+                let_go(features)
+                let_go(packed.posters)
             progress("features", finished, len(features))
 
 

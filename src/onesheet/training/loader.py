@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from onesheet.data.packed import let_go
+
 
 class Batch(NamedTuple):
     """One step's input.
@@ -89,8 +91,10 @@ class BatchLoader:
         rows = np.array_split(chunks[number], processes)[rank]
         entropy = [self._seed or 0, self._epoch, number, *([rank] if rank else [])]
         step = np.random.SeedSequence(entropy).generate_state(1, np.uint32)
+        inputs = np.ascontiguousarray(self._inputs[rows])
+        let_go(self._inputs)
         return Batch(
-            torch.from_numpy(np.ascontiguousarray(self._inputs[rows])),
+            torch.from_numpy(inputs),
             torch.from_numpy(self._labels[rows].astype(np.float32)),
             torch.from_numpy(self._targets[rows]),
             int(step[0]),
