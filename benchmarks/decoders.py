@@ -25,6 +25,7 @@ from onesheet.images import read_poster
 Pixels = NDArray[np.uint8]
 Decoder = Callable[[bytes], Pixels]
 HEIGHT, WIDTH = SIZE
+REDUCED = (WIDTH * 3 // 2, HEIGHT * 3 // 2)  # a JPEG may be decoded at reduced scale, but not below this, as ours
 BILINEAR = Image.Resampling.BILINEAR
 
 
@@ -103,7 +104,7 @@ def whole_picture(file: bytes) -> Pixels:
 
 def drafted(file: bytes) -> Pixels:
     picture = Image.open(io.BytesIO(file))  # noqa: TID251 - what is measured
-    picture.draft("RGB", (WIDTH * 2, HEIGHT * 2))
+    picture.draft("RGB", REDUCED)
     return np.asarray(picture.convert("RGB").resize((WIDTH, HEIGHT), BILINEAR))
 
 
@@ -115,19 +116,25 @@ def reduced(file: bytes) -> Pixels:
 def with_opencv(cv2: Any) -> dict[str, Decoder]:
     cv2.setNumThreads(1)
 
-    def area(file: bytes) -> Pixels:
-        picture = cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_COLOR)
+    def area(file: bytes, flag: int = cv2.IMREAD_COLOR) -> Pixels:
+        picture = cv2.imdecode(np.frombuffer(file, np.uint8), flag)
         shrinks = picture.shape[0] > HEIGHT or picture.shape[1] > WIDTH  # what does not, area would only repeat
         filter_ = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         return np.asarray(cv2.cvtColor(cv2.resize(picture, (WIDTH, HEIGHT), interpolation=filter_), cv2.COLOR_BGR2RGB))
 
-    return {"OpenCV, area": area}
+    def reduced(file: bytes) -> Pixels:
+        width, height = Image.open(io.BytesIO(file)).size  # noqa: TID251 - what is measured
+        scale = min(width // REDUCED[0], height // REDUCED[1])
+        return area(file, next((flag for least, flag in flags.items() if scale >= least), cv2.IMREAD_COLOR))
+
+    flags = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
+    return {"OpenCV, area": area, "OpenCV, reduced and area": reduced}
 
 
 def with_simplejpeg(simplejpeg: Any) -> dict[str, Decoder]:
     def pixels(file: bytes, **options: bool) -> Pixels:
-        # The smallest scale of the JPEG that is no less than twice the size wanted, as ours.
-        return np.asarray(simplejpeg.decode_jpeg(file, "RGB", min_height=2 * HEIGHT, min_width=2 * WIDTH, **options))
+        width, height = REDUCED
+        return np.asarray(simplejpeg.decode_jpeg(file, "RGB", min_height=height, min_width=width, **options))
 
     def bilinear(file: bytes, **options: bool) -> Pixels:
         return np.asarray(Image.fromarray(pixels(file, **options)).resize((WIDTH, HEIGHT), BILINEAR))

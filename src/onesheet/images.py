@@ -9,6 +9,7 @@ is taken. All other metadata (colour profiles, XMP, comments) is ignored. Whatev
 from __future__ import annotations
 
 import io
+import math
 import os
 import stat
 from collections.abc import Iterator
@@ -42,6 +43,7 @@ _TURNS = {
 }
 _ORIENTATION = 0x0112
 _STRIP_PIXELS = 250_000
+_MARGIN = 1.5  # sides of a JPEG decoded at reduced scale, of those wanted; benchmarks/NOTES.md has what it costs
 _READ_AT_ONCE = 1 << 20  # bytes; one read is cheaper than ten, each of which waits for the interpreter's lock
 
 
@@ -131,7 +133,7 @@ def open_poster(source: str | Path | bytes, *, at_least: Size | None = None, max
     Args:
         source: path of a file, or the file's bytes.
         at_least: height and width that will be wanted; a JPEG may then be decoded at 1/2, 1/4 or 1/8 scale,
-            but never below twice this.
+            but never below one and a half times this.
         max_pixels: a poster with more is refused.
 
     Raises:
@@ -192,7 +194,7 @@ def _upright(picture: Image.Image, at_least: Size | None, name: str) -> Poster:
     full = width, height = picture.size
     turn = _orientation(picture) if picture.format == "JPEG" else None
     if at_least is not None:
-        wanted = (at_least[1] * 2, at_least[0] * 2)
+        wanted = (math.ceil(at_least[1] * _MARGIN), math.ceil(at_least[0] * _MARGIN))
         picture.draft(None, wanted if turn is None or turn < 5 else wanted[::-1])
     if picture.format == "TIFF":
         _forget_inner_directories(picture)
