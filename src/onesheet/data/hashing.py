@@ -156,6 +156,8 @@ def _first_of_its_kind(hashes: Hashes) -> Indices:
 
 def _laid_out(hashes: Hashes, step: int) -> Hashes:
     """The same bits in another order, each `step` after the one before: distances stay."""
+    if step == 1:
+        return hashes
     order = np.arange(256) * step % 256
     laid = np.empty_like(hashes)
     for start in range(0, len(hashes), 1 << _BLOCK_BITS):
@@ -218,4 +220,4 @@ def _within_buckets(keys: NDArray[np.unsignedinteger[Any]]) -> Iterator[tuple[In
             break
         yield rows.take(here), rows.take(here + step)
         here = here[: np.searchsorted(here, len(keys) - step - 1)]
-        here = here[keys[here] == keys[here + step + 1]]
+        here = here[keys.take(here) == keys.take(here + step + 1)]
