@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from PIL import Image
 from onesheet.data import journal as journal_module
 from onesheet.data.catalogue import Catalogue, Film
 from onesheet.data.pack import pack
-from onesheet.data.packed import let_go, open_packed
+from onesheet.data.packed import Packed, let_go, open_packed
 from onesheet.errors import ConfigError, OnesheetError, PackError
 from onesheet.genres import GenreSet
 from onesheet.images import read_poster
@@ -101,6 +101,17 @@ def test_any_number_of_threads_gives_the_same_bytes(split, tmp_path):
     for threads in (1, 2, 7):
         pack(split, tmp_path / str(threads), size=SIZE, resize="pad", threads=threads)
     assert contents(tmp_path / "1") == contents(tmp_path / "2") == contents(tmp_path / "7")
+
+
+def test_what_is_opened_later_is_what_pack_returned(split, tmp_path):
+    packed = pack(split, tmp_path / "packed", size=SIZE)
+    opened = open_packed(tmp_path / "packed")
+    for field in fields(Packed):
+        now, later = getattr(packed, field.name), getattr(opened, field.name)
+        if isinstance(now, np.ndarray):
+            np.testing.assert_array_equal(now, later, strict=field.name != "parts")
+        else:
+            assert now == later, field.name
 
 
 def test_a_finished_store_is_opened_not_made_again(split, tmp_path):

@@ -18,6 +18,7 @@ from onesheet.data.journal import JOURNAL, PROTOCOL, Failure, Journal, PackOrder
 from onesheet.data.packed import Packed, open_packed
 from onesheet.errors import ConfigError, OnesheetError, PackError, UnreadablePoster
 from onesheet.files import LOCK, cannot_write, sole_use, whole_file, write_text
+from onesheet.genres import GenreSet
 from onesheet.images import RESIZES, Resize, Size, read_poster
 from onesheet.progress import Progress, silent
 from onesheet.threads import in_order, thread_count
@@ -73,10 +74,9 @@ def pack(
             with Journal(folder, order) as journal:
                 if journal.done < len(order.films):
                     _decode(order, journal, threads, progress)
-                _finish(folder, order, journal)
+                return _finish(folder, order, journal)
         except OSError as error:
             raise cannot_write(folder, error) from error
-    return open_packed(folder)
 
 
 def _finished(folder: Path, order: PackOrder) -> Packed | None:
@@ -123,8 +123,8 @@ def _slab(order: PackOrder, slab: range) -> tuple[range, list[NDArray[np.uint8]]
     return slab, pixels, [zlib.crc32(poster.data) for poster in pixels], failed
 
 
-def _finish(folder: Path, order: PackOrder, journal: Journal) -> None:
-    """Write everything beside the pixels, the manifest last."""
+def _finish(folder: Path, order: PackOrder, journal: Journal) -> Packed:
+    """Write everything beside the pixels, the manifest last, and open the store without reading its films again."""
     if len(journal.kept) < 2:
         journal.discard()
         first = f" (first: {journal.failed[0][2]})" if journal.failed else ""
@@ -139,7 +139,8 @@ def _finish(folder: Path, order: PackOrder, journal: Journal) -> None:
             line = json.dumps(record).encode() + b"\n"  # ASCII, so that any file name survives
             digest.update(line)
             file.write(line)
-    _findings(order, journal).write_csv(folder / "findings.csv")
+    findings = _findings(order, journal)
+    findings.write_csv(folder / "findings.csv")
     manifest = {
         "protocol": PROTOCOL,
         "library": version("onesheet"),
@@ -152,6 +153,18 @@ def _finish(folder: Path, order: PackOrder, journal: Journal) -> None:
     }
     write_text(folder / "manifest.json", json.dumps(manifest, indent=2) + "\n")
     journal.path.unlink(missing_ok=True)  # a disk without locks: another process may have seen the manifest already
+    return Packed(
+        folder=folder,
+        posters=np.load(folder / "posters.npy", mmap_mode="r", allow_pickle=False),
+        films=tuple(order.films[index] for index in journal.kept),
+        genres=GenreSet(order.genres),
+        parts=order.parts[journal.kept],
+        size=order.size,
+        resize=order.resize,
+        findings=findings,
+        fingerprint=order.fingerprint,
+        checksums=np.array(journal.checksums, np.uint32),
+    )
 
 
 def _findings(order: PackOrder, journal: Journal) -> Findings:
