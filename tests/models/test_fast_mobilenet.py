@@ -1,3 +1,5 @@
+from copy import deepcopy
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -64,6 +66,46 @@ def test_gradients_are_identical(pair):
     for (name, one), other in zip(library.named_parameters(), fast.parameters(), strict=True):
         scale = float(one.grad.abs().max())
         torch.testing.assert_close(other.grad, one.grad, rtol=1e-3, atol=1e-3 * scale + 1e-12, msg=name)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    height=st.integers(5, 20),
+    width=st.integers(5, 20),
+    stride=st.tuples(st.integers(1, 3), st.integers(2, 3)),
+    dilation=st.integers(1, 2),
+    bias=st.booleans(),
+)
+def test_a_depthwise_convolution_in_bfloat16_learns_from_exact_gradients(height, width, stride, dilation, bias):
+    torch.manual_seed(0)
+    layer = StridedConvolution(4, 4, 3, stride=stride, dilation=dilation, groups=4, bias=bias)
+    layer.load_state_dict({name: value.bfloat16().float() for name, value in layer.state_dict().items()})
+    maps = torch.randn(2, 4, height, width).bfloat16().float().requires_grad_()
+    exact, exact_maps = deepcopy(layer).double(), maps.detach().double().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = layer(maps)
+    expected = exact(exact_maps)
+    gradient = torch.randn_like(found)
+    found.backward(gradient)
+    expected.backward(gradient.double())
+    rounding = {"rtol": 0.01, "atol": 0.02}  # bfloat16 has eight bits
+    torch.testing.assert_close(found.double(), expected, **rounding)
+    torch.testing.assert_close(maps.grad.double(), exact_maps.grad, **rounding)
+    for (name, one), other in zip(layer.named_parameters(), exact.parameters(), strict=True):
+        scale = max(1.0, float(other.grad.abs().max()))
+        torch.testing.assert_close(one.grad.double(), other.grad, rtol=0.01, atol=0.02 * scale, msg=name)
+
+
+def test_the_gradient_at_stride_1_is_for_training_in_bfloat16_only():
+    layer = StridedConvolution(4, 4, 3, stride=2, groups=4, bias=False)
+    maps = torch.randn(1, 4, 8, 6, requires_grad=True)
+    assert "Depthwise" not in type(layer(maps).grad_fn).__name__
+    with torch.autocast("cpu", torch.bfloat16):
+        assert "Depthwise" in type(layer(maps).grad_fn).__name__
+        dense = StridedConvolution(4, 4, 3, stride=2)
+        assert "Depthwise" not in type(dense(maps).grad_fn).__name__
+        with torch.no_grad():
+            assert layer(maps).grad_fn is None
 
 
 def test_only_strided_convolutions_copy(pair):

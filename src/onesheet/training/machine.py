@@ -12,6 +12,7 @@ import torch
 from onesheet.threads import thread_count
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+_NEVER = -1
 
 
 def device() -> torch.device:
@@ -49,5 +50,5 @@ def prepare(threads: int | None, *, processes: int = 1) -> None:
         os.environ["OMP_NUM_THREADS"] = str(threads)  # else Lightning chooses for processes that it starts
     with contextlib.suppress(OSError, AttributeError):  # another C library has no mallopt
         libc = ctypes.CDLL("libc.so.6")
-        for parameter in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD):
-            libc.mallopt(parameter, 1 << 30)
+        libc.mallopt(_M_MMAP_THRESHOLD, 1 << 30)
+        libc.mallopt(_M_TRIM_THRESHOLD, _NEVER)

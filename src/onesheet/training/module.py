@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
+from functools import cached_property
 from typing import Any
 
 import lightning.pytorch as pl
@@ -108,6 +109,12 @@ class TrainingModule(pl.LightningModule):
             self._answers["train"].append((logits.detach().cpu(), labels.cpu()))
         return self.loss(logits, targets) * weight
 
+    @cached_property
+    def _averaged_and_current(self) -> list[tuple[Tensor, Tensor]]:
+        """The averaged tensors and those they follow, all changed in place; first asked for where they train."""
+        averaged: nn.Module = self.average or self.network
+        return list(zip(averaged.state_dict().values(), self.network.state_dict().values(), strict=True))
+
     def optimizer_step(self, *arguments: Any, **options: Any) -> None:
         """Step, then move the averaged weights; early on they follow faster, so that the first steps count little."""
         super().optimizer_step(*arguments, **options)
@@ -116,9 +123,7 @@ class TrainingModule(pl.LightningModule):
             return
         decay = min(self.config.ema or 0.0, (1 + self._steps) / (10 + self._steps))
         with torch.no_grad():
-            for averaged, current in zip(
-                self.average.state_dict().values(), self.network.state_dict().values(), strict=True
-            ):
+            for averaged, current in self._averaged_and_current:
                 if averaged.is_floating_point():
                     averaged.lerp_(current, 1 - decay)
                 else:
