@@ -23,12 +23,13 @@ from onesheet.training.config_file import read_config, to_toml
         ({"loss": "hinge"}, "must be one of bce, asymmetric, focal, distribution-balanced; got 'hinge'"),
         ({"optimizer": "lion"}, "must be one of adamw, adam, sgd"),
         ({"model": "alexnet", "tune": "head"}, "needs a pretrained backbone"),
-        ({"model": "alexnet", "start_scale": 0.5}, "leave it out with --tune head, --model alexnet"),
+        ({"model": "alexnet", "start_scale": 0.5}, "leave them out with --tune head, --model alexnet"),
+        ({"model": "alexnet", "crop_scale": 0.5}, "leave them out with --tune head, --model alexnet"),
         ({"epochs": "3"}, "the --epochs option must be a whole number; got '3'"),
         ({"epochs": 2.5}, "must be a whole number; got 2.5"),
         ({"widths": 5}, "--widths option must be a list of whole numbers; got 5"),
         ({"augment": 1}, "must be true or false; got 1"),
-        ({"start_scale": 0.5, "augment": False}, "--start-scale needs random crops"),
+        ({"start_scale": 0.5, "augment": False}, "--crop-scale and --start-scale need random crops"),
     ],
 )
 def test_wrong_values_are_refused_with_the_cure(choice: dict[str, object], message: str) -> None:

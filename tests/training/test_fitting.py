@@ -15,7 +15,7 @@ from transformers import MobileNetV2Config, MobileNetV2Model, ViTConfig, ViTMode
 from onesheet.data import Packed
 from onesheet.errors import ConfigError, PackError, RunError
 from onesheet.models import build_network
-from onesheet.training import Run, TrainConfig, augment, fit, open_run
+from onesheet.training import Run, TrainConfig, augment, export, fit, open_run
 from onesheet.training.augment import random_resized_crop
 from onesheet.training.weights import load_weights
 
@@ -191,12 +191,28 @@ def test_crops_grow_to_the_full_size(packed: Packed, tiny: TrainConfig, tmp_path
     assert list(dict.fromkeys(sizes))[1] == (round(height * 0.75), round(width * 0.75))
 
 
+def test_crops_may_stay_smaller_than_the_posters_answered_to(  # type: ignore[no-untyped-def]
+    packed: Packed, tiny: TrainConfig, tmp_path: Path, monkeypatch
+) -> None:
+    sizes: list[tuple[int, ...]] = []
+
+    def noting(posters, generator, *, size, area):  # type: ignore[no-untyped-def]
+        sizes.append(size)
+        return random_resized_crop(posters, generator, size=size, area=area)
+
+    monkeypatch.setattr(augment, "random_resized_crop", noting)
+    run = fit(replace(tiny, epochs=3, crop_scale=0.75, start_scale=2 / 3), packed, folder=tmp_path / "run")
+    shares = (0.5, 0.625, 0.75)
+    assert list(dict.fromkeys(sizes)) == [tuple(round(side * share) for side in packed.size) for share in shares]
+    assert export(run, tmp_path / "genres.onnx").card.size == packed.size
+
+
 def test_a_one_size_network_cannot_grow(packed: Packed, tmp_path: Path) -> None:
     ViTModel(
         ViTConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, image_size=[48, 32])
     ).save_pretrained(tmp_path / "vit")
     config = TrainConfig(model=f"hf:{tmp_path / 'vit'}", start_scale=0.5, threads=1)
-    with pytest.raises(ConfigError, match="is a network for one size; leave out --start-scale"):
+    with pytest.raises(ConfigError, match="is a network for one size; leave out --crop-scale and --start-scale"):
         fit(config, packed, folder=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -59,8 +59,12 @@ class TrainConfig:
     positive_weights: bool = option(False, "weigh a genre's positives by how rare it is")
     augment: bool = option(True, "random crop, flip, colour and blur (tune=head trains on whole posters)")
     crop_area: float = option(0.6, "smallest share of the poster that a training crop shows, in (0, 1]")
+    crop_scale: float = option(
+        1.0,
+        "side of the training crops, as a share of the poster's: a network answers best to what is larger than they",
+    )
     start_scale: float = option(
-        1.0, "side of the training crops in the first epoch, as a share of the poster's; it grows in a line to the last"
+        1.0, "side of the training crops in the first epoch, as a share of the last's; it grows in a line"
     )
     mirror: bool = option(
         True, "answer from the mean of a poster and its somewhat smaller mirror image (alexnet: from ten crops)"
@@ -106,15 +110,20 @@ class TrainConfig:
 
         if self.tune == "head" and (self.cutmix or self.mixup):
             raise ConfigError("tune='head' trains on features, which cannot be mixed; leave out --cutmix and --mixup")
-        if self.start_scale != 1 and (self.tune == "head" or self.model == "alexnet" or not self.augment):
+        if self.smaller_crops and (self.tune == "head" or self.model == "alexnet" or not self.augment):
             raise ConfigError(
-                "--start-scale needs random crops and a network for any size; leave it out with --tune head, "
-                "--model alexnet and --no-augment"
+                "--crop-scale and --start-scale need random crops and a network for any size; leave them out with "
+                "--tune head, --model alexnet and --no-augment"
             )
         if self.cutmix + self.mixup > 1:
             raise ConfigError(f"--cutmix and --mixup must not exceed 1 together; got {self.cutmix} and {self.mixup}")
         if self.widths is not None and self.model != "poster-cnn":
             raise ConfigError(f"--widths belongs to poster-cnn; got model {self.model!r}: leave it out")
+
+    @property
+    def smaller_crops(self) -> bool:
+        """Whether some training crops have fewer pixels than the posters answered to."""
+        return self.crop_scale != 1 or self.start_scale != 1
 
     def resolved(self) -> Self:
         """With every None that has a value suiting the model filled in."""
@@ -235,6 +244,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "first_layer_rate": (1e-4, 1),
     "weight_decay": (0, 10),
     "warmup": (0, 0.9),
+    "crop_scale": (0.5, 1),
     "start_scale": (0.25, 1),
     "crop_area": (0.08, 1),
     "cutmix": (0, 1),

@@ -112,13 +112,13 @@ def _network(config: TrainConfig, packed: Packed) -> PosterNetwork:
 
 
 def check_growth(config: TrainConfig, network: PosterNetwork) -> None:
-    """Crops may grow only for a network that takes any size.
+    """Crops may be smaller than the posters only for a network that takes any size.
 
     Raises:
         ConfigError: this one does not.
     """
-    if config.start_scale != 1 and not network.has_evidence:
-        raise ConfigError(f"{config.model} is a network for one size; leave out --start-scale")
+    if config.smaller_crops and not network.has_evidence:
+        raise ConfigError(f"{config.model} is a network for one size; leave out --crop-scale and --start-scale")
 
 
 def _earlier_run(config: TrainConfig, packed: Packed, folder: Path, *, resume: bool) -> Run | None:

@@ -87,9 +87,13 @@ class TrainingModule(pl.LightningModule):
         return inputs, labels, targets, batch.weight
 
     def _crop_size(self, posters: Tensor) -> tuple[int, int]:
-        """H, W of this epoch's crops: smaller crops first cost less and teach as much (Tan and Le 2021)."""
+        """H, W of this epoch's crops: smaller crops first cost less and teach as much (Tan and Le 2021).
+
+        A crop shows things larger than the whole poster does: one of fewer pixels shows them at the size at which the
+        network will see them (Touvron et al. 2019).
+        """
         last, start = (self.config.epochs or 1) - 1, self.config.start_scale
-        scale = start + (1 - start) * self.current_epoch / last if last else 1.0
+        scale = self.config.crop_scale * (start + (1 - start) * self.current_epoch / last if last else 1.0)
         height, width = posters.shape[-2:]
         return (height, width) if scale == 1 else (max(16, round(height * scale)), max(16, round(width * scale)))
 
