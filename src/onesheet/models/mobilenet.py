@@ -3,9 +3,8 @@
 Those networks pad as TensorFlow does, by copying the map before every convolution, 1×1 ones too. At stride 1
 that padding is symmetric, so the convolution can do it itself; only stride 2 needs the copy, on even sides.
 
-On a CPU in bfloat16 their depthwise convolutions of stride 2 took a quarter of a training step, nearly all of it for
-the gradient of the maps, for which oneDNN has fast code at stride 1 only. A gradient with zeros between is that of a
-convolution of stride 1, to the same values.
+On a CPU in bfloat16 oneDNN has fast code for the gradient of a depthwise convolution's maps at stride 1 only. One of
+stride 2 has the gradient of one of stride 1 with zeros between, to the same values (benchmarks/NOTES.md has the times).
 """
 
 from __future__ import annotations

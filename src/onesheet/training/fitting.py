@@ -107,11 +107,11 @@ def _network(config: TrainConfig, packed: Packed) -> PosterNetwork:
         levels=config.levels,
         mirror=config.mirror,
     )
-    check_growth(config, network)
+    check_crops(config, network)
     return network
 
 
-def check_growth(config: TrainConfig, network: PosterNetwork) -> None:
+def check_crops(config: TrainConfig, network: PosterNetwork) -> None:
     """Crops may be smaller than the posters only for a network that takes any size.
 
     Raises:

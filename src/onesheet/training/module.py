@@ -116,8 +116,7 @@ class TrainingModule(pl.LightningModule):
     @cached_property
     def _averaged_and_current(self) -> list[tuple[Tensor, Tensor]]:
         """The averaged tensors and those they follow, all changed in place; first asked for where they train."""
-        averaged: nn.Module = self.average or self.network
-        return list(zip(averaged.state_dict().values(), self.network.state_dict().values(), strict=True))
+        return list(zip(self.best_network.state_dict().values(), self.network.state_dict().values(), strict=True))
 
     def optimizer_step(self, *arguments: Any, **options: Any) -> None:
         """Step, then move the averaged weights; early on they follow faster, so that the first steps count little."""

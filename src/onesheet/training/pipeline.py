@@ -15,7 +15,7 @@ from onesheet.training.config import Recipe
 from onesheet.training.config_file import read_config, refuse_other_choices
 from onesheet.training.evaluating import evaluate_file
 from onesheet.training.exporting import export
-from onesheet.training.fitting import check_growth, fit_in
+from onesheet.training.fitting import check_crops, fit_in
 from onesheet.training.preparing import CONFIG, Tell, mute, prepare
 from onesheet.training.processes import Processes, processes
 from onesheet.training.run import Run
@@ -121,7 +121,7 @@ def _check_choices(recipe: Recipe) -> None:
         raise ConfigError("no catalogue given; name a table or a folder of posters")
     assert recipe.size
     network = build_network(recipe.model, genres=2, size=recipe.size, widths=recipe.widths)
-    check_growth(recipe.training, network)
+    check_crops(recipe.training, network)
 
 
 def _check_folder(recipe: Recipe, out: Path, *, resume: bool) -> None:
