@@ -62,19 +62,23 @@ sbom: setup
 
 NAME ?= default
 SPLITS = $(DATA)/chu2017/split.csv $(DATA)/imdb/split.csv
-OTHERS = $(if $(filter default,$(NAME)),teacher-1 teacher-2 head)
-SHIPPED = runs/default/genres.onnx
+TRAIN = OMP_WAIT_POLICY=passive $(BIN)/onesheet train $(DATA)/chu2017 $(DATA)/imdb $(SPLITS:%=--split %) \
+	$(if $(BACKBONE),--model hf:$(BACKBONE)) --out $(@D) $(OPTIONS) $$(test -e $(@D)/config.toml && echo --resume)
 
-recipe: setup  # started again, it goes on where it stopped
-	for name in $(OTHERS) $(NAME); do \
-		OMP_WAIT_POLICY=passive $(BIN)/onesheet train $(DATA)/chu2017 $(DATA)/imdb $(SPLITS:%=--split %) \
-			--config recipes/$$name.toml $(if $(BACKBONE),--model hf:$(BACKBONE)) --out runs/$$name $(OPTIONS) \
-			$$(test -e runs/$$name/config.toml && echo --resume) || exit; \
-	done
-ifeq ($(NAME),default)
-	$(BIN)/onesheet export runs/default runs/teacher-2 runs/head --precision w8 --out $(SHIPPED)
-	$(BIN)/onesheet evaluate $(SHIPPED) runs/default/packed --run runs/default --out runs/default
-endif
+recipe: runs/$(NAME)/genres.onnx  # started again, it goes on where it stopped
+
+runs/default/genres.onnx: runs/default-2/genres.onnx runs/default-3/genres.onnx runs/head/genres.onnx
+	$(BIN)/onesheet export $(^D) --precision w8 --out $@
+	$(BIN)/onesheet evaluate $@ runs/default-2/packed --run runs/default-2 --out $(@D)
+
+runs/default-2/genres.onnx runs/default-3/genres.onnx: runs/default-%/genres.onnx: runs/teacher-0/genres.onnx runs/teacher-1/genres.onnx | .venv/installed
+	$(TRAIN) --config recipes/default.toml --seed $*
+
+runs/teacher-0/genres.onnx runs/teacher-1/genres.onnx: runs/teacher-%/genres.onnx: | .venv/installed
+	$(TRAIN) --config recipes/teacher.toml --seed $*
+
+runs/%/genres.onnx: | .venv/installed
+	$(TRAIN) --config recipes/$*.toml
 
 quality: setup
 	$(BIN)/python benchmarks/quality.py $(DATA) $(if $(MODEL),--model $(MODEL)) $(OPTIONS)
