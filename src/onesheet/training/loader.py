@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ class Batch(NamedTuple):
     """One step's input.
 
     Attributes:
-        inputs: uint8 N×H×W×3 posters, or float32 N×D features.
+        inputs: uint8 N×H×W×3 posters, prepared ones (float N×3×H×W), or float32 N×D features.
         labels: float32 N×G.
         targets: float32 N×G in [0, 1], what is to be learnt: the labels, or those softened by teachers.
         seed: seed of everything random in this step.
@@ -36,8 +36,9 @@ class BatchLoader:
     """Iterates one epoch at a time; its state is (epoch, batch), so a resumed run sees the very same batches.
 
     Batches differ in size by one poster at most, so that none is too small for batch normalisation. The next batch
-    is read while the last one is worked on. Several processes draw the same batches and each takes its share of every
-    one, so that together they see each row once an epoch.
+    is read and prepared while the last one is worked on, as a network leaves cores idle between its layers. Several
+    processes draw the same batches and each takes its share of every one, so that together they see each row once an
+    epoch.
 
     Args:
         inputs: N×… array, memory-mapped or not.
@@ -47,6 +48,7 @@ class BatchLoader:
         batch_size: rows a batch at most, over all processes.
         seed: shuffles anew each epoch; None = in order.
         share: which of how many processes this is.
+        prepare: what becomes of each batch, told the epoch, counted from 0.
     """
 
     def __init__(
@@ -59,9 +61,10 @@ class BatchLoader:
         batch_size: int,
         seed: int | None = None,
         share: tuple[int, int] = (0, 1),
+        prepare: Callable[[Batch, int], Batch] | None = None,
     ) -> None:
         self._inputs, self._labels, self._targets, self._rows = inputs, labels, targets, rows
-        self._seed, self._share = seed, share
+        self._seed, self._share, self._prepare = seed, share, prepare
         self._batches = -(-len(rows) // batch_size)
         self._epoch = self._batch = 0
 
@@ -93,13 +96,14 @@ class BatchLoader:
         step = np.random.SeedSequence(entropy).generate_state(1, np.uint32)
         inputs = np.ascontiguousarray(self._inputs[rows])
         let_go(self._inputs)
-        return Batch(
+        batch = Batch(
             torch.from_numpy(inputs),
             torch.from_numpy(self._labels[rows].astype(np.float32)),
             torch.from_numpy(self._targets[rows]),
             int(step[0]),
             len(rows) * processes / len(chunks[number]),
         )
+        return self._prepare(batch, self._epoch) if self._prepare else batch
 
     def state_dict(self) -> dict[str, int]:
         """Where the next batch stands: epoch and batch."""

@@ -105,7 +105,6 @@ def train_stage(stage: Stage, folder: Path, *, on_epoch: OnEpoch, progress: Prog
             max_epochs=config.epochs,
             callbacks=[EpochEnd(stage, on_epoch), journal, ProgressBar(progress, f"fit {stage.name}")],
             default_root_dir=folder,
-            gradient_clip_val=1.0,
             num_sanity_val_steps=0,
             logger=False,
             enable_checkpointing=False,

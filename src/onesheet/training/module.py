@@ -14,14 +14,15 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR, LinearLR, ReduceLROnPlateau
 
 from onesheet.errors import RunError
-from onesheet.training.augment import Augmentation, cutmix, mixup
 from onesheet.training.config import TrainConfig
 from onesheet.training.figures import EPOCH_FIGURES, epoch_figures
 from onesheet.training.loader import Batch, BatchLoader
 from onesheet.training.losses import build_loss
+from onesheet.training.preparation import Preparation
 from onesheet.training.processes import Processes
 
 LAYER_STEPS = 10  # learning rates of a network whose layers learn at different ones
+GRADIENT_NORM = 1.0  # at most
 TRAIN_SAMPLE = 20_000  # posters of an epoch whose answers the training figures are computed from
 Moved = tuple[Tensor, Tensor, Tensor, float]
 """A batch on its device: inputs, labels, targets, and the weight of its mean loss."""
@@ -35,7 +36,7 @@ class TrainingModule(pl.LightningModule):
         config: resolved choices.
         frequencies: share of training films with each genre, float G in (0, 1).
         loader: the batches of the training part; its place is kept in checkpoints.
-        augment: changes a batch of posters in training, or None.
+        prepare: makes batches ready for the network; None = nothing is augmented.
         here: this process among those that train together.
     """
 
@@ -46,14 +47,14 @@ class TrainingModule(pl.LightningModule):
         frequencies: Tensor,
         *,
         loader: BatchLoader,
-        augment: Augmentation | None = None,
+        prepare: Preparation | None = None,
         here: Processes | None = None,
     ) -> None:
         super().__init__()
         self._here = here or Processes()
         self.network = network
         self.average = copy.deepcopy(network).requires_grad_(False) if config.ema else None
-        self.config, self._augment = config, augment
+        self.config, self._prepare = config, prepare or Preparation(config)
         self.loss = build_loss(config.loss, frequencies, positive_weights=config.positive_weights)
         # Not trainer.estimated_stepping_batches: asking for it sets the loader up before a checkpoint is restored,
         # and a resumed run would begin the epoch anew.
@@ -71,39 +72,12 @@ class TrainingModule(pl.LightningModule):
         return self.network if self.average is None else self.average
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Moved:
-        """Posters to floats, and in training augmented, outside of any reduced precision."""
-        inputs, labels, targets = batch.inputs, batch.labels, batch.targets
-        if inputs.dtype == torch.uint8:
-            inputs = inputs.permute(0, 3, 1, 2).float().div_(255)
-            generator = torch.Generator().manual_seed(batch.seed)
-            if self.trainer.training:
-                if self._augment:
-                    inputs = self._augment(inputs, generator, self._crop_size(inputs))
-                inputs, targets = self._mix(inputs, targets, generator)
-            # Resampling and mixing return NCHW, in which a step of MobileNetV2 takes 1.25 times as long.
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
-        if self.trainer.training:
+        """What the loader has not prepared is prepared here, on the device, outside of any reduced precision."""
+        training = self.trainer.training
+        batch = self._prepare(batch, self.current_epoch if training else None)
+        if training:
             torch.manual_seed(batch.seed)  # dropout: the same in a resumed run
-        return inputs, labels, targets, batch.weight
-
-    def _crop_size(self, posters: Tensor) -> tuple[int, int]:
-        """H, W of this epoch's crops: smaller crops first cost less and teach as much (Tan and Le 2021).
-
-        A crop shows things larger than the whole poster does: one of fewer pixels shows them at the size at which the
-        network will see them (Touvron et al. 2019).
-        """
-        last, start = (self.config.epochs or 1) - 1, self.config.start_scale
-        scale = self.config.crop_scale * (start + (1 - start) * self.current_epoch / last if last else 1.0)
-        height, width = posters.shape[-2:]
-        return (height, width) if scale == 1 else (max(16, round(height * scale)), max(16, round(width * scale)))
-
-    def _mix(self, posters: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        chance = float(torch.rand(1, generator=generator))
-        if chance < self.config.cutmix:
-            return cutmix(posters, targets, generator)
-        if chance < self.config.cutmix + self.config.mixup:
-            return mixup(posters, targets, generator)
-        return posters, targets
+        return batch.inputs, batch.labels, batch.targets, batch.weight
 
     def training_step(self, batch: Moved, _: int) -> Tensor:
         """One step; remembers logits for the epoch's training figures."""
@@ -131,6 +105,10 @@ class TrainingModule(pl.LightningModule):
                     averaged.lerp_(current, 1 - decay)
                 else:
                     averaged.copy_(current)
+
+    def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
+        """By norm. Lightning's own refuses fused optimisers, as those may unscale gradients; ours have no scale."""
+        nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_NORM)
 
     def validation_step(self, batch: Moved, _: int) -> None:
         """Answers of the network that would be kept; a small batch may leave nothing for this process."""
@@ -202,10 +180,10 @@ class TrainingModule(pl.LightningModule):
         rate = config.learning_rate or 0.0
         groups = parameter_groups(self.network, rate, config.weight_decay or 0.0, config.first_layer_rate)
         if config.optimizer == "sgd":
-            optimizer: torch.optim.Optimizer = torch.optim.SGD(groups, lr=rate, momentum=0.9)
+            optimizer: torch.optim.Optimizer = torch.optim.SGD(groups, lr=rate, momentum=0.9, fused=True)
         else:
             kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-            optimizer = kind(groups, lr=rate)
+            optimizer = kind(groups, lr=rate, fused=True)
         total = self.total_steps
         if config.schedule == "plateau":
             plateau = ReduceLROnPlateau(

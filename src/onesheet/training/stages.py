@@ -22,7 +22,9 @@ from onesheet.training.config import TrainConfig
 from onesheet.training.features import FeatureHead, frozen_features
 from onesheet.training.loader import BatchLoader
 from onesheet.training.loop import Stage, train_stage
+from onesheet.training.machine import device
 from onesheet.training.module import TrainingModule
+from onesheet.training.preparation import Preparation
 from onesheet.training.processes import Processes
 from onesheet.training.run import CHECKPOINTS, Run
 from onesheet.training.teacher import soft_targets
@@ -126,14 +128,10 @@ class Fitting:
         augment = build_augmentation(
             network, packed.posters, packed.rows("train"), crop_area=config.crop_area, seed=config.seed
         )
-        loaders = self._loaders(packed.posters, targets, config)
+        prepare = Preparation(config, augment if config.augment else None)
+        loaders = self._loaders(packed.posters, targets, config, prepare if device().type == "cpu" else None)
         module = TrainingModule(
-            network,
-            config,
-            _frequencies(packed),
-            loader=loaders[0],
-            augment=augment if config.augment else None,
-            here=self.here,
+            network, config, _frequencies(packed), loader=loaders[0], prepare=prepare, here=self.here
         )
         self._stage(Stage("full", module, loaders, self.here), lambda best: best.state_dict(), last=True)
 
@@ -159,12 +157,22 @@ class Fitting:
         self.network.load_state_dict(load_weights(path))
 
     def _loaders(
-        self, inputs: NDArray[Any], targets: NDArray[np.float32], config: TrainConfig
+        self,
+        inputs: NDArray[Any],
+        targets: NDArray[np.float32],
+        config: TrainConfig,
+        prepare: Preparation | None = None,
     ) -> tuple[BatchLoader, BatchLoader]:
         packed, size, share = self.packed, config.batch_size or 1, (self.here.rank, self.here.count)
         train, validation = packed.rows("train"), packed.rows("validation")
         loaders = (
-            BatchLoader(inputs, packed.labels, targets, train, batch_size=size, seed=config.seed, share=share),
+            BatchLoader(
+                *(inputs, packed.labels, targets, train),
+                batch_size=size,
+                seed=config.seed,
+                share=share,
+                prepare=prepare,
+            ),
             BatchLoader(inputs, packed.labels, targets, validation, batch_size=size, share=share),
         )
         if len(train) // len(loaders[0]) < self.here.count:
