@@ -8,6 +8,7 @@
 # make wheel   build the wheel twice and refuse if the bytes differ; make sbom: what is in it, as CycloneDX
 # make faults  kill steps at random moments, 200 times, and start them again (an hour)
 # make recipe NAME=default DATA=… [BACKBONE=…]   train a recipe of recipes/ on real posters, into runs/NAME
+#             (-j3 with OPTIONS='--threads 1': its networks side by side, the quicker way on two cores)
 # make quality DATA=… [MODEL=…]                  the figures of the model that ships, on the fixed test parts
 # make bench DATA=… BACKBONE=…                   every benchmark of benchmarks/README.md, into runs/bench (hours)
 PYTHON ?= python3
@@ -64,21 +65,24 @@ NAME ?= default
 SPLITS = $(DATA)/chu2017/split.csv $(DATA)/imdb/split.csv
 TRAIN = OMP_WAIT_POLICY=passive $(BIN)/onesheet train $(DATA)/chu2017 $(DATA)/imdb $(SPLITS:%=--split %) \
 	$(if $(BACKBONE),--model hf:$(BACKBONE)) --out $(@D) $(OPTIONS) $$(test -e $(@D)/config.toml && echo --resume)
+DONE = evaluation.json
+TEACHERS = runs/teacher-0/$(DONE) runs/teacher-1/$(DONE)
+STUDENTS = runs/default-2/$(DONE) runs/default-3/$(DONE)
 
-recipe: runs/$(NAME)/genres.onnx  # started again, it goes on where it stopped
+recipe: runs/$(NAME)/$(DONE)  # started again, it goes on where it stopped
 
-runs/default/genres.onnx: runs/default-2/genres.onnx runs/default-3/genres.onnx runs/head/genres.onnx
-	$(BIN)/onesheet export $(^D) --precision w8 --out $@
-	$(BIN)/onesheet evaluate $@ runs/default-2/packed --run runs/default-2 --out $(@D)
+runs/default/$(DONE): $(STUDENTS) runs/head/$(DONE)
+	$(BIN)/onesheet export $(^D) --precision w8 --out $(@D)/genres.onnx
+	$(BIN)/onesheet evaluate $(@D)/genres.onnx runs/default-2/packed --run runs/default-2 --out $(@D)
 
-runs/default-2/genres.onnx runs/default-3/genres.onnx: runs/default-%/genres.onnx: runs/teacher-0/genres.onnx runs/teacher-1/genres.onnx | .venv/installed
-	$(TRAIN) --config recipes/default.toml --seed $*
+$(STUDENTS): runs/default-%/$(DONE): recipes/default.toml $(TEACHERS) | .venv/installed
+	$(TRAIN) --config $< --seed $*
 
-runs/teacher-0/genres.onnx runs/teacher-1/genres.onnx: runs/teacher-%/genres.onnx: | .venv/installed
-	$(TRAIN) --config recipes/teacher.toml --seed $*
+$(TEACHERS): runs/teacher-%/$(DONE): recipes/teacher.toml | .venv/installed
+	$(TRAIN) --config $< --seed $*
 
-runs/%/genres.onnx: | .venv/installed
-	$(TRAIN) --config recipes/$*.toml
+runs/%/$(DONE): recipes/%.toml | .venv/installed
+	$(TRAIN) --config $<
 
 quality: setup
 	$(BIN)/python benchmarks/quality.py $(DATA) $(if $(MODEL),--model $(MODEL)) $(OPTIONS)

@@ -33,7 +33,7 @@ ROWS: dict[str, tuple[str, list[str], list[str]]] = {
     "balanced": ("distribution-balanced loss", ["--loss", "distribution-balanced"], []),
     "weights": ("positive weights", ["--positive-weights"], []),
     "no-ema": ("no averaged weights", ["--ema", "0"], []),
-    "no-augment": ("no augmentation", ["--no-augment", "--start-scale", "1"], []),
+    "no-augment": ("no augmentation", ["--no-augment", "--start-scale", "1", "--crop-scale", "1"], []),
     "no-cutmix": ("no CutMix", ["--cutmix", "0"], []),
     "cutmix-quarter": ("CutMix in a quarter of the batches", ["--cutmix", "0.25"], []),
     "whole-crops": ("crops of 60 % of a poster or more", ["--crop-area", "0.6"], []),
@@ -86,16 +86,20 @@ def run(data: str, backbone: str, out: Path, name: str, fit: list[str], pack: li
     if not (packed / "manifest.json").exists():
         options = ["--split", f"{data}/split.csv", "--min-films", "40", "--size", SIZE, *pack]
         onesheet("pack", data, *options, "--out", packed)
-    recipe = tomllib.loads(RECIPE.read_text(encoding="utf-8"))
-    kept = [word for key in recipe.keys() - OF_THE_DATA for word in as_option(key, recipe[key])]
     folder = out / name
-    options = [*kept, "--epochs", EPOCHS, *(word.format(out=out) for word in fit)]
-    if "head" in fit:  # its epochs take no time
-        options = fit
     resume = ["--resume"] if (folder / "run.json").exists() else []
-    onesheet("fit", packed, "--model", f"hf:{backbone}", *options, "--out", folder, *resume)
+    onesheet("fit", packed, "--model", f"hf:{backbone}", *fit_options(fit, out), "--out", folder, *resume)
     onesheet("export", folder, "--out", folder / "genres.onnx")
     onesheet("evaluate", folder / "genres.onnx", packed, "--part", "validation", "--out", folder / "report")
+
+
+def fit_options(changes: list[str], out: Path) -> list[object]:
+    """The recipe's choices for a network, then the row's changes."""
+    if "head" in changes:  # its epochs take no time
+        return [*changes]
+    recipe = tomllib.loads(RECIPE.read_text(encoding="utf-8"))
+    kept = [word for key in recipe.keys() - OF_THE_DATA for word in as_option(key, recipe[key])]
+    return [*kept, "--epochs", EPOCHS, *(word.format(out=out) for word in changes)]
 
 
 def as_option(name: str, value: object) -> list[object]:

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 __all__ = ["Failure", "Prediction", "Predictor", "__version__", "load"]
 
 
+def __dir__() -> list[str]:
+    """The public names, which are not loaded yet."""
+    return __all__
+
+
 def __getattr__(name: str) -> object:
     """Public names come with first use, so that `import onesheet` costs nothing."""
     if name == "__version__":

@@ -15,8 +15,9 @@ from transformers import MobileNetV2Config, MobileNetV2Model, ViTConfig, ViTMode
 from onesheet.data import Packed
 from onesheet.errors import ConfigError, PackError, RunError
 from onesheet.models import build_network
-from onesheet.training import Run, TrainConfig, augment, export, fit, open_run
+from onesheet.training import Run, TrainConfig, augment, export, fit, module, open_run, stages
 from onesheet.training.augment import random_resized_crop
+from onesheet.training.module import TrainingModule
 from onesheet.training.weights import load_weights
 
 
@@ -189,6 +190,36 @@ def test_crops_grow_to_the_full_size(packed: Packed, tiny: TrainConfig, tmp_path
     fit(replace(tiny, epochs=3, start_scale=0.5), packed, folder=tmp_path)
     assert sizes[0] == (height // 2, width // 2) and sizes[-1] == (height, width)
     assert list(dict.fromkeys(sizes))[1] == (round(height * 0.75), round(width * 0.75))
+
+
+def test_augmented_ahead_in_another_thread_or_when_its_turn_comes_the_weights_are_the_same(
+    packed: Packed, tiny: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(tiny, cutmix=0.5, start_scale=0.5)
+    runs = []
+    for spare in (True, False):
+        monkeypatch.setattr(stages, "spare_thread", lambda spare=spare: spare)
+        runs.append(weights(fit(config, packed, folder=tmp_path / str(spare))))
+    assert all(torch.equal(values, runs[1][name]) for name, values in runs[0].items())
+
+
+def test_gradients_are_clipped_by_their_norm(
+    packed: Packed, tiny: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    norms = []
+
+    class Watched(TrainingModule):
+        def optimizer_step(self, *arguments: object, **options: object) -> None:
+            super().optimizer_step(*arguments, **options)
+            gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
+            norms.append(float(torch.nn.utils.get_total_norm(gradients)))
+
+    monkeypatch.setattr(stages, "TrainingModule", Watched)
+    monkeypatch.setattr(
+        module, "build_loss", lambda *_, **__: lambda logits, targets: 1e4 * (logits - targets).abs().mean()
+    )
+    fit(replace(tiny, epochs=1), packed, folder=tmp_path / "run")
+    assert norms and all(norm == pytest.approx(1, abs=1e-3) for norm in norms)
 
 
 def test_crops_may_stay_smaller_than_the_posters_answered_to(  # type: ignore[no-untyped-def]

@@ -203,7 +203,7 @@ def _training(run: Run) -> dict[str, Any]:
     """A run's choices and outcome for the card."""
     return run.config.to_dict() | {
         "model": public_name(run.config.model),
-        "teacher": [Path(path).name for path in run.config.teacher],
+        "teacher": ["/".join(Path(path).parts[-2:]) for path in run.config.teacher],
         "best_epoch": run.best_epoch,
         "seconds": round(run.seconds),
     }

@@ -18,7 +18,7 @@ class Batch(NamedTuple):
     """One step's input.
 
     Attributes:
-        inputs: uint8 N×H×W×3 posters, prepared ones (float N×3×H×W), or float32 N×D features.
+        inputs: uint8 N×H×W×3 posters, augmented ones (float N×3×H×W), or float32 N×D features.
         labels: float32 N×G.
         targets: float32 N×G in [0, 1], what is to be learnt: the labels, or those softened by teachers.
         seed: seed of everything random in this step.
@@ -36,7 +36,7 @@ class BatchLoader:
     """Iterates one epoch at a time; its state is (epoch, batch), so a resumed run sees the very same batches.
 
     Batches differ in size by one poster at most, so that none is too small for batch normalisation. The next batch
-    is read and prepared while the last one is worked on, as a network leaves cores idle between its layers. Several
+    is read and augmented while the last one is worked on, as a network leaves cores idle between its layers. Several
     processes draw the same batches and each takes its share of every one, so that together they see each row once an
     epoch.
 
@@ -48,7 +48,7 @@ class BatchLoader:
         batch_size: rows a batch at most, over all processes.
         seed: shuffles anew each epoch; None = in order.
         share: which of how many processes this is.
-        prepare: what becomes of each batch, told the epoch, counted from 0.
+        augment: what becomes of each batch, told the epoch, counted from 0; called in the thread that reads.
     """
 
     def __init__(
@@ -61,10 +61,10 @@ class BatchLoader:
         batch_size: int,
         seed: int | None = None,
         share: tuple[int, int] = (0, 1),
-        prepare: Callable[[Batch, int], Batch] | None = None,
+        augment: Callable[[Batch, int], Batch] | None = None,
     ) -> None:
         self._inputs, self._labels, self._targets, self._rows = inputs, labels, targets, rows
-        self._seed, self._share, self._prepare = seed, share, prepare
+        self._seed, self._share, self._augment = seed, share, augment
         self._batches = -(-len(rows) // batch_size)
         self._epoch = self._batch = 0
 
@@ -103,7 +103,7 @@ class BatchLoader:
             int(step[0]),
             len(rows) * processes / len(chunks[number]),
         )
-        return self._prepare(batch, self._epoch) if self._prepare else batch
+        return self._augment(batch, self._epoch) if self._augment else batch
 
     def state_dict(self) -> dict[str, int]:
         """Where the next batch stands: epoch and batch."""

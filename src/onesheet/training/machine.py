@@ -38,6 +38,14 @@ def autocast(wish: str) -> AbstractContextManager[None]:
     return torch.autocast(device().type, dtype=torch.bfloat16, enabled=arithmetic(wish) == "bf16")
 
 
+def spare_thread() -> bool:
+    """Whether a second thread may work beside the one that trains, as on a CPU of which more than one core is ours.
+
+    A GPU does its own work in turn; ask after `prepare`.
+    """
+    return device().type == "cpu" and torch.get_num_threads() > 1
+
+
 def prepare(threads: int | None, *, processes: int = 1) -> None:
     """Let torch use so many threads (None = this process's share of the cores it may use), and keep freed memory.
 

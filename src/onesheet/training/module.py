@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR, LinearLR, ReduceLROnPlateau
 
 from onesheet.errors import RunError
+from onesheet.training.augmenting import Augmenting
 from onesheet.training.config import TrainConfig
 from onesheet.training.figures import EPOCH_FIGURES, epoch_figures
 from onesheet.training.loader import Batch, BatchLoader
 from onesheet.training.losses import build_loss
-from onesheet.training.preparation import Preparation
 from onesheet.training.processes import Processes
 
 LAYER_STEPS = 10  # learning rates of a network whose layers learn at different ones
@@ -36,7 +36,7 @@ class TrainingModule(pl.LightningModule):
         config: resolved choices.
         frequencies: share of training films with each genre, float G in (0, 1).
         loader: the batches of the training part; its place is kept in checkpoints.
-        prepare: makes batches ready for the network; None = nothing is augmented.
+        augment: batches as the network sees them; None = no random crops, colour or blur.
         here: this process among those that train together.
     """
 
@@ -47,14 +47,14 @@ class TrainingModule(pl.LightningModule):
         frequencies: Tensor,
         *,
         loader: BatchLoader,
-        prepare: Preparation | None = None,
+        augment: Augmenting | None = None,
         here: Processes | None = None,
     ) -> None:
         super().__init__()
         self._here = here or Processes()
         self.network = network
         self.average = copy.deepcopy(network).requires_grad_(False) if config.ema else None
-        self.config, self._prepare = config, prepare or Preparation(config)
+        self.config, self._augment = config, augment or Augmenting(config)
         self.loss = build_loss(config.loss, frequencies, positive_weights=config.positive_weights)
         # Not trainer.estimated_stepping_batches: asking for it sets the loader up before a checkpoint is restored,
         # and a resumed run would begin the epoch anew.
@@ -72,9 +72,9 @@ class TrainingModule(pl.LightningModule):
         return self.network if self.average is None else self.average
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Moved:
-        """What the loader has not prepared is prepared here, on the device, outside of any reduced precision."""
+        """What the loader has not augmented is augmented here, on the device, outside of any reduced precision."""
         training = self.trainer.training
-        batch = self._prepare(batch, self.current_epoch if training else None)
+        batch = self._augment(batch, self.current_epoch if training else None)
         if training:
             torch.manual_seed(batch.seed)  # dropout: the same in a resumed run
         return batch.inputs, batch.labels, batch.targets, batch.weight

@@ -18,13 +18,13 @@ from onesheet.errors import ConfigError
 from onesheet.models import PosterNetwork
 from onesheet.progress import Progress
 from onesheet.training.augment import build_augmentation
+from onesheet.training.augmenting import Augmenting
 from onesheet.training.config import TrainConfig
 from onesheet.training.features import FeatureHead, frozen_features
 from onesheet.training.loader import BatchLoader
 from onesheet.training.loop import Stage, train_stage
-from onesheet.training.machine import device
+from onesheet.training.machine import spare_thread
 from onesheet.training.module import TrainingModule
-from onesheet.training.preparation import Preparation
 from onesheet.training.processes import Processes
 from onesheet.training.run import CHECKPOINTS, Run
 from onesheet.training.teacher import soft_targets
@@ -125,13 +125,13 @@ class Fitting:
         """Train everything."""
         config, packed = self.run.config, self.packed
         network = self.network.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-        augment = build_augmentation(
+        crops = build_augmentation(
             network, packed.posters, packed.rows("train"), crop_area=config.crop_area, seed=config.seed
         )
-        prepare = Preparation(config, augment if config.augment else None)
-        loaders = self._loaders(packed.posters, targets, config, prepare if device().type == "cpu" else None)
+        augment = Augmenting(config, crops if config.augment else None)
+        loaders = self._loaders(packed.posters, targets, config, augment if spare_thread() else None)
         module = TrainingModule(
-            network, config, _frequencies(packed), loader=loaders[0], prepare=prepare, here=self.here
+            network, config, _frequencies(packed), loader=loaders[0], augment=augment, here=self.here
         )
         self._stage(Stage("full", module, loaders, self.here), lambda best: best.state_dict(), last=True)
 
@@ -161,7 +161,7 @@ class Fitting:
         inputs: NDArray[Any],
         targets: NDArray[np.float32],
         config: TrainConfig,
-        prepare: Preparation | None = None,
+        augment: Augmenting | None = None,
     ) -> tuple[BatchLoader, BatchLoader]:
         packed, size, share = self.packed, config.batch_size or 1, (self.here.rank, self.here.count)
         train, validation = packed.rows("train"), packed.rows("validation")
@@ -171,7 +171,7 @@ class Fitting:
                 batch_size=size,
                 seed=config.seed,
                 share=share,
-                prepare=prepare,
+                augment=augment,
             ),
             BatchLoader(inputs, packed.labels, targets, validation, batch_size=size, share=share),
         )

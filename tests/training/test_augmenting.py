@@ -1,4 +1,4 @@
-"""Batches made ready: in the loader's thread or after the move to the device, the same."""
+"""Batches augmented in the loader's thread or after the move to the device: the same."""
 
 from __future__ import annotations
 
@@ -9,45 +9,45 @@ from torch import Tensor
 
 from onesheet.training import TrainConfig
 from onesheet.training.augment import random_colour, random_resized_crop
+from onesheet.training.augmenting import Augmenting
 from onesheet.training.loader import BatchLoader
-from onesheet.training.preparation import Preparation
 
 
-def augment(posters: Tensor, generator: torch.Generator, size: tuple[int, int]) -> Tensor:
+def crops(posters: Tensor, generator: torch.Generator, size: tuple[int, int]) -> Tensor:
     return random_colour(random_resized_crop(posters, generator, size=size, area=(0.5, 1)), generator)
 
 
-def preparation(**choices: object) -> Preparation:
-    return Preparation(TrainConfig(model="poster-cnn", epochs=3, start_scale=0.5, **choices), augment)  # type: ignore[arg-type]
+def augmenting(**choices: object) -> Augmenting:
+    return Augmenting(TrainConfig(model="poster-cnn", epochs=3, start_scale=0.5, **choices), crops)  # type: ignore[arg-type]
 
 
-def loader(prepare: Preparation | None) -> BatchLoader:
+def loader(augment: Augmenting | None) -> BatchLoader:
     posters = np.random.default_rng(0).integers(0, 256, (10, 64, 48, 3), dtype=np.uint8)
     labels = (np.arange(1, 11)[:, None] >> np.arange(4)) % 2 == 1
     rows = np.arange(10)
-    return BatchLoader(posters, labels, labels.astype(np.float32), rows, batch_size=4, seed=1, prepare=prepare)
+    return BatchLoader(posters, labels, labels.astype(np.float32), rows, batch_size=4, seed=1, augment=augment)
 
 
 @pytest.mark.parametrize("mix", [{}, {"cutmix": 1.0}, {"mixup": 1.0}])
-def test_the_loader_prepares_as_the_module_does_and_nothing_twice(mix: dict[str, float]) -> None:
-    prepare = preparation(**mix)
-    early, late, mixed = loader(prepare), loader(None), False
+def test_the_loader_augments_as_asked_by_the_epoch_and_nothing_twice(mix: dict[str, float]) -> None:
+    augmented = augmenting(**mix)
+    early, late, mixed = loader(augmented), loader(None), False
     for epoch, side in enumerate([32, 48, 64]):  # crops grow in a line
         for one, other in zip(early, late, strict=True):
-            assert torch.equal(one.inputs, prepare(other, epoch).inputs)
-            assert torch.equal(one.targets, prepare(other, epoch).targets)
+            assert torch.equal(one.inputs, augmented(other, epoch).inputs)
+            assert torch.equal(one.targets, augmented(other, epoch).targets)
             mixed |= not torch.equal(one.targets, one.labels)
             assert one.inputs.shape[2] == side and one.inputs.is_contiguous(memory_format=torch.channels_last)
-            assert prepare(one, epoch) is one
+            assert augmented(one, epoch) is one
     assert mixed == bool(mix)
 
 
 def test_validation_sees_posters_as_they_are_and_features_pass() -> None:
-    prepare = preparation(cutmix=1.0)
+    augmented = augmenting(cutmix=1.0)
     batch = next(iter(loader(None)))
-    plain = prepare(batch, None)
+    plain = augmented(batch, None)
     assert torch.equal(plain.inputs, batch.inputs.permute(0, 3, 1, 2) / 255) and torch.equal(
         plain.targets, batch.targets
     )
     features = batch._replace(inputs=torch.rand(4, 7))
-    assert prepare(features, 0) is features
+    assert augmented(features, 0) is features

@@ -1,4 +1,4 @@
-"""What becomes of a batch of posters before the network sees it."""
+"""A batch of posters as the network sees it: floats, in training augmented and mixed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from onesheet.training.loader import Batch
 
 
 @dataclass(frozen=True, eq=False)
-class Preparation:
+class Augmenting:
     """Posters to floats and, in training, augmented and mixed; features and prepared posters stay as they are.
 
     Attributes:
