@@ -43,6 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Explain, write and print; 1 if a poster was unreadable."""
     from onesheet.errors import UnreadablePoster
     from onesheet.predict import find_posters, load
+    from onesheet.predict.results import percent
 
     predictor = load(arguments.model)
     for genre in arguments.genres or ():
@@ -58,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
                 path = _free_path(Path(arguments.out), poster, heat_map.genre, taken)
                 heat_map.save(path)
                 part = heat_map.brightest or "no part of the poster speaks for it"
-                print(f"  {heat_map.genre} {heat_map.probability:.0%}: {part}  {shown(str(path))}", flush=True)
+                print(f"  {heat_map.genre} {percent(heat_map.probability)}: {part}  {shown(str(path))}", flush=True)
         except UnreadablePoster as error:
             failures.append(str(error))
     if failures:

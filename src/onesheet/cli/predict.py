@@ -126,12 +126,13 @@ def _write_parquet(path: str, answers: Answers, names: tuple[str, ...]) -> None:
 def _print_table(answers: Answers, posters: list[str]) -> None:
     """A line a poster as it comes, so that a large folder shows its first answers at once."""
     from onesheet.predict import Failure
+    from onesheet.predict.results import percent
 
     width = min(60, max(len(shown(poster)) for poster in posters))
     print(f"{'poster':<{width}}  genres")
     for answer in answers:
         if not isinstance(answer, Failure):
-            genres = ", ".join(f"{name} {value:.0%}" for name, value in answer.genres.items())
+            genres = ", ".join(f"{name} {percent(value)}" for name, value in answer.genres.items())
             print(f"{shown(answer.path):<{width}}  {genres or '(none is sure enough)'}")
 
 

@@ -20,6 +20,16 @@ if TYPE_CHECKING:
 SHOWN_GENRES = 6
 
 
+def percent(probability: float) -> str:
+    """A probability for a person.
+
+    Example:
+        >>> percent(0.871), percent(0.004)
+        ('87%', '<1%')
+    """
+    return "<1%" if 0 < probability < 0.005 else f"{probability:.0%}"
+
+
 class Origin:
     """The model and the poster that a prediction came from.
 
@@ -84,7 +94,7 @@ class Prediction:
             (
                 Markup(f"<b>{escaped(name)}</b>") if name in self.genres else name,
                 bar(self.probabilities[name]),
-                f"{self.probabilities[name]:.0%}",
+                percent(self.probabilities[name]),
                 ", ".join(self._points_that_give(name)),
             )
             for name in likely[: max(SHOWN_GENRES, len(self.genres))]
