@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from onesheet.training.machine import arithmetic, autocast, device
 from onesheet.training.weights import load_weights, save_weights
 
 CHUNK = 64
-MOMENT_ROWS = 8192  # rows whose mean and deviation are taken at a time: memory does not grow with the catalogue
+MOMENT_ROWS = 1024  # rows whose mean and deviation are taken at a time: memory does not grow with the catalogue
 ADAPTATION_POSTERS = 2048
 
 
@@ -136,6 +137,13 @@ def _key(network: PosterNetwork, packed: Packed, precision: str, seed: int) -> s
     return digest.hexdigest()[:16]
 
 
+def _parts(features: NDArray[np.float32], rows: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
+    """The rows' features, some at a time; what has been read of a mapped file does not stay in this process."""
+    for chunk in np.array_split(rows, -(-len(rows) // MOMENT_ROWS)):
+        yield features[chunk]
+        let_go(features)
+
+
 class FeatureHead(nn.Module):
     """A linear head on standardised features; `fold` gives the same head for features as they come.
 
@@ -153,9 +161,8 @@ class FeatureHead(nn.Module):
         self, features: NDArray[np.float32], rows: NDArray[np.int64], frequencies: Tensor, *, dropout: float
     ) -> None:
         super().__init__()
-        chunks = np.array_split(rows, -(-len(rows) // MOMENT_ROWS))
-        mean = sum(features[chunk].sum(0, dtype=np.float64) for chunk in chunks) / len(rows)
-        variance = sum(((features[chunk] - mean) ** 2).sum(0) for chunk in chunks) / len(rows)
+        mean = sum(part.sum(0, dtype=np.float64) for part in _parts(features, rows)) / len(rows)
+        variance = sum(((part - mean) ** 2).sum(0) for part in _parts(features, rows)) / len(rows)
         self.register_buffer("mean", torch.from_numpy(mean).float())
         deviation = torch.from_numpy(np.sqrt(variance)).float()
         self.register_buffer("deviation", deviation.where(deviation > 1e-4, 1.0))  # a constant feature says nothing
