@@ -378,6 +378,8 @@ class TestWrongInput:
         for words, line in (
             (["train", "x.csv", "--out", "y", "--epoch", "3"], "--epoch 3; did you mean --epochs?"),
             (["predict", "x.jpg", "--modell=z"], "--modell=z; did you mean --model?"),
+            (["predcit", "x.jpg"], "did you mean predict?"),
+            (["predict", "x.jpg", "--at", "exakt"], "did you mean exact?"),
             (["fit", "packed"], "required: --out; see: onesheet fit --help"),
             (["tran"], "choose from 'predict'"),
             (["fit", "packed", "--out", "y", "--widths", "8,x"], "got '8,x'; see: onesheet fit --help"),

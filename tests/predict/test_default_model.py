@@ -43,6 +43,11 @@ def test_posters_get_different_answers(predictions: list[Prediction]) -> None:
 def test_it_is_small_and_says_what_it_is() -> None:
     model = onesheet.load()
     assert DEFAULT_MODEL.stat().st_size <= 10_000_000
+    assert (
+        repr(model)
+        == f"<Predictor of default.onnx: 24 genres from posters of {model.card.size[0]}×{model.card.size[1]}>"
+    )
+    assert dir(onesheet) == sorted(onesheet.__all__)
     assert 20 <= len(model.genres) <= 25
     assert {"Drama", "Horror", "Animation", "Western"} <= set(model.genres.names)
     assert model.model_card == (DOCS / "model-card.md").read_text(encoding="utf-8")

@@ -107,9 +107,16 @@ def test_files_folders_and_patterns(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert find_posters(["**/*.webp"]) == ["deep/er/c.webp"]
     (tmp_path / "empty").mkdir()
     assert find_posters(["empty", "*.tiff", "odd [1].jpg"]) == ["empty", "*.tiff", "odd [1].jpg"]  # none is lost
-    for nothing in ("*.tiff", "empty", "missing.jpg"):
-        with pytest.raises(CatalogueError, match=f"no poster in it: '{re.escape(nothing)}'; looked for"):
+    for nothing, why in {
+        "*.tiff": "nothing matches '*.tiff'; check the pattern",
+        "empty": "no poster in the folder 'empty' or below; looked for .avif, ",
+        "missing.jpg": "no such file or folder: 'missing.jpg'; check the path",
+        "https://posters/1.jpg": "'https://posters/1.jpg' is an address, and nothing is fetched; download the poster",
+    }.items():
+        with pytest.raises(CatalogueError, match=re.escape(why)):
             find_posters([nothing])
+    with pytest.raises(CatalogueError, match="no poster named"):
+        find_posters([])
 
 
 @pytest.mark.parametrize("top", [0, -1, 4])

@@ -228,7 +228,7 @@ def test_wrong_arguments(predictor: Counting, folder: Path, tmp_path: Path) -> N
     with pytest.raises(ConfigError, match="no such folder"):
         index_posters(tmp_path / "none", predictor=predictor)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(CatalogueError, match="no poster in it"):
+    with pytest.raises(CatalogueError, match="no poster in the folder"):
         index_posters(tmp_path / "empty", predictor=predictor)
     with pytest.raises(ConfigError, match="top must be at least 1; got 0"):
         index_posters(folder, predictor=predictor).nearest(folder / "0000.png", top=0)

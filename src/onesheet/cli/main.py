@@ -6,6 +6,7 @@ import argparse
 import difflib
 import errno
 import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -46,7 +47,9 @@ class Parser(argparse.ArgumentParser):
         """Print the line and leave with status 2."""
         unknown = message.removeprefix("unrecognized arguments: ")
         near, takes = [], []
-        if unknown != message:
+        if choice := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
+            near = difflib.get_close_matches(choice[1], re.findall(r"[^', ]+", choice[2]), n=1, cutoff=0.75)
+        elif unknown != message:
             word = unknown.split("=")[0].split(" ")[0]
             near = difflib.get_close_matches(word, self._option_string_actions, n=1, cutoff=0.75)
             if not word.startswith("-"):

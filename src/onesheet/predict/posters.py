@@ -24,11 +24,19 @@ def find_posters(sources: Iterable[str | Path]) -> list[str]:
     named = list(map(str, sources))
     found = [path for source in named for path in _expand(source)]
     if not any(Path(path).is_file() for path in found):
-        raise CatalogueError(
-            f"no such file or folder, or no poster in it: {', '.join(map(repr, named[:3]))}; "
-            f"looked for {', '.join(sorted(IMAGE_SUFFIXES))}"
-        )
+        raise CatalogueError(_none_at(named[0]) if named else "no poster named; name files, folders or patterns")
     return found
+
+
+def _none_at(source: str) -> str:
+    """Why there is no poster where one was looked for."""
+    if "://" in source:
+        return f"{source!r} is an address, and nothing is fetched; download the poster and name the file"
+    if Path(source).is_dir():
+        return f"no poster in the folder {source!r} or below; looked for {', '.join(sorted(IMAGE_SUFFIXES))}"
+    if glob.has_magic(source):
+        return f"nothing matches {source!r}; check the pattern"
+    return f"no such file or folder: {source!r}; check the path"
 
 
 def _expand(source: str) -> Iterator[str]:

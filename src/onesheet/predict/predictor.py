@@ -48,6 +48,10 @@ class Predictor:
         self.genres: GenreSet = bundle.genres
         self.points: dict[str, OperatingPoint] = bundle.points
 
+    def __repr__(self) -> str:
+        height, width = self.card.size
+        return f"<Predictor of {self.path.name}: {len(self.genres.names)} genres from posters of {height}×{width}>"
+
     @property
     def path(self) -> Path:
         """The model file."""
