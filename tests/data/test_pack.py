@@ -5,7 +5,6 @@ import importlib
 import json
 import os
 import pickle
-import re
 import shutil
 import signal
 import subprocess
@@ -25,6 +24,7 @@ from onesheet.data.packed import Packed, let_go, open_packed
 from onesheet.errors import ConfigError, OnesheetError, PackError
 from onesheet.genres import GenreSet
 from onesheet.images import read_poster
+from resident import SMAPS, resident_kb
 
 pack_module = importlib.import_module("onesheet.data.pack")  # `onesheet.data.pack` is also the function
 SIZE = (24, 16)
@@ -198,8 +198,8 @@ def test_an_unfinished_store_that_does_not_fit_is_started_anew(split, tmp_path, 
 
 KILLED = """
 import importlib, sys
-sys.path.insert(0, sys.argv[1])
 from pathlib import Path
+sys.path[:0] = [sys.argv[1], str(Path(sys.argv[1]).parent)]
 import test_pack
 module = importlib.import_module("onesheet.data.pack")
 module.CHUNK, module._SLAB = 8, 4
@@ -346,18 +346,12 @@ def test_no_advice_to_the_system_is_needed(split, tmp_path, monkeypatch):
     assert contents(tmp_path / "refused") == contents(tmp_path / "absent") == contents(tmp_path / "whole")
 
 
-def resident_pages(folder):
-    """Pages of a store's posters that this process holds, in kB."""
-    found = re.findall(rf"{folder}/posters.npy\n(?:.*\n)*?Rss: +(\d+) kB", Path("/proc/self/smaps").read_text())
-    return sum(map(int, found))
-
-
-@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="only Linux says it")
+@pytest.mark.skipif(not SMAPS.exists(), reason="only Linux says it")
 def test_a_store_read_through_does_not_stay_in_this_process(split, tmp_path):
     packed = pack(split, tmp_path / "packed", size=(224, 160))
-    assert packed.posters.sum() > 0 and resident_pages(tmp_path / "packed") > 3000
+    assert packed.posters.sum() > 0 and resident_kb(tmp_path / "packed" / "posters.npy") > 3000
     packed.verify()
-    assert resident_pages(tmp_path / "packed") == 0
+    assert resident_kb(tmp_path / "packed" / "posters.npy") == 0
     let_go(packed.posters[3:5])  # a part of it
     let_go(np.zeros(3))
     assert packed.posters[3].any()

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from onesheet.training import TrainConfig
-from onesheet.training.augment import random_colour, random_resized_crop
-from onesheet.training.augmenting import Augmenting
+from onesheet.training.augment import Augmenting, random_colour, random_resized_crop
 from onesheet.training.loader import BatchLoader
 
 

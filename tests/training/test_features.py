@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 import shutil
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from onesheet.data import Packed, open_packed
 from onesheet.errors import RunError
 from onesheet.models import build_network
 from onesheet.training.features import FeatureHead, adapt_normalisation, frozen_features
+from resident import SMAPS, resident_kb
 
 
 def network() -> torch.nn.Module:
@@ -102,18 +102,15 @@ def test_a_head_standardises_by_the_rows_it_is_given(monkeypatch: pytest.MonkeyP
     np.testing.assert_allclose(head.deviation, features[rows].std(0, dtype=np.float64), rtol=1e-5)
 
 
-@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="only Linux says it")
+@pytest.mark.skipif(not SMAPS.exists(), reason="only Linux says it")
 def test_features_read_for_their_moments_do_not_stay_in_this_process(tmp_path: Path) -> None:
     path = tmp_path / "features.npy"
     np.save(path, np.random.default_rng(1).normal(size=(6000, 512)).astype(np.float32))
     features = np.load(path, mmap_mode="r")
 
-    def resident_kb() -> int:
-        return int(re.findall(rf"{path}\n(?:.*\n)*?Rss: +(\d+) kB", Path("/proc/self/smaps").read_text())[0])
-
-    assert features.sum() and resident_kb() > 10_000
+    assert features.sum() and resident_kb(path) > 10_000
     FeatureHead(features, np.arange(6000), torch.tensor([0.2, 0.4]), dropout=0.5)
-    assert resident_kb() == 0
+    assert resident_kb(path) == 0
 
 
 def test_a_folded_head_gives_the_same_logits() -> None:

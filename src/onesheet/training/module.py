@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR, LinearLR, ReduceLROnPlateau
 
 from onesheet.errors import RunError
-from onesheet.training.augmenting import Augmenting
+from onesheet.training.augment import Augmenting
 from onesheet.training.config import TrainConfig
 from onesheet.training.figures import EPOCH_FIGURES, epoch_figures
 from onesheet.training.loader import Batch, BatchLoader

@@ -17,8 +17,7 @@ from onesheet.data.packed import Packed
 from onesheet.errors import ConfigError
 from onesheet.models import PosterNetwork
 from onesheet.progress import Progress
-from onesheet.training.augment import build_augmentation
-from onesheet.training.augmenting import Augmenting
+from onesheet.training.augment import Augmenting, build_augmentation
 from onesheet.training.config import TrainConfig
 from onesheet.training.features import FeatureHead, frozen_features
 from onesheet.training.loader import BatchLoader
@@ -167,7 +166,10 @@ class Fitting:
         train, validation = packed.rows("train"), packed.rows("validation")
         loaders = (
             BatchLoader(
-                *(inputs, packed.labels, targets, train),
+                inputs,
+                packed.labels,
+                targets,
+                train,
                 batch_size=size,
                 seed=config.seed,
                 share=share,
