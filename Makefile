@@ -63,11 +63,16 @@ sbom: setup
 
 NAME ?= default
 SPLITS = $(DATA)/chu2017/split.csv $(DATA)/imdb/split.csv
+HUB = $(if $(filter-out runs/alexnet runs/small-cnn,$(@D)),$(BACKBONE:%=--model hf:%))
 TRAIN = OMP_WAIT_POLICY=passive $(BIN)/onesheet train $(DATA)/chu2017 $(DATA)/imdb $(SPLITS:%=--split %) \
-	$(if $(BACKBONE),--model hf:$(BACKBONE)) --out $(@D) $(OPTIONS) $$(test -e $(@D)/config.toml && echo --resume)
+	$(HUB) --out $(@D) $(OPTIONS) $$(test -e $(@D)/config.toml && echo --resume)
 DONE = evaluation.json
-TEACHERS = runs/teacher-0/$(DONE) runs/teacher-1/$(DONE)
+TEACHERS = $(foreach seed,0 1 2 3,runs/teacher-$(seed)/$(DONE))
+FIRST = $(wordlist 1,2,$(TEACHERS))
+SECOND = $(wordlist 3,4,$(TEACHERS))
 STUDENTS = runs/default-2/$(DONE) runs/default-3/$(DONE)
+TAUGHT_BY_2 = runs/teacher-2/genres.onnx,runs/teacher-1/genres.onnx
+TAUGHT_BY_3 = runs/teacher-3/genres.onnx,runs/teacher-0/genres.onnx
 
 recipe: runs/$(NAME)/$(DONE)  # started again, it goes on where it stopped
 
@@ -75,10 +80,13 @@ runs/default/$(DONE): $(STUDENTS) runs/head/$(DONE)
 	$(BIN)/onesheet export $(^D) --precision w8 --out $(@D)/genres.onnx
 	$(BIN)/onesheet evaluate $(@D)/genres.onnx runs/default-2/packed --run runs/default-2 --out $(@D)
 
-$(STUDENTS): runs/default-%/$(DONE): recipes/default.toml $(TEACHERS) | .venv/installed
-	$(TRAIN) --config $< --seed $*
+$(STUDENTS): runs/default-%/$(DONE): recipes/default.toml $(SECOND) | .venv/installed
+	$(TRAIN) --config $< --seed $* --teacher $(TAUGHT_BY_$*)
 
-$(TEACHERS): runs/teacher-%/$(DONE): recipes/teacher.toml | .venv/installed
+$(SECOND): runs/teacher-%/$(DONE): recipes/default.toml $(FIRST) | .venv/installed
+	$(TRAIN) --config $< --seed $* --epochs 8 --teacher runs/teacher-0/genres.onnx,runs/teacher-1/genres.onnx
+
+$(FIRST): runs/teacher-%/$(DONE): recipes/teacher.toml | .venv/installed
 	$(TRAIN) --config $< --seed $*
 
 runs/%/$(DONE): recipes/%.toml | .venv/installed

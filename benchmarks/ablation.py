@@ -16,7 +16,7 @@ from pathlib import Path
 from onesheet.evaluation import read_evaluation
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "default.toml"
-OF_THE_DATA = {"model", "min_films", "size", "precision", "epochs", "teacher"}  # keys that stay out of the rows
+OF_THE_DATA = {"model", "min_films", "size", "epochs"}  # keys that stay out of the rows
 EPOCHS = 4
 BASE = "recipe"  # the row that the others are compared with
 SIZE = "160x112"  # half the pixels of the recipe: twice as many rows in a night

@@ -85,6 +85,7 @@ def test_source_and_parts_on_another_file_system(posters: list[Path], motif_mode
     memory = fsspec.filesystem("memory")
     for poster in posters:
         memory.pipe(f"/art/{poster.relative_to(posters[0].parent)}", poster.read_bytes())
+    memory.pipe("/art/.thumbs/one.png", posters[20].read_bytes())
     done = run_batch("memory://art", "memory://answers/one", model=motif_model, part_rows=16)
     assert done == (4, 0, 53, 3)
     memory.get("/answers/one/", str(tmp_path / "out"), recursive=True)
@@ -257,7 +258,8 @@ def test_sources_that_are_none(name: str, content: str | None, message: str, tmp
 
 def test_a_folder_of_nothing_and_a_folder_of_both(posters: list[Path], tmp_path: Path, motif_model: Path) -> None:
     folder = tmp_path / "folder"
-    folder.mkdir()
+    (folder / ".thumbs").mkdir(parents=True)
+    (folder / ".thumbs" / "a.png").write_bytes(posters[20].read_bytes())
     with pytest.raises(CatalogueError, match="no poster and no shard in"):
         run_batch(folder, tmp_path / "out", model=motif_model)
     forms.as_tar(posters, folder)

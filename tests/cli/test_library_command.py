@@ -81,6 +81,13 @@ def test_suggest_in_every_form(library: Path, motif_model: Path, capsys: pytest.
     assert main(words) == 0
     table = capsys.readouterr().out
     assert "Nonsense" in table and "disagree" in table and "%" in table
+    for folder in ("bare (1999)", "locked (1999)"):
+        shutil.rmtree(library / folder)
+    (library / "has (1999)" / "movie.nfo").write_text(
+        f"<movie>{''.join(f'<genre>{g}</genre>' for g in predictor.genres.names)}</movie>"
+    )
+    assert main(words) == 0
+    assert capsys.readouterr().out == "films: 1; none lacks a genre that the model is sure of\n"
 
 
 def test_write_shows_then_writes_and_undo_restores(

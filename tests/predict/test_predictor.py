@@ -91,13 +91,22 @@ def test_threads_must_be_positive(model_path: Path) -> None:
 
 
 def test_files_folders_and_patterns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("b.jpg", "a.PNG", "deep/er/c.webp", "notes.txt", "odd [1].jpg"):
+    for name in (
+        "b.jpg",
+        "a.PNG",
+        "deep/er/c.webp",
+        "notes.txt",
+        "odd [1].jpg",
+        ".Trash/gone.jpg",
+        "deep/.thumbs/c.jpg",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "folder.jpg").mkdir()
     monkeypatch.chdir(tmp_path)
     assert find_posters(["."]) == ["a.PNG", "b.jpg", "deep/er/c.webp", "odd [1].jpg"]
     assert find_posters(["*.jpg"]) == ["b.jpg", "folder.jpg", "odd [1].jpg"]
+    assert find_posters([".Trash"]) == [".Trash/gone.jpg"]  # named, it is meant
     assert find_posters(["odd [1].jpg", "missing.jpg", "notes.txt", "folder.jpg"]) == [
         "odd [1].jpg",
         "missing.jpg",

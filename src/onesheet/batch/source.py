@@ -72,7 +72,8 @@ def open_source(source: str) -> Source:
         return Source(location, "table", lambda: _table_rows(source, system, root))
     if system.isdir(root):
         start = len(root.rstrip("/"))
-        paths = list(_below(root)) if is_local(system) else system.find(root)
+        paths = _below(root) if is_local(system) else system.find(root)
+        paths = [path for path in paths if "/." not in path[start:]]  # hidden folders hold no posters of the catalogue
         return _files(source, location, paths, lambda path: source.rstrip("/") + path[start:], system)
     if glob.has_magic(root):
         return _files(source, location, system.glob(root), lambda path: full_url(system, path), system)

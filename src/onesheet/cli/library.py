@@ -143,6 +143,8 @@ def _suggest(arguments: argparse.Namespace) -> int:
             print(json.dumps(one.to_dict()))
     elif arguments.csv:
         _print_csv([_row(one) for one in found])
+    elif not found:
+        print(f"films: {answers.films:,}; none lacks a genre that the model is sure of")
     else:
         table = [
             [shown(one.film.name), one.reason, _percent(one.held), _percent(one.added) or "(none is sure enough)"]
@@ -190,6 +192,11 @@ class _Answers:
                 self._failures.append(answer.error)
             else:
                 yield answer
+
+    @property
+    def films(self) -> int:
+        """How many the library has."""
+        return len(self._library.films)
 
     def tell(self) -> int:
         """List what had no answer, once all have come; 1 if there is something."""

@@ -12,7 +12,7 @@ from onesheet.errors import CatalogueError
 
 
 def find_posters(sources: Iterable[str | Path]) -> list[str]:
-    """Files, folders (searched to any depth, sorted) and glob patterns -> poster paths.
+    """Files, folders (searched to any depth but for hidden folders, sorted) and glob patterns -> poster paths.
 
     A named file is taken whatever its suffix. What is missing, a folder without posters and a pattern that matches
     nothing stay in the list as they were named: predicting them then gives a Failure, so that nothing asked for is
@@ -52,8 +52,12 @@ def _expand(source: str) -> Iterator[str]:
 
 
 def _below(folder: str) -> Iterator[str]:
-    """Image files at any depth, broken links and folders that cannot be read too: predicting those gives a Failure."""
+    """Image files at any depth, broken links and folders that cannot be read too: predicting those gives a Failure.
+
+    Hidden folders hold what a system or a program keeps for itself: thumbnails, deleted files.
+    """
     refused: list[str] = []
-    for where, _, names in os.walk(folder, onerror=lambda error: refused.append(error.filename)):
+    for where, folders, names in os.walk(folder, onerror=lambda error: refused.append(error.filename)):
+        folders[:] = [name for name in folders if not name.startswith(".")]
         yield from (os.path.normpath(os.path.join(where, name)) for name in names if is_image(name))  # noqa: PTH118
     yield from refused
