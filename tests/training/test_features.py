@@ -113,6 +113,14 @@ def test_features_read_for_their_moments_do_not_stay_in_this_process(tmp_path: P
     assert resident_kb(path) == 0
 
 
+@pytest.mark.skipif(not SMAPS.exists(), reason="what is resident of a mapped file is told by Linux alone")
+def test_adapting_keeps_no_posters_resident(store: Packed) -> None:
+    path = store.folder / "posters.npy"
+    assert store.posters.sum() and resident_kb(path) > 0
+    adapt_normalisation(network(), store, seed=0, wish="fp32")
+    assert resident_kb(path) == 0
+
+
 def test_a_folded_head_gives_the_same_logits() -> None:
     rng = np.random.default_rng(0)
     features = rng.normal(3, 2, (50, 6)).astype(np.float32)

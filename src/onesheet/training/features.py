@@ -46,6 +46,7 @@ def adapt_normalisation(network: PosterNetwork, packed: Packed, *, seed: int, wi
     with torch.no_grad(), autocast(wish):
         for chunk in np.array_split(rows, -(-len(rows) // CHUNK)):
             network.embed(_to_batch(packed.posters[np.sort(chunk)], where))
+            let_go(packed.posters)
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
 
