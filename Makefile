@@ -67,9 +67,8 @@ HUB = $(if $(filter-out runs/alexnet runs/small-cnn,$(@D)),$(BACKBONE:%=--model 
 TRAIN = OMP_WAIT_POLICY=passive $(BIN)/onesheet train $(DATA)/chu2017 $(DATA)/imdb $(SPLITS:%=--split %) \
 	$(HUB) --out $(@D) $(OPTIONS) $$(test -e $(@D)/config.toml && echo --resume)
 DONE = evaluation.json
-TEACHERS = $(foreach seed,0 1 2 3,runs/teacher-$(seed)/$(DONE))
-FIRST = $(wordlist 1,2,$(TEACHERS))
-SECOND = $(wordlist 3,4,$(TEACHERS))
+FIRST = runs/teacher-0/$(DONE) runs/teacher-1/$(DONE)
+SECOND = runs/teacher-2/$(DONE) runs/teacher-3/$(DONE)
 STUDENTS = runs/default-2/$(DONE) runs/default-3/$(DONE)
 TAUGHT_BY_2 = runs/teacher-2/genres.onnx,runs/teacher-1/genres.onnx
 TAUGHT_BY_3 = runs/teacher-3/genres.onnx,runs/teacher-0/genres.onnx
