@@ -3,11 +3,46 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from onesheet.evaluation import average_precision, decision_figures, roc_auc
 
 EPOCH_FIGURES = ("precision", "recall", "f1", "map", "roc_auc")
+
+
+class EpochAnswers:
+    """Logits and labels of the posters of an epoch, in one tensor that grows by doubling.
+
+    Kept one by one, they would lie between the batches, and keep the memory of those from being used again.
+
+    Args:
+        genres: G.
+    """
+
+    def __init__(self, genres: int) -> None:
+        self._room = torch.empty(2, 0, genres)
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, logits: Tensor, labels: Tensor) -> None:
+        """Take up a batch, float n×G each."""
+        end = self._count + len(logits)
+        if end > self._room.shape[1]:
+            larger = torch.empty(2, max(end, 2 * self._count), self._room.shape[2])
+            larger[:, : self._count] = self._room[:, : self._count]
+            self._room = larger
+        self._room[0, self._count : end], self._room[1, self._count : end] = logits, labels
+        self._count = end
+
+    @property
+    def both(self) -> tuple[Tensor, Tensor]:
+        """Logits and labels, float32 N×G on the CPU."""
+        logits, labels = self._room[:, : self._count]
+        return logits, labels
 
 
 def epoch_figures(labels: NDArray[np.bool_], probabilities: NDArray[np.floating]) -> dict[str, float]:

@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR, LinearLR, ReduceLROnPlateau
 from onesheet.errors import RunError
 from onesheet.training.augment import Augmenting
 from onesheet.training.config import TrainConfig
-from onesheet.training.figures import EPOCH_FIGURES, epoch_figures
+from onesheet.training.figures import EPOCH_FIGURES, EpochAnswers, epoch_figures
 from onesheet.training.loader import Batch, BatchLoader
 from onesheet.training.losses import build_loss
 from onesheet.training.processes import Processes
@@ -61,7 +61,7 @@ class TrainingModule(pl.LightningModule):
         self.total_steps = len(loader) * (config.epochs or 1)
         self._loader = loader
         self.history: list[dict[str, float]] = []
-        self._answers: dict[str, list[tuple[Tensor, Tensor]]] = {"train": [], "validation": []}
+        self._answers = {part: EpochAnswers(len(frequencies)) for part in ("train", "validation")}
         self._steps = 0
         self._started = time.perf_counter()
         self._earlier_seconds = 0.0
@@ -83,8 +83,8 @@ class TrainingModule(pl.LightningModule):
         """One step; remembers logits for the epoch's training figures."""
         inputs, labels, targets, weight = batch
         logits = self.network(inputs).logits.float()
-        if sum(len(seen) for seen, _ in self._answers["train"]) < TRAIN_SAMPLE / self._here.count:
-            self._answers["train"].append((logits.detach().cpu(), labels.cpu()))
+        if len(self._answers["train"]) < TRAIN_SAMPLE / self._here.count:
+            self._answers["train"].add(logits.detach(), labels)
         return self.loss(logits, targets) * weight
 
     @cached_property
@@ -114,7 +114,7 @@ class TrainingModule(pl.LightningModule):
         """Answers of the network that would be kept; a small batch may leave nothing for this process."""
         inputs, labels, *_rest = batch
         logits = self.best_network(inputs).logits.float() if len(inputs) else labels
-        self._answers["validation"].append((logits.cpu(), labels.cpu()))
+        self._answers["validation"].add(logits, labels)
 
     def on_validation_epoch_end(self) -> None:
         """Log the figures that choose the best epoch."""
@@ -139,8 +139,8 @@ class TrainingModule(pl.LightningModule):
         )
 
     def _figures(self, part: str) -> dict[str, float]:
-        answers, self._answers[part] = self._answers[part], []
-        logits, labels = self._gathered(answers)
+        logits, labels = self._gathered(part)
+        self._answers[part] = EpochAnswers(logits.shape[1])
         if not torch.isfinite(logits).all():
             raise RunError(
                 f"training diverged in epoch {self.current_epoch + 1}: its answers are no numbers any more; "
@@ -149,20 +149,20 @@ class TrainingModule(pl.LightningModule):
         figures = epoch_figures(labels.numpy() > 0.5, torch.sigmoid(logits).numpy())
         return {"loss": float(self.loss(logits, labels)), **figures}
 
-    def _gathered(self, answers: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    def _gathered(self, part: str) -> tuple[Tensor, Tensor]:
         """Logits and labels of all processes, N×G each."""
-        logits, labels = (self._here.gathered(torch.cat(column)) for column in zip(*answers, strict=True))
+        logits, labels = (self._here.gathered(column) for column in self._answers[part].both)
         return logits, labels
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what an uninterrupted run would still have in memory; every process calls it."""
-        seen = self._answers["train"]
+        seen = self._gathered("train") if len(self._answers["train"]) else ()
         checkpoint["onesheet"] = {
             "history": self.history,
             "steps": self._steps,
             "seconds": self._earlier_seconds + time.perf_counter() - self._started,
             "loader": self._loader.state_dict(),
-            "seen": list(self._gathered(seen)) if seen else [],
+            "seen": [column.clone() for column in seen],  # without the room kept for more
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -172,7 +172,8 @@ class TrainingModule(pl.LightningModule):
         self._earlier_seconds, self._started = kept["seconds"], time.perf_counter()
         self._loader.load_state_dict(kept["loader"])  # Lightning does so inside an epoch only
         rank, count = self._here.rank, self._here.count
-        self._answers["train"] = [tuple(column[rank::count] for column in kept["seen"])] if kept["seen"] else []
+        if kept["seen"]:
+            self._answers["train"].add(*(column[rank::count] for column in kept["seen"]))
 
     def configure_optimizers(self) -> Any:
         """Optimiser and schedule."""
