@@ -1,6 +1,5 @@
 """The most memory a command takes, watched from outside."""
 
-import os
 import subprocess
 import time
 from collections.abc import Sequence
@@ -31,23 +30,21 @@ def watch(command: Sequence[str], log: Path) -> Peak:
     started = time.perf_counter()
     with log.open("wb") as file:
         process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
-        anonymous = 0.0
-        while True:
-            done, status, usage = os.wait4(process.pid, os.WNOHANG)
-            if done:
-                break
-            anonymous = max(anonymous, _anonymous(process.pid))
+        resident = anonymous = 0.0
+        while process.poll() is None:
+            sizes = _sizes(process.pid)
+            resident = max(resident, sizes.get("VmHWM", 0.0))
+            anonymous = max(anonymous, sizes.get("RssAnon", 0.0) + sizes.get("RssShmem", 0.0))
             time.sleep(EVERY_SECONDS)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.perf_counter() - started
-    return Peak(seconds, usage.ru_maxrss * 1024 / 1e6, anonymous, process.returncode)
+    return Peak(time.perf_counter() - started, resident, anonymous, process.returncode)
 
 
-def _anonymous(process: int) -> float:
-    """RssAnon + RssShmem in MB; 0 once the process is gone."""
+def _sizes(process: int) -> dict[str, float]:
+    """Its memory by kind, MB; nothing once the process is gone."""
     try:
         lines = Path(f"/proc/{process}/status").read_text().splitlines()
     except OSError:
-        return 0.0
+        return {}
     fields = dict(line.split(":", 1) for line in lines if ":" in line)
-    return sum(int(fields[name].split()[0]) for name in ("RssAnon", "RssShmem") if name in fields) * 1024 / 1e6
+    kinds = ("VmHWM", "RssAnon", "RssShmem")
+    return {kind: int(fields[kind].split()[0]) * 1024 / 1e6 for kind in kinds if kind in fields}

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from material import SIZE, read, to_tune
 from ratio import arguments, at_least, in_turn, load_now, quotients, report, row, spread
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from onesheet.data import Packed, pack
 from onesheet.models import build_network
@@ -98,8 +98,9 @@ class BareStep:
         module = TrainingModule(self.network, config, torch.full((genres,), 0.1), loader=loader).to(where)
         self.loss = module.loss
         self.optimizer = module.configure_optimizers()[0][0]
-        average = get_ema_multi_avg_fn(config.ema or 0.0)
-        self.average = AveragedModel(self.network, multi_avg_fn=average, use_buffers=True)
+        self.average = get_ema_multi_avg_fn(config.ema or 0.0)
+        self.current = [values for values in self.network.state_dict().values() if values.is_floating_point()]
+        self.averaged = [values.clone() for values in self.current]
         inputs = torch.rand(self.batch, 3, *packed.size, device=where)
         self.inputs = inputs.contiguous(memory_format=torch.channels_last)
         self.targets = torch.randint(0, 2, (self.batch, genres), device=where).float()
@@ -113,7 +114,7 @@ class BareStep:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
-        self.average.update_parameters(self.network)
+        self.average(self.averaged, self.current, None)
 
     def rate(self, steps: int) -> float:
         """Posters/s of so many steps, the first ones not counted."""

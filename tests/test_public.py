@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -130,6 +131,18 @@ def test_importing_brings_no_training_packages(module: str) -> None:
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_threads_of_training_do_not_spin() -> None:
+    """The library that reads it does so once, as torch loads."""
+    code = "import os, sys, onesheet.training; print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules)"
+    for set_before, wanted in ((None, "passive"), ("active", "active")):
+        environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+        environment |= {"OMP_WAIT_POLICY": set_before} if set_before else {}
+        said = subprocess.run(
+            [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
+        ).stdout
+        assert said.split() == [wanted, "False"]
 
 
 def test_a_missing_package_names_its_extra() -> None:

@@ -96,7 +96,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 = done; 1 = done, but some posters were unreadable; 2 = an error, said in one line; 130 = interrupted.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin collapse when cores are busy
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # file names may hold bytes that are no letters
             stream.reconfigure(errors="backslashreplace")

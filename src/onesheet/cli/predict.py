@@ -138,7 +138,7 @@ def _print_table(answers: Answers, posters: list[str]) -> None:
 
 def shown(name: str) -> str:
     """A name that keeps to its line and leaves the terminal alone."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
+    return name if name.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
 
 
 def positive(text: str) -> int:

@@ -99,7 +99,7 @@ class Catalogue:
         dropped = {f.film_id for f in findings if f.drops and f.film_id}
         groups = {f.film_id: f.group for f in findings if f.group}
         films = tuple(
-            replace(film, group=groups.get(film.film_id, film.group))
+            replace(film, group=groups[film.film_id]) if film.film_id in groups else film
             for film in self.films
             if film.film_id not in dropped
         )
@@ -127,7 +127,7 @@ class Catalogue:
         for film in self.films:
             genres = tuple(genre for genre in film.genres if genre in kept)
             if genres:
-                films.append(replace(film, genres=genres))
+                films.append(film if genres == film.genres else replace(film, genres=genres))
             else:
                 findings.append(
                     Finding(

@@ -94,10 +94,11 @@ def _given_groups(films: Sequence[Film]) -> NDArray[np.int64]:
 
 def _clusters(root: NDArray[np.int64], rows: NDArray[np.int64], least: int) -> list[list[int]]:
     """Members of each component with at least `least` usable films, in order."""
+    large = np.bincount(root[rows], minlength=len(root)) >= least
     members: dict[int, list[int]] = defaultdict(list)
-    for index in rows.tolist():
+    for index in rows[large[root[rows]]].tolist():
         members[int(root[index])].append(index)
-    return [cluster for cluster in members.values() if len(cluster) >= least]
+    return list(members.values())
 
 
 def _placeholder(films: Sequence[Film], members: list[int], detail: NDArray[np.float32]) -> list[tuple[int, Finding]]:
@@ -138,16 +139,17 @@ def _same_picture(films: Sequence[Film], members: list[int], group_names: dict[i
     agreement = _agreement([films[index].genres for index in members[:100]]) if conflict else 1.0
     found = []
     for place, index in enumerate(members):
-        others = [films[other] for other in members if other != index]
+        others = [films[other] for other in members[: _NAMED + 1] if other != index][:_NAMED]  # those that are named
         if conflict:
             listed = [f"{film.film_id} ({', '.join(film.genres)})" for film in others]
             action = (
-                f"left out; correct the genres of {_some([film.film_id for film in (films[index], *others)])} "
+                f"left out; correct the genres of "
+                f"{_some([film.film_id for film in (films[index], *others)], len(members))} "
                 "in the table, or give each its own poster"
             )
-            own = f"{', '.join(films[index].genres)} here, the same file as {_some(listed)}"
+            own = f"{', '.join(films[index].genres)} here, the same file as {_some(listed, len(members) - 1)}"
         else:
-            own = f"the same file as {_some([film.film_id for film in others])}"
+            own = f"the same file as {_some([film.film_id for film in others], len(members) - 1)}"
             action = f"left out, {films[members[0]].film_id} stays" if place else "stays, the others are left out"
         found.append(
             (
@@ -208,6 +210,7 @@ def _near_findings(
     ]
 
 
-def _some(names: list[str]) -> str:
-    more = len(names) - _NAMED
+def _some(names: list[str], count: int) -> str:
+    """The first names of so many."""
+    more = count - _NAMED
     return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,8 +74,7 @@ def write_answers(path: str | Path, answers: Answers) -> None:
     Raises:
         OnesheetError: the place cannot be written.
     """
-    decided = [[_joined(row) for row in answers.genres.decode(given)] for given in answers.given.values()]
-    true = map(_joined, answers.genres.decode(answers.labels))
+    true, *decided = (_texts(answers.genres, labels) for labels in (answers.labels, *answers.given.values()))
     about = zip(answers.film_ids, answers.titles, answers.posters, true, *decided, strict=True)
     with whole_file(path) as part, part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         writer = Writer(file)
@@ -124,8 +123,10 @@ def _answers(heads: list[str], rows: list[list[str]]) -> Answers:
     )
 
 
-def _joined(names: Iterable[str]) -> str:
-    return "|".join(names)
+def _texts(genres: GenreSet, labels: Labels) -> Iterator[str]:
+    """Each film's genres in one cell."""
+    for row in labels:
+        yield "|".join(genres.names[column] for column in np.flatnonzero(row))
 
 
 def _encoded(genres: GenreSet, column: Iterable[str]) -> Labels:

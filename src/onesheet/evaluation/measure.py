@@ -44,7 +44,8 @@ class Measure:
     def _ranking(self, weights: NDArray[np.generic]) -> dict[str, Floats]:
         genre_figures = np.empty((2, len(weights), len(self._genres)))
         pooled = np.empty((3, len(weights)))
-        for draw, weight in enumerate(weights.astype(np.float64)):
+        for draw, row in enumerate(weights):
+            weight = row.astype(np.float64)  # one draw at a time: of a million films all of a block are 250 MB
             for genre, ranking in enumerate(self._genres):
                 counts = ranking.counts(weight)
                 genre_figures[:, draw, genre] = counts.average_precision(), counts.roc_auc()

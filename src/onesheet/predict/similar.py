@@ -176,20 +176,20 @@ def _refreshed(
         step = min(max(STEP, len(kept)), LARGEST_STEP)
         chunk, new = new[:step], new[step:]
         good: list[File] = []
-        vectors: list[Embeddings] = []
+        added = stored.embeddings[:0]
         for file, answer in zip(chunk, predictor.embed_many(folder / file.path for file in chunk), strict=True):
             done += 1
             progress("index", done, total)
             if isinstance(answer, Failure):
                 failures.append(answer)
                 continue
-            if not vectors:
+            if not good:
                 check_writable(place)
+                added = np.empty((len(chunk), len(answer)), np.float32)
+            added[len(good)] = _unit(answer)
             good.append(file)
-            vectors.append(_unit(answer))
         if good or len(kept) < len(stored.files):
-            added = np.stack(vectors) if vectors else stored.embeddings[:0]
-            parts = [(stored.embeddings, np.array(kept, dtype=np.int64)), (added, np.arange(len(added)))]
+            parts = [(stored.embeddings, np.array(kept, dtype=np.int64)), (added, np.arange(len(good)))]
             stored = write_index(place, stored.model, [*(stored.files[row] for row in kept), *good], parts)
             kept = list(range(len(stored.files)))
     return stored, failures

@@ -23,6 +23,7 @@ from onesheet.genres import GenreSet
 from onesheet.images import poster_size
 from onesheet.predict import Predictor, load, score_part
 from onesheet.progress import Progress, silent
+from onesheet.threads import in_order
 from onesheet.training.run import Run
 from onesheet.training.showing import Showing
 
@@ -84,7 +85,8 @@ def evaluate_file(
     write_evaluation(out / "evaluation.json", evaluation)
     write_answers(out / "predictions.csv", answers)
     facts = _facts(Path(model_path), predictor, packed, run)
-    _show(out, evaluation, Showing(predictor, packed, rows, answers), facts=facts, run=run, findings=findings)
+    showing = Showing(predictor, packed, rows, answers)
+    _show(out, evaluation, showing, facts=facts, run=run, findings=findings, threads=threads)
     return evaluation
 
 
@@ -96,6 +98,7 @@ def _show(
     facts: dict[str, str],
     run: Run | None,
     findings: Findings | None,
+    threads: int | None,
 ) -> None:
     """Write the report, and its figures beside it."""
     answers, packed = showing.answers, showing.packed
@@ -105,7 +108,7 @@ def _show(
         "history": run.history if run else [],
         "balance": {name: packed.labels[packed.rows(name)].sum(0).tolist() for name in _parts(packed)},
         "steps": _steps(answers, showing.predictor.points),
-        "slices": _slices([packed.films[row] for row in showing.rows], answers, evaluation.draws),
+        "slices": _slices([packed.films[row] for row in showing.rows], answers, evaluation.draws, threads),
         "suspects": suspects,
     }
     write_sheets(out / "figures", answers=answers, **shown)
@@ -163,12 +166,12 @@ def _steps(answers: Answers, points: Mapping[str, OperatingPoint]) -> dict[str, 
     }
 
 
-def _slices(films: Sequence[Film], answers: Answers, draws: int) -> dict[str, tuple[Slice, ...]]:
+def _slices(films: Sequence[Film], answers: Answers, draws: int, threads: int | None) -> dict[str, tuple[Slice, ...]]:
     """By decade, source and poster size, as far as they are known and divide the films."""
     kinds = {
         "Decade": [f"{film.year // 10 * 10}s" if film.year else "" for film in films],
         "Source": [film.source for film in films],
-        "Poster file": [_poster_width(film.poster) for film in films],
+        "Poster file": list(in_order(_poster_width, (film.poster for film in films), threads=threads, ahead=64)),
     }
     slices = {}
     for kind, names in kinds.items():

@@ -13,7 +13,7 @@ EPOCH_FIGURES = ("precision", "recall", "f1", "map", "roc_auc")
 
 
 class EpochAnswers:
-    """Logits and labels of the posters of an epoch, in one tensor that grows by doubling.
+    """Logits and labels of the posters of an epoch, in one tensor that grows by doubling, where they were computed.
 
     Kept one by one, they would lie between the batches, and keep the memory of those from being used again.
 
@@ -32,7 +32,7 @@ class EpochAnswers:
         """Take up a batch, float n×G each."""
         end = self._count + len(logits)
         if end > self._room.shape[1]:
-            larger = torch.empty(2, max(end, 2 * self._count), self._room.shape[2])
+            larger = logits.new_empty(2, max(end, 2 * self._count), self._room.shape[2])
             larger[:, : self._count] = self._room[:, : self._count]
             self._room = larger
         self._room[0, self._count : end], self._room[1, self._count : end] = logits, labels
@@ -40,7 +40,7 @@ class EpochAnswers:
 
     @property
     def both(self) -> tuple[Tensor, Tensor]:
-        """Logits and labels, float32 N×G on the CPU."""
+        """Logits and labels, float32 N×G."""
         logits, labels = self._room[:, : self._count]
         return logits, labels
 

@@ -12,6 +12,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR, LinearLR, ReduceLROnPlateau
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from onesheet.errors import RunError
 from onesheet.training.augment import Augmenting
@@ -88,9 +89,12 @@ class TrainingModule(pl.LightningModule):
         return self.loss(logits, targets) * weight
 
     @cached_property
-    def _averaged_and_current(self) -> list[tuple[Tensor, Tensor]]:
-        """The averaged tensors and those they follow, all changed in place; first asked for where they train."""
-        return list(zip(self.best_network.state_dict().values(), self.network.state_dict().values(), strict=True))
+    def _followed(self) -> tuple[list[Tensor], list[Tensor], list[tuple[Tensor, Tensor]]]:
+        """Averaged tensors, those they follow, and pairs of counts; all change in place; asked for in training."""
+        pairs = list(zip(self.best_network.state_dict().values(), self.network.state_dict().values(), strict=True))
+        floats = [pair for pair in pairs if pair[0].is_floating_point()]
+        counts = [pair for pair in pairs if not pair[0].is_floating_point()]
+        return [averaged for averaged, _ in floats], [current for _, current in floats], counts
 
     def optimizer_step(self, *arguments: Any, **options: Any) -> None:
         """Step, then move the averaged weights; early on they follow faster, so that the first steps count little."""
@@ -99,12 +103,10 @@ class TrainingModule(pl.LightningModule):
         if self.average is None:
             return
         decay = min(self.config.ema or 0.0, (1 + self._steps) / (10 + self._steps))
-        with torch.no_grad():
-            for averaged, current in self._averaged_and_current:
-                if averaged.is_floating_point():
-                    averaged.lerp_(current, 1 - decay)
-                else:
-                    averaged.copy_(current)
+        averaged, current, counts = self._followed
+        get_ema_multi_avg_fn(decay)(averaged, current, self._steps)  # type: ignore[no-untyped-call]
+        for count, followed in counts:
+            count.copy_(followed)
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         """By norm. Lightning's own refuses fused optimisers, as those may unscale gradients; ours have no scale."""

@@ -41,7 +41,8 @@ def soft_targets(
     """
     targets = packed.labels.astype(np.float32)
     rows = packed.rows("train")
-    targets[rows] += smoothing * (targets[rows].mean(axis=0) - targets[rows])
+    if smoothing:
+        targets[rows] += smoothing * (targets[rows].mean(axis=0) - targets[rows])
     if not teachers:
         return targets
     answers = np.zeros((len(rows), len(packed.genres)), np.float32)
