@@ -1,10 +1,11 @@
 """The most memory that pack, fit, export, predict and evaluate take on a catalogue of so many rows.
 
-python benchmarks/memory.py OUT [--rows N] [--size 64x48] [--backbone FOLDER] [--draws N]
+python benchmarks/memory.py OUT [--rows N] [--size 64x48] [--backbone FOLDER] [--draws N] [--only NAME …]
 
 The catalogue is drawn, its posters repeated by hard links; at 64×48 pixels a million packed posters take 9 GB of disk
-below OUT, deleted again. Memory of the commands must not depend on the size of the posters. With a backbone, a head
-on its features is trained as well. Resident memory counts pages of mapped files, which the system drops when it needs
+below OUT, deleted again. With a backbone, a head on its features is trained as well, and all of it on 3,000 posters
+of 224×160: what a network that learns takes hangs on the size of its batches and not on the rows, whose films take what
+they take in the lines before. Resident memory counts pages of mapped files, which the system drops when it needs
 them; "own" is what the machine must have. Each command runs once.
 """
 
@@ -12,6 +13,7 @@ import csv
 import os
 import sys
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,6 +25,7 @@ from onesheet.data.drawn import draw_catalogue
 
 LIMIT_MB = 2000
 FOLDER_FILES = 10_000
+TUNED_ROWS = 3000
 
 
 def main() -> None:
@@ -36,6 +39,7 @@ def main() -> None:
     parser.add_argument("--size", default="64x48", help="H×W of the packed posters")
     parser.add_argument("--backbone", help="folder of a pretrained backbone, to train a head on")
     parser.add_argument("--draws", type=int, default=1000)
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="some of the commands; all need what packs for them")
     given = parser.parse_args()
     load = load_now()
     given.out.mkdir(parents=True, exist_ok=True)
@@ -43,16 +47,21 @@ def main() -> None:
         folder = Path(place)
         write_catalogue(folder, rows=given.rows, drawn=given.drawn)
         lines = []
-        for name, command in commands(folder, given.size, given.backbone, given.draws):
+        for name, rows, command in commands(folder, given.rows, given.size, given.backbone, given.draws):
+            if given.only and name not in given.only:
+                continue
             log = Path(os.devnull) if name == "predict" else given.out / f"memory-{name.replace(' ', '-')}.log"
             peak = watch([str(Path(sys.executable).with_name("onesheet")), *command], log)
-            lines.append(line(name, given.rows, peak, log))
+            lines.append(line(name, rows, peak, log))
             print(lines[-1], file=sys.stderr, flush=True)
     report(lines, repeats=given.repeats, packages=("numpy", "torch", "onnxruntime"), load=load)
 
 
 def write_catalogue(folder: Path, *, rows: int, drawn: int) -> None:
-    """`catalogue.csv`, its posters below `posters/`, and an empty findings file: no audit is to leave copies out."""
+    """`catalogue.csv`, its posters below `posters/`, and an empty findings file: no audit is to leave copies out.
+
+    `few.csv` is its beginning.
+    """
     films = read_catalogue(draw_catalogue(folder / "drawn", films=drawn, faults=False)).films
     with (folder / "catalogue.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -63,23 +72,31 @@ def write_catalogue(folder: Path, *, rows: int, drawn: int) -> None:
             poster.parent.mkdir(parents=True, exist_ok=True)
             os.link(film.poster, poster)
             writer.writerow([f"film-{number}", "|".join(film.genres), poster.relative_to(folder)])
+    with (folder / "catalogue.csv").open(encoding="utf-8") as lines:
+        (folder / "few.csv").write_text("".join(islice(lines, TUNED_ROWS + 1)), encoding="utf-8")
     Findings().write_csv(folder / "none.csv")
 
 
-def commands(folder: Path, size: str, backbone: str | None, draws: int) -> Iterator[tuple[str, list[str]]]:
-    """Name and words of each command, in the order in which they need one another."""
+def commands(
+    folder: Path, rows: int, size: str, backbone: str | None, draws: int
+) -> Iterator[tuple[str, int, list[str]]]:
+    """Name, rows and words of each command, in the order in which they need one another."""
     catalogue, packed, run, model = (str(folder / name) for name in ("catalogue.csv", "packed", "run", "genres.onnx"))
+    few, few_packed = str(folder / "few.csv"), str(folder / "few-packed")
     whole = ["--findings", str(folder / "none.csv"), "--min-films", "1"]
     small = ["--model", "poster-cnn", "--widths", "8,16", "--epochs", "1", "--batch-size", "256"]
-    yield "pack", ["pack", catalogue, *whole, "--size", size, "--out", packed]
-    yield "fit", ["fit", packed, *small, "--out", run]
+    yield "pack", rows, ["pack", catalogue, *whole, "--size", size, "--out", packed]
+    yield "fit", rows, ["fit", packed, *small, "--out", run]
     if backbone:
-        head = ["--model", f"hf:{backbone}", "--tune", "head", "--epochs", "1"]
-        yield "fit, head only", ["fit", packed, *head, "--out", str(folder / "head")]
-    yield "export", ["export", run, "--out", model]
-    yield "predict", ["predict", str(folder / "posters"), "--model", model, "--csv"]
+        one = ["--model", f"hf:{backbone}", "--epochs", "1"]
+        yield "fit, head only", rows, ["fit", packed, *one, "--tune", "head", "--out", str(folder / "head")]
+        yield "pack few", TUNED_ROWS, ["pack", few, *whole, "--size", "224x160", "--out", few_packed]
+        yield "fit, all tuned", TUNED_ROWS, ["fit", few_packed, *one, "--out", str(folder / "tuned")]
+    yield "export", rows, ["export", run, "--out", model]
+    yield "predict", rows, ["predict", str(folder / "posters"), "--model", model, "--csv"]
     yield (
         "evaluate",
+        round(0.7 * rows),  # the part that `split` makes the training part
         ["evaluate", model, packed, "--part", "train", "--draws", str(draws), "--out", str(folder / "report")],
     )
 

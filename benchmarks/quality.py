@@ -95,14 +95,18 @@ def write_metadata(path: Path, key: str, text: str) -> None:
 
 
 def pack_tests(data: Path, predictor: Predictor, folder: Path) -> Packed:
-    """Every test film that has a readable poster and a genre of the model."""
-    catalogue = read_catalogue(*(data / source for source in SOURCES), min_films=1)
-    known = tuple(film for film in catalogue.films if set(film.genres) & set(predictor.genres.names))
-    parts = read_split(
-        Catalogue(known, predictor.genres, catalogue.findings), *(data / source / "split.csv" for source in SOURCES)
-    )
-    films = tuple(parts.catalogue.films[row] for row in parts.rows("test"))
-    tests = Split(Catalogue(films, predictor.genres), np.full(len(films), "test"))
+    """Every test film that has a readable poster and a genre of the model, with the genres of its own collection.
+
+    Training reads both collections as one catalogue, where a film of the first that the other's table names as well
+    has the genres of both.
+    """
+    films: list[Film] = []
+    for source in SOURCES:
+        catalogue = read_catalogue(data / source, min_films=1)
+        known = tuple(film for film in catalogue.films if set(film.genres) & set(predictor.genres.names))
+        parts = read_split(Catalogue(known, predictor.genres, catalogue.findings), data / source / "split.csv")
+        films += [parts.catalogue.films[row] for row in parts.rows("test")]
+    tests = Split(Catalogue(tuple(films), predictor.genres), np.full(len(films), "test"))
     return pack(tests, folder, size=predictor.card.size, resize=predictor.card.resize)
 
 

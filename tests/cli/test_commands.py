@@ -12,6 +12,7 @@ import pytest
 
 from onesheet.cli import build_parser, main, train
 from onesheet.data import Catalogue, write_catalogue
+from onesheet.predict import DEFAULT_MODEL
 
 TINY = [
     *("--model", "poster-cnn", "--widths", "8,16", "--size", "48x32", "--epochs", "2"),
@@ -220,6 +221,19 @@ def test_evaluating_a_catalogue_measures_all_its_films(
     model = str(trained / "genres.onnx")
     assert main(["evaluate", model, str(table), "--out", str(tmp_path), "--draws", "20", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["films"] == 200
+
+
+def test_the_model_that_ships_can_be_evaluated_by_name(
+    catalogue: Catalogue, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    renamed = {name: ("Drama", "Comedy", "Horror")[place % 3] for place, name in enumerate(catalogue.genres.names)}
+    rows = [f"{film.poster},{'|'.join({renamed[name] for name in film.genres})}\n" for film in catalogue.films[:40]]
+    (tmp_path / "films.csv").write_text("poster,genres\n" + "".join(rows))
+    words = ["evaluate", "default", str(tmp_path / "films.csv"), "--min-films", "1", "--draws", "10", "--json"]
+    assert main([*words, "--out", str(tmp_path / "out")]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["films"] == 40 and len(result["genres"]) == 24
+    assert DEFAULT_MODEL.name in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
 def test_films_that_a_run_has_learnt_from_are_left_out(

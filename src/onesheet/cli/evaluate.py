@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from onesheet.training.config import Recipe
 
 SEEN = {"train": "was trained on", "validation": "chose its epoch, its calibration and its thresholds on"}
+SHIPPED = "default"
 CATALOGUE_PART = "catalogue"  # the part's name where a whole catalogue is measured
 
 
 def add_command(commands: Any) -> None:
     """Add `evaluate`."""
     evaluate = step_command(commands, "evaluate", run, "measure a model file; write a report")
-    evaluate.add_argument("model_file", metavar="MODEL", help="model file")
+    evaluate.add_argument("model_file", metavar="MODEL", help=f"model file; {SHIPPED} = the model that ships")
     evaluate.add_argument("source", metavar="SOURCE", help="packed folder, or a catalogue (all its films are measured)")
     add_out(evaluate, "folder for report.html, figures/, evaluation.json and predictions.csv")
     evaluate.add_argument(
@@ -45,8 +46,11 @@ def add_command(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Measure, write and print."""
     from onesheet.data import open_packed
+    from onesheet.predict import DEFAULT_MODEL
     from onesheet.training import evaluate_file, open_run
 
+    if arguments.model_file == SHIPPED:
+        arguments.model_file = DEFAULT_MODEL
     recipe = recipe_from(arguments)
     made_by = open_run(arguments.run_folder) if arguments.run_folder else None
     packed_folder = (Path(arguments.source) / "manifest.json").is_file()
