@@ -1,4 +1,4 @@
-"""One change at a time against the recipe of the model that ships, measured on the validation part.
+"""One change at a time against recipes/default.toml, measured on the validation part.
 
 python benchmarks/ablation.py DATA BACKBONE OUT [NAME…]
 
@@ -22,9 +22,9 @@ BASE = "recipe"  # the row that the others are compared with
 SIZE = "160x112"  # half the pixels of the recipe: twice as many rows in a night
 # name -> (what is changed, options of fit, options of pack)
 ROWS: dict[str, tuple[str, list[str], list[str]]] = {
-    "recipe": (f"the recipe, {EPOCHS} epochs on 5,055 films at {SIZE}", [], []),
-    "seed-0": ("another seed", ["--seed", "0"], []),
-    "seed-1": ("another seed", ["--seed", "1"], []),
+    "recipe": (f"the recipe (seed 2), {EPOCHS} epochs on 5,055 films at {SIZE}", [], []),
+    "seed-0": ("seed 0", ["--seed", "0"], []),
+    "seed-1": ("seed 1", ["--seed", "1"], []),
     "head": ("head only, 60 epochs", ["--tune", "head", "--no-levels", "--start-scale", "1", "--cutmix", "0"], []),
     "levels": ("the head reads all levels", ["--levels"], []),
     "no-head": ("full at once, no head first", ["--head-epochs", "0"], []),

@@ -67,7 +67,7 @@ def main() -> None:
     )
     given = parser.parse_args()
     predictor = load(given.model)
-    packed = pack_tests(given.data, predictor, given.out / "packed")
+    packed = pack_tests(given.data, predictor, given.out)
     first: float | None = None
     print("| posters | mAP | ROC-AUC | difference | recall at .60 | calibration error |\n|---|---|---|---|---|---|")
     for name, (change, form, options) in CHANGES.items():

@@ -63,3 +63,17 @@ def test_links_between_pages_lead_somewhere():
 def test_every_flag_of_a_finding_is_explained():
     page = (ROOT / "docs" / "how-to" / "prepare.md").read_text(encoding="utf-8")
     assert [name for name, meaning in FLAGS.items() if f"| `{name}` | {meaning} |" not in page] == []
+
+
+def test_the_headline_is_the_model_cards():
+    def rows(page):
+        for line in page.read_text(encoding="utf-8").splitlines():
+            if line.startswith("| "):
+                yield [cell.strip().replace("0.", ".") for cell in line.strip("|").split("|")]
+
+    of_card = {cells[0]: cells[1:] for cells in rows(ROOT / "docs" / "model-card.md") if len(cells) == 3}
+    at = ("macro-F1 at `balanced`", "micro-F1 at `balanced`", "all genres right at `exact`")
+    figures = ("ROC-AUC, macro", "mAP, macro", *at)
+    headline = {cells[0]: cells[1:] for cells in rows(ROOT / "README.md") if len(cells) == 1 + len(figures)}
+    assert headline["the model that ships"] == [of_card[figure][0] for figure in figures]
+    assert headline["a trivial answer at its best"] == [of_card[figure][1].split()[0] for figure in figures]

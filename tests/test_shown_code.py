@@ -68,7 +68,7 @@ NOT_RUN = {
     "onesheet train corrected.csv --config": "trains a whole run anew; tests/cli has --config",
     "onesheet evaluate run/genres.onnx better/packed": "of the run above; tests/cli has both",
     "onesheet compare old better": "the two above",
-    "onesheet evaluate src/onesheet/predict/default.onnx": "on real posters; tests/cli has a packed folder",
+    "onesheet evaluate default runs/head/packed": "on real posters; tests/cli has a packed folder",
     "onesheet train films.csv --config run/config.toml": "the same, with the split's sides exchanged",
     "onesheet review export --run one": "of the two runs above",
     "onesheet train posters.csv --model NAME --devices 4": "starts four processes; tests/training/test_processes.py",
