@@ -10,6 +10,7 @@
 # make recipe NAME=default DATA=… [BACKBONE=…]   train a recipe of recipes/ on real posters, into runs/NAME
 #             (-j3 with OPTIONS='--threads 1': its networks side by side, the quicker way on two cores)
 # make quality DATA=… [MODEL=…]                  the figures of the model that ships, on the fixed test parts
+#             (with OPTIONS=--write into docs/model-card.md and the model file)
 # make bench DATA=… BACKBONE=…                   every benchmark of benchmarks/README.md, into runs/bench (hours)
 PYTHON ?= python3
 BIN := .venv/bin
@@ -69,17 +70,21 @@ TRAIN = OMP_WAIT_POLICY=passive $(BIN)/onesheet train $(DATA)/chu2017 $(DATA)/im
 DONE = evaluation.json
 FIRST = runs/teacher-0/$(DONE) runs/teacher-1/$(DONE)
 SECOND = runs/teacher-2/$(DONE) runs/teacher-3/$(DONE)
-STUDENTS = runs/default-2/$(DONE) runs/default-3/$(DONE)
+THIRD = runs/default-2/$(DONE) runs/default-3/$(DONE)
+FOURTH = runs/default-4/$(DONE) runs/default-5/$(DONE)
 TAUGHT_BY_2 = runs/teacher-2/genres.onnx,runs/teacher-1/genres.onnx
 TAUGHT_BY_3 = runs/teacher-3/genres.onnx,runs/teacher-0/genres.onnx
 
 recipe: runs/$(NAME)/$(DONE)  # started again, it goes on where it stopped
 
-runs/default/$(DONE): $(STUDENTS) runs/head/$(DONE)
+runs/default/$(DONE): $(FOURTH) runs/head/$(DONE)
 	$(BIN)/onesheet export $(^D) --precision w8 --out $(@D)/genres.onnx
-	$(BIN)/onesheet evaluate $(@D)/genres.onnx runs/default-2/packed --run runs/default-2 --out $(@D)
+	$(BIN)/onesheet evaluate $(@D)/genres.onnx $(<D)/packed --run $(<D) --out $(@D)
 
-$(STUDENTS): runs/default-%/$(DONE): recipes/default.toml $(SECOND) | .venv/installed
+$(FOURTH): runs/default-%/$(DONE): recipes/default.toml $(THIRD) runs/head/$(DONE) | .venv/installed
+	$(TRAIN) --config $< --seed $* --teacher runs/default-2/genres.onnx,runs/default-3/genres.onnx,runs/head/genres.onnx
+
+$(THIRD): runs/default-%/$(DONE): recipes/default.toml $(SECOND) | .venv/installed
 	$(TRAIN) --config $< --seed $* --teacher $(TAUGHT_BY_$*)
 
 $(SECOND): runs/teacher-%/$(DONE): recipes/default.toml $(FIRST) | .venv/installed
