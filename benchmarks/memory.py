@@ -41,6 +41,9 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--only", nargs="+", metavar="NAME", help="some of the commands; all need what packs for them")
     given = parser.parse_args()
+    known = [name for name, *_ in commands(Path(), given.rows, given.size, given.backbone, given.draws)]
+    if unknown := set(given.only or ()) - set(known):
+        parser.error(f"--only: no command {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     load = load_now()
     given.out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=given.out) as place:

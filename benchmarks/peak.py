@@ -14,7 +14,8 @@ class Peak(NamedTuple):
 
     Attributes:
         seconds: wall time.
-        resident: largest resident set, MB: pages of mapped files count, though the system may drop them.
+        resident: largest resident set up to the last moment looked at, MB: pages of mapped files count, though the
+            system may drop them.
         anonymous: most memory of its own at any moment looked at, MB: what the machine must have.
         status: exit status.
     """

@@ -46,6 +46,11 @@ def in_order(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+def let_waiting_threads_sleep() -> None:
+    """Told to OpenMP, which reads it as torch loads: threads that spin while they wait collapse on busy cores."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
 def thread_count(threads: int | None) -> int:
     """How many threads to use; None = one for each processor this process may use.
 

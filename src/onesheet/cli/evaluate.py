@@ -28,7 +28,11 @@ CATALOGUE_PART = "catalogue"  # the part's name where a whole catalogue is measu
 def add_command(commands: Any) -> None:
     """Add `evaluate`."""
     evaluate = step_command(commands, "evaluate", run, "measure a model file; write a report")
-    evaluate.add_argument("model_file", metavar="MODEL", help=f"model file; {SHIPPED} = the model that ships")
+    evaluate.add_argument(
+        "model_file",
+        metavar="MODEL",
+        help=f"model file; {SHIPPED} = the model that ships, ./{SHIPPED} = a file of that name",
+    )
     evaluate.add_argument("source", metavar="SOURCE", help="packed folder, or a catalogue (all its films are measured)")
     add_out(evaluate, "folder for report.html, figures/, evaluation.json and predictions.csv")
     evaluate.add_argument(

@@ -1,7 +1,9 @@
 """Networks from posters to logits: alexnet, poster-cnn and any image backbone of transformers."""
 
 from onesheet.errors import require
+from onesheet.threads import let_waiting_threads_sleep
 
+let_waiting_threads_sleep()
 require("torch", purpose="building a network", extra="train")
 
 from onesheet.models.alexnet import TenCrop  # noqa: E402

@@ -1,10 +1,11 @@
 """Training: from a packed catalogue to one model file. Importing it costs nothing; torch comes with first use."""
 
-import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read as torch loads: threads that spin collapse on busy cores
+from onesheet.threads import let_waiting_threads_sleep
+
+let_waiting_threads_sleep()
 
 if TYPE_CHECKING:
     from onesheet.training.config import TrainConfig
