@@ -159,7 +159,10 @@ def read_bundle(path: str | Path) -> Bundle:
     if path.is_dir():
         raise BundleError(f"{str(path)!r} is a folder; name the model file in it, as {str(path / 'genres.onnx')!r}")
     if not path.is_file():
-        raise BundleError(f"no model file {str(path)!r}; train one with: onesheet train CATALOGUE --out RUN")
+        raise BundleError(
+            f"no model file {str(path)!r}; train one with: onesheet train CATALOGUE --out RUN; "
+            "where none is named, the model that ships answers"
+        )
     file = read_onnx(path)
     text = file.texts.get(CARD_KEY)
     if text is None:

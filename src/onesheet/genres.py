@@ -49,10 +49,15 @@ class GenreSet:
         try:
             return self._columns[name]
         except KeyError:
-            known = {genre.lower(): genre for genre in self.names}
-            near = difflib.get_close_matches(name.lower(), known, n=1)
-            cure = f"did you mean {known[near[0]]}?" if near else f"use one of {', '.join(self.names)}"
+            near = self.nearest(name)
+            cure = f"did you mean {near}?" if near else f"use one of {', '.join(self.names)}"
             raise CatalogueError(f"unknown genre {name!r}; {cure}") from None
+
+    def nearest(self, name: str) -> str | None:
+        """The genre that a strange name may stand for, whatever its case; None where none is like it."""
+        known = {genre.lower(): genre for genre in self.names}
+        near = difflib.get_close_matches(name.lower(), known, n=1)
+        return known[near[0]] if near else None
 
     def encode(self, films: Sequence[Iterable[str]]) -> NDArray[np.bool_]:
         """Names per film -> labels, bool N×G.

@@ -34,7 +34,9 @@ def add_command(commands: Any) -> None:
         help=f"model file; {SHIPPED} = the model that ships, ./{SHIPPED} = a file of that name",
     )
     evaluate.add_argument("source", metavar="SOURCE", help="packed folder, or a catalogue (all its films are measured)")
-    add_out(evaluate, "folder for report.html, figures/, evaluation.json and predictions.csv")
+    add_out(
+        evaluate, "folder for report.html, figures/, evaluation.json and predictions.csv; a catalogue's posters packed"
+    )
     evaluate.add_argument(
         "--part", default="test", choices=("train", "validation", "test"), help="part of a packed folder"
     )
@@ -52,7 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
     from onesheet.data import open_packed
     from onesheet.predict import DEFAULT_MODEL
     from onesheet.training import evaluate_file, open_run
+    from onesheet.training.evaluating import require_report
 
+    require_report()
     if arguments.model_file == SHIPPED:
         arguments.model_file = DEFAULT_MODEL
     recipe = recipe_from(arguments)
@@ -129,7 +133,10 @@ def _unseen(films: tuple[Film, ...], run_folder: str | None, console: Console) -
 
     split = Path(run_folder) / "split.csv" if run_folder else None
     if not split or not split.exists():
-        console.tell("films the model has learnt from make its figures too good; --run RUN leaves them out")
+        console.tell(
+            "films the model has learnt from make its figures too good; --run RUN leaves them out; the model that "
+            "ships learnt from Chu & Guo's posters and Kaggle's (docs/model-card.md)"
+        )
         return films
     seen = {film_id for film_id, part in read_parts(split) if part != "test"}
     unseen = tuple(film for film in films if film.film_id not in seen)

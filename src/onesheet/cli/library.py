@@ -174,6 +174,7 @@ class _Answers:
 
         self._library = scan_library(arguments.folder, progress=console.progress)
         self._failures: list[str] = []
+        self._unsure: list[str] = []
         self._predictor = load(arguments.model, threads=arguments.threads)
         self._arguments, self._console = arguments, console
 
@@ -191,6 +192,8 @@ class _Answers:
             if isinstance(answer, Failure):
                 self._failures.append(answer.error)
             else:
+                if answer.reason == "missing" and not answer.added:
+                    self._unsure.append(answer.film.name)
                 yield answer
 
     @property
@@ -203,6 +206,11 @@ class _Answers:
         bare = [film.name for film in self._library.films if {"poster", "genres"} <= set(film.missing)]
         unread = _tell(UNREAD, [*_lines(self._library.unread), *self._failures])
         return max(unread, _tell("without genres and no poster", bare))
+
+    def tell_written(self) -> int:
+        """The same, and the films that no genre was sure enough for."""
+        unsure = _tell(f"without genres, as none is sure enough at {self._arguments.at}", self._unsure)
+        return max(unsure, self.tell())
 
 
 def _write(arguments: argparse.Namespace) -> int:
@@ -232,7 +240,7 @@ def _write(arguments: argparse.Namespace) -> int:
             _tell_changes(arguments, diffs)
         raise
     _tell_changes(arguments, diffs)
-    return max(answers.tell(), _tell("left alone", left))
+    return max(answers.tell_written(), _tell("left alone", left))
 
 
 def _tell_changes(arguments: argparse.Namespace, diffs: list[list[str]]) -> None:
@@ -267,7 +275,7 @@ def _write_kometa(arguments: argparse.Namespace) -> int:
     else:
         print(text, end="")
         print(f"{path} would say this; nothing is written without --apply", file=sys.stderr)
-    return answers.tell()
+    return answers.tell_written()
 
 
 def _undo(arguments: argparse.Namespace) -> int:

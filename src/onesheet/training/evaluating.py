@@ -63,8 +63,7 @@ def evaluate_file(
     Raises:
         BundleError: the model's genres or poster size are not the store's.
     """
-    for package in ("jinja2", "matplotlib", "cleanlab"):  # before the work, not after it
-        require(package, purpose="the report", extra="train")
+    require_report()  # before the work, not after it
     predictor, out = load(model_path, threads=threads), Path(out)
     check_genres(predictor.genres, packed.genres, packed.folder)
     rows = packed.rows(part)
@@ -88,6 +87,16 @@ def evaluate_file(
     showing = Showing(predictor, packed, rows, answers)
     _show(out, evaluation, showing, facts=facts, run=run, findings=findings, threads=threads)
     return evaluation
+
+
+def require_report() -> None:
+    """What writes the report is installed.
+
+    Raises:
+        MissingExtra: it is not.
+    """
+    for package in ("jinja2", "matplotlib", "cleanlab"):
+        require(package, purpose="the report", extra="train")
 
 
 def _show(
@@ -213,7 +222,9 @@ def _facts(model_path: Path, predictor: Predictor, packed: Packed, run: Run | No
         "Posters": ", ".join(f"{len(packed.rows(part)):,} {part}" for part in _parts(packed)),
         "Poster size": f"{card.size[0]}×{card.size[1]} pixels, {card.resize}",
     }
-    if run:
+    if not run:
+        facts["Learnt from"] = "not known here; films that the model learnt from, if any are among these, flatter it"
+    else:
         facts["Training"] = f"{run.seconds:.0f} s, epoch {run.best_epoch} of {len(run.history)} kept"
     facts["Written by"] = ", ".join(f"{name} {version}" for name, version in card.versions.items())
     facts["Date"] = card.created

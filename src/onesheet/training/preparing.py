@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -116,6 +117,11 @@ def whole_catalogue(
     """
     read = open_catalogue(replace(recipe, min_films=1), tell=tell)
     catalogue = read.drop_rare(recipe.min_films, spare=genres.names)
+    strange = _strange(read, genres)
+    if not len(catalogue):
+        raise CatalogueError(f"no film has a genre of the model, but for {strange}; rename them with --genre-map")
+    if strange:
+        tell(f"genres that the model does not have: {strange}; --genre-map renames them")
     if foreign := len(read) - len(catalogue):
         tell(
             f"{foreign:,} films left out: none of their genres is one of the model's; what follows holds for films "
@@ -125,6 +131,13 @@ def whole_catalogue(
     catalogue = Catalogue(choose(catalogue.films), genres, catalogue.findings)
     catalogue = clean(catalogue, replace(recipe, min_films=1), progress=progress, tell=tell)
     return Catalogue(catalogue.films, genres, catalogue.findings)
+
+
+def _strange(catalogue: Catalogue, genres: GenreSet) -> str:
+    """Genres of a catalogue that are not a model's, the commonest first, and what they may be."""
+    counts = Counter(name for film in catalogue.films for name in film.genres if name not in genres)
+    meant = {name: f"; {near}?" if (near := genres.nearest(name)) else "" for name in counts}
+    return ", ".join(f"{name} ({count:,} films{meant[name]})" for name, count in counts.most_common())
 
 
 def _enough(catalogue: Catalogue) -> Catalogue:
