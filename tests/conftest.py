@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from PIL import Image
 
 from motifs import MOTIFS, draw_poster
@@ -22,6 +23,9 @@ from onesheet.genres import GenreSet
 from onesheet.models import PosterNetwork, build_network
 from onesheet.training import Run, TrainConfig, export, fit
 from onesheet.training.onnx_graph import ExportGraph, finish_graph, write_graph
+
+settings.register_profile("onesheet", deadline=None)  # no test is timed: a busy machine is no fault
+settings.load_profile("onesheet")
 
 
 def draw_films(folder: Path, films: int, seed: int = 0) -> Catalogue:

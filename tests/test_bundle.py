@@ -88,7 +88,7 @@ def test_a_card_with_a_wrong_field_is_refused(change: dict[str, Any], model_path
         read_bundle(path)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_card_changed_anywhere_opens_or_is_refused_by_name(
     data: st.DataObject, model_path: Path, tmp_path: Path

@@ -263,7 +263,7 @@ def test_whatever_pillow_raises_is_one_error(monkeypatch, error):
     assert reason_of(saved(drawn())) in ("unreadable", "truncated")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     format=st.sampled_from(["JPEG", "PNG", "WEBP", "GIF", "BMP"]),
     spoils=st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), min_size=1, max_size=6),

@@ -44,7 +44,7 @@ def whole(folder: Path, motif_model: Path, tmp_path_factory: pytest.TempPathFact
 NAMES = st.text(st.characters(codec="utf-8"), max_size=5) | st.binary(max_size=5).map(os.fsdecode)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(NAMES, min_size=1, max_size=60), st.integers(1, 4).map(lambda eights: 8 * eights))
 def test_parts_are_the_listing_in_order(names: list[str], part_rows: int) -> None:
     listing = [Listed(name, f"/{number}/{name}") for number, name in enumerate(names)]

@@ -86,7 +86,7 @@ SCORE = st.integers(0, 10_000).map(lambda n: n / 10_000)
 FOUND = st.builds(Finding, st.sampled_from(sorted(FLAGS)), SCORE, TEXT, TEXT, TEXT, TEXT, st.booleans(), TEXT)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 @given(st.lists(FOUND, max_size=8))
 def test_findings_read_back(tmp_path, items):
     Findings(items).write_csv(tmp_path / "findings.csv")

@@ -31,7 +31,7 @@ def brute_force(hashes, radius):
     }
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32), plants=st.lists(st.integers(0, GUARANTEED_RADIUS), max_size=12))
 def test_search_equals_brute_force_within_the_guaranteed_radius(seed, plants):
     rng = np.random.default_rng(seed)

@@ -73,7 +73,7 @@ def test_evener_than_chance():
     assert np.abs(found - overall).mean() < 0.1 * np.mean([np.abs(share - overall).mean() for share in by_chance])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_groups_stay_whole_and_films_are_all_there(data):
     count = data.draw(st.integers(12, 60))

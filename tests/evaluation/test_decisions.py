@@ -20,7 +20,7 @@ def decided(draw, genres=5):
     return labels, chosen, weights
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(decided())
 def test_figures_agree_with_scikit_learn(case):
     labels, chosen, weights = case
@@ -98,7 +98,7 @@ def test_confusion_by_hand(true, chosen, cells):
     np.testing.assert_array_equal(confusion_matrix(*rows), wanted)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(decided())
 def test_confusion_invariants(case):
     labels, chosen, _ = case

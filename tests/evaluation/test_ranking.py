@@ -41,7 +41,7 @@ def expected(metric, labels, scores, weights):
     return quietly(metric, truth, scores[kept], sample_weight=weights[kept])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(films())
 def test_per_genre_agrees_with_scikit_learn(case):
     labels, scores, weights = case
@@ -53,7 +53,7 @@ def test_per_genre_agrees_with_scikit_learn(case):
             np.testing.assert_allclose(found, wanted, atol=1e-9, rtol=0)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(films())
 def test_micro_agrees_with_scikit_learn(case):
     labels, scores, weights = case
@@ -63,7 +63,7 @@ def test_micro_agrees_with_scikit_learn(case):
         np.testing.assert_allclose(found, expected(theirs, labels.ravel(), scores.ravel(), pairs), atol=1e-9, rtol=0)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(films(), st.sampled_from([0.3, 0.6, 1.0]))
 def test_recall_at_precision_agrees_with_the_curve(case, target):
     labels, scores, weights = case
@@ -78,7 +78,7 @@ def test_recall_at_precision_agrees_with_the_curve(case, target):
     assert found == pytest.approx(wanted, abs=1e-9)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(films())
 def test_ranking_loss_agrees_with_scikit_learn(case):
     labels, scores, weights = case

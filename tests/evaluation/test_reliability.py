@@ -21,7 +21,7 @@ def plain_error(labels, probabilities, weights):
     return total
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([np.float32, np.float64]))
 def test_error_is_its_definition(seed, kind):
     rng = np.random.default_rng(seed)

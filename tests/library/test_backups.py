@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from onesheet.errors import LibraryError, OnesheetError
@@ -314,7 +314,6 @@ def test_backup_and_journal_are_on_the_disk_before_the_file_is_replaced(
 
 
 @pytest.mark.usefixtures("without_syncing")
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["A", "B", "C"]), st.tuples(st.binary(), st.binary()), min_size=1))
 def test_any_bytes_come_back(tmp_path_factory: pytest.TempPathFactory, files: dict[str, tuple[bytes, bytes]]) -> None:
     folder = tmp_path_factory.mktemp("library")

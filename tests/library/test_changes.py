@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from onesheet.errors import ConfigError, LibraryError
@@ -215,7 +215,6 @@ def test_kometa(library: Path) -> None:
     assert yaml.safe_load(kometa_metadata([]))["metadata"] == {}
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=("Cs",)), min_size=1), st.none() | st.integers(1870, 2100))
 def test_any_title_is_yaml(title: str, year: int | None) -> None:
     one = Suggestion(LibraryFilm(title, title, year, None, None, Path()), {}, {"#A: b, [c]": 0.5}, {})

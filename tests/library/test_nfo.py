@@ -5,7 +5,7 @@ import html
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from onesheet.data.genre_map import NOT_GENRES
@@ -191,7 +191,6 @@ PIECES = st.one_of(
 ENCODINGS = st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
 
 
-@settings(deadline=None)
 @given(
     pieces=st.lists(st.tuples(BREAK, SPACE, PIECES), max_size=8),
     trailing=st.sampled_from(["", "\n", "\r\nhttps://www.imdb.com/title/tt1/", "<movie>a second</movie>", "\x00&<"]),
@@ -218,7 +217,6 @@ def test_everything_but_the_genres_survives(
     assert [(one.name, one.text) for one in replaced.children if one.name != "genre"] == others
 
 
-@settings(deadline=None)
 @given(data=st.binary(max_size=300) | st.binary(max_size=60).map(lambda noise: b"<movie><genre>" + noise + b"</movie>"))
 def test_noise_is_read_or_refused(data: bytes) -> None:
     try:

@@ -43,7 +43,7 @@ def pair(request):
     return library, fast
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(height=st.integers(33, 75), width=st.integers(33, 75))
 def test_outputs_are_identical_at_odd_and_even_sizes(pair, height, width):
     library, fast = pair
@@ -68,7 +68,7 @@ def test_gradients_are_identical(pair):
         torch.testing.assert_close(other.grad, one.grad, rtol=1e-3, atol=1e-3 * scale + 1e-12, msg=name)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     height=st.integers(5, 20),
     width=st.integers(5, 20),

@@ -18,9 +18,7 @@ from serving_client import serving
 from drawn_review import write_run
 from onesheet.data import Catalogue
 
-BOUNDED = settings(
-    max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), database=None, derandomize=True
-)
+BOUNDED = settings(max_examples=15, suppress_health_check=list(HealthCheck), database=None, derandomize=True)
 
 
 @pytest.fixture(scope="module")

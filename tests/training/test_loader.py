@@ -19,7 +19,7 @@ def loader(rows: int, batch_size: int, seed: int | None = 0, share: tuple[int, i
     )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(rows=st.integers(1, 60), batch_size=st.integers(1, 20), stop=st.integers(0, 200))
 def test_every_row_once_an_epoch_and_resumable_at_every_batch(rows: int, batch_size: int, stop: int) -> None:
     whole = loader(rows, batch_size)
@@ -39,7 +39,7 @@ def test_every_row_once_an_epoch_and_resumable_at_every_batch(rows: int, batch_s
         assert torch.equal(one.inputs, other.inputs) and one.seed == other.seed
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(rows=st.integers(1, 60), batch_size=st.integers(1, 20), processes=st.integers(1, 5))
 def test_processes_share_the_very_batches_of_one(rows: int, batch_size: int, processes: int) -> None:
     alone = list(loader(rows, batch_size))
