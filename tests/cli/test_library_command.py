@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from PIL import Image
 
 from onesheet.cli import main
 from onesheet.data import Catalogue
@@ -112,6 +113,18 @@ def test_write_shows_then_writes_and_undo_restores(
     assert "files restored: 3; the backups stay in " in capsys.readouterr().out and nfos(library) == NFOS
     assert main(["library", "undo", str(library)]) == 2
     assert "nothing to undo" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", [[], ["--kometa", "genres.yml"]])
+def test_films_that_no_genre_is_sure_enough_for_are_told(
+    library: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, form: list[str]
+) -> None:
+    for name in ("bare", "locked"):
+        Image.new("RGB", (32, 48), "grey").save(library / f"{name} (1999)" / "poster.png")
+    unsure = "2 without genres, as none is sure enough at precise:\n  bare (1999)\n  locked (1999)\n"
+    monkeypatch.chdir(library)
+    assert main(["library", "write", ".", "--at", "precise", *form]) == 1
+    assert unsure in capsys.readouterr().err
 
 
 def test_films_without_genres_and_poster_are_told(

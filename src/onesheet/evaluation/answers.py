@@ -126,7 +126,7 @@ def _answers(heads: list[str], rows: list[list[str]]) -> Answers:
 def _texts(genres: GenreSet, labels: Labels) -> Iterator[str]:
     """Each film's genres in one cell."""
     for row in labels:
-        yield "|".join(genres.names[column] for column in np.flatnonzero(row))
+        yield "|".join(genres.decode(row[None])[0])
 
 
 def _encoded(genres: GenreSet, column: Iterable[str]) -> Labels:
