@@ -27,16 +27,16 @@ setup: .venv/installed
 
 demo: setup
 	rm -rf demo
-	OMP_WAIT_POLICY=passive $(BIN)/onesheet demo --out demo
+	$(BIN)/onesheet demo --out demo
 
 test: setup
-	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2 -rs --doctest-modules src tests
+	$(BIN)/python -m pytest -n 2 -rs --doctest-modules src tests
 
 check: setup
 	scripts/check
 
 docs: setup
-	OMP_WAIT_POLICY=passive $(BIN)/python -m sphinx --quiet --fail-on-warning --conf-dir docs --doctree-dir build/doctrees . build/site
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --conf-dir docs --doctree-dir build/doctrees . build/site
 
 audit: setup .venv/audit/installed
 	$(BIN)/python scripts/audit
@@ -65,7 +65,7 @@ sbom: setup
 NAME ?= default
 SPLITS = $(DATA)/chu2017/split.csv $(DATA)/imdb/split.csv
 HUB = $(if $(filter-out runs/alexnet runs/small-cnn,$(@D)),$(BACKBONE:%=--model hf:%))
-TRAIN = OMP_WAIT_POLICY=passive $(BIN)/onesheet train $(DATA)/chu2017 $(DATA)/imdb $(SPLITS:%=--split %) \
+TRAIN = $(BIN)/onesheet train $(DATA)/chu2017 $(DATA)/imdb $(SPLITS:%=--split %) \
 	$(HUB) --out $(@D) $(OPTIONS) $$(test -e $(@D)/config.toml && echo --resume)
 DONE = evaluation.json
 FIRST = runs/teacher-0/$(DONE) runs/teacher-1/$(DONE)
@@ -102,7 +102,7 @@ quality: setup
 BENCH = $(DATA) $(BACKBONE) runs/bench --keras .venv/keras/bin/python $(REPEATS:%=--repeats %) $(ROWS:%=--rows %)
 
 bench: setup .venv/keras/installed .venv/decoders/installed
-	OMP_WAIT_POLICY=passive PYTHONPATH=.venv/decoders $(BIN)/python benchmarks/bench.py $(BENCH) $(OPTIONS)
+	PYTHONPATH=.venv/decoders $(BIN)/python benchmarks/bench.py $(BENCH) $(OPTIONS)
 
 .venv/keras/installed: | .venv/installed
 	$(PYTHON) -m venv .venv/keras

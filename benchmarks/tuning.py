@@ -11,6 +11,7 @@ import shutil
 import time
 from pathlib import Path
 
+import onesheet.training  # isort: skip  # noqa: F401  # before torch, as for a user: it tells OpenMP how to wait
 import torch
 from material import SIZE, read, to_tune
 from ratio import arguments, at_least, in_turn, load_now, quotients, report, row, spread

@@ -47,8 +47,13 @@ def in_order(
 
 
 def let_waiting_threads_sleep() -> None:
-    """Told to OpenMP, which reads it as torch loads: threads that spin while they wait collapse on busy cores."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    """Told to OpenMP, which reads it as torch loads: threads that spin while they wait collapse on busy cores.
+
+    GNU's spins for some microseconds all the same, as most waits end sooner than a thread that sleeps is awake.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ["OMP_WAIT_POLICY"] = "passive"
+        os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 
 def thread_count(threads: int | None) -> int:

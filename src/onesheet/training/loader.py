@@ -76,7 +76,8 @@ class BatchLoader:
         if self._seed is not None:
             order = np.random.default_rng([self._seed, self._epoch]).permutation(order)
         chunks = np.array_split(order, self._batches)
-        with ThreadPoolExecutor(1) as reader:
+        # One thread of OpenMP's for the reader: with more threads than cores OpenMP lets those that train sleep sooner.
+        with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as reader:
             coming = reader.submit(self._read, chunks, self._batch)
             while self._batch < self._batches:
                 batch = coming.result()
