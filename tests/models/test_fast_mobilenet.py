@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onesheet.models.mobilenet import StridedConvolution, fast_mobilenet
+from onesheet.models.mobilenet import SparingReLU6, StridedConvolution, fast_mobilenet
 
 transformers = pytest.importorskip("transformers")
 
@@ -106,6 +106,21 @@ def test_the_gradient_at_stride_1_is_for_training_in_bfloat16_only():
         assert "Depthwise" not in type(dense(maps).grad_fn).__name__
         with torch.no_grad():
             assert layer(maps).grad_fn is None
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_a_sparing_activation_keeps_its_result_only(kind):
+    maps = torch.cat((torch.tensor([-1, 0, 6, 7, float("nan")]), 4 * torch.randn(200))).to(kind).requires_grad_()
+    same = maps.detach().clone().requires_grad_()
+    found, expected = SparingReLU6()(maps), torch.nn.ReLU6()(same)
+    assert [kept.data_ptr() for kept in found.grad_fn.saved_tensors] == [found.data_ptr()]
+    gradient = torch.randn_like(found)
+    found.backward(gradient)
+    expected.backward(gradient)
+    torch.testing.assert_close(found, expected, rtol=0, atol=0, equal_nan=True)
+    torch.testing.assert_close(maps.grad, same.grad, rtol=0, atol=0, equal_nan=True)
+    with torch.no_grad():
+        assert SparingReLU6()(maps).grad_fn is None
 
 
 def test_only_strided_convolutions_copy(pair):

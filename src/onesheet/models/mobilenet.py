@@ -5,6 +5,9 @@ that padding is symmetric, so the convolution can do it itself; only stride 2 ne
 
 On a CPU in bfloat16 oneDNN has fast code for the gradient of a depthwise convolution's maps at stride 1 only. One of
 stride 2 has the gradient of one of stride 1 with zeros between, to the same values (benchmarks/NOTES.md has the times).
+
+For the gradient of a ReLU6 torch keeps what goes in, beside what comes out, which the next layer keeps. What comes out
+tells as much.
 """
 
 from __future__ import annotations
@@ -69,6 +72,34 @@ class _Depthwise(torch.autograd.Function):
         return nn.functional.conv_transpose2d(spread, weight, padding=reach, **common), of_weight, None, None
 
 
+class SparingReLU6(nn.ReLU6):
+    """A ReLU6 that keeps its result for the gradient and not its input; the same values."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Maps of any shape -> clamped to [0, 6]."""
+        if not torch.is_grad_enabled():
+            return super().forward(maps)
+        result: Tensor = _Clamped.apply(maps)  # type: ignore[no-untyped-call]
+        return result
+
+
+class _Clamped(torch.autograd.Function):
+    """Values clamped to [0, 6], whose gradient is that of hardtanh, zero at both ends."""
+
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor) -> Tensor:
+        result = nn.functional.relu6(maps)
+        ctx.save_for_backward(result)
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (result,) = ctx.saved_tensors
+        of_maps: Tensor = torch.ops.aten.hardtanh_backward(gradient, result, 0.0, 6.0)
+        return of_maps
+
+
 def fast_mobilenet(model: nn.Module) -> None:
     """Change a transformers MobileNetV1Model or MobileNetV2Model in place; its state_dict keys stay.
 
@@ -77,7 +108,9 @@ def fast_mobilenet(model: nn.Module) -> None:
     config: Any = getattr(model, "config", None)
     if not getattr(config, "tf_padding", False):
         return
-    for layer in model.modules():
+    for layer in list(model.modules()):
+        if isinstance(getattr(layer, "activation", None), nn.ReLU6):
+            layer.activation = SparingReLU6()
         convolution = getattr(layer, "convolution", None)
         if not isinstance(convolution, nn.Conv2d):
             continue
