@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import onesheet.training  # isort: skip  # noqa: F401  # before torch, as for a user: it tells OpenMP how to wait
 import numpy as np
 import onnxruntime
 import torch

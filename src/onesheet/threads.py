@@ -49,7 +49,7 @@ def in_order(
 def let_waiting_threads_sleep() -> None:
     """Told to OpenMP, which reads it as torch loads: threads that spin while they wait collapse on busy cores.
 
-    GNU's spins for some microseconds all the same, as most waits end sooner than a thread that sleeps is awake.
+    GNU's spins for some tens of microseconds all the same, as most waits end sooner than a thread that sleeps is awake.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ["OMP_WAIT_POLICY"] = "passive"

@@ -108,6 +108,11 @@ def test_the_gradient_at_stride_1_is_for_training_in_bfloat16_only():
             assert layer(maps).grad_fn is None
 
 
+def test_a_sparing_activation_has_second_gradients():
+    maps = (torch.rand(40, dtype=torch.double) * 12 - 3).requires_grad_()
+    assert torch.autograd.gradgradcheck(SparingReLU6(), maps)
+
+
 @pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
 def test_a_sparing_activation_keeps_its_result_only(kind):
     maps = torch.cat((torch.tensor([-1, 0, 6, 7, float("nan")]), 4 * torch.randn(200))).to(kind).requires_grad_()
@@ -123,9 +128,10 @@ def test_a_sparing_activation_keeps_its_result_only(kind):
         assert SparingReLU6()(maps).grad_fn is None
 
 
-def test_only_strided_convolutions_copy(pair):
+def test_only_strided_convolutions_copy_and_activations_are_sparing(pair):
     _, fast = pair
     for layer in fast.modules():
+        assert not isinstance(layer, torch.nn.ReLU6) or isinstance(layer, SparingReLU6)
         if isinstance(layer, torch.nn.Conv2d):
             assert isinstance(layer, StridedConvolution) == (layer.stride != (1, 1))
 

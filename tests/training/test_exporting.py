@@ -150,7 +150,7 @@ def test_a_file_that_differs_is_refused_and_nothing_is_written(
             graph.network.head[-1].bias -= 0.01  # type: ignore[index, union-attr]
 
     monkeypatch.setattr(exporting, "write_graph", wrong)
-    with pytest.raises(ExportError, match=r"the fp32 file.s probabilities differ from the network.s by up to"):
+    with pytest.raises(ExportError, match=r"the fp32 file.s probabilities differ from .*; please report the network"):
         export(run, tmp_path / "wrong.onnx")
     assert list(tmp_path.iterdir()) == []
 

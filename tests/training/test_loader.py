@@ -1,14 +1,23 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onesheet.training.loader import BatchLoader
+from onesheet.training.loader import Batch, BatchLoader
 
 
-def loader(rows: int, batch_size: int, seed: int | None = 0, share: tuple[int, int] = (0, 1)) -> BatchLoader:
+def loader(
+    rows: int,
+    batch_size: int,
+    seed: int | None = 0,
+    share: tuple[int, int] = (0, 1),
+    augment: Callable[[Batch, int], Batch] | None = None,
+) -> BatchLoader:
     inputs = np.arange(2 * rows, dtype=np.uint8 if rows < 120 else np.int32)[:, None]
     labels = np.eye(2 * rows, 3, dtype=bool)
     return BatchLoader(
@@ -16,6 +25,7 @@ def loader(rows: int, batch_size: int, seed: int | None = 0, share: tuple[int, i
         batch_size=batch_size,
         seed=seed,
         share=share,
+        augment=augment,
     )
 
 
@@ -67,3 +77,24 @@ def test_the_state_at_the_end_of_an_epoch_is_the_start_of_the_next() -> None:
     iterator = iter(batches)
     next(iterator), next(iterator)
     assert batches.state_dict() == {"epoch": 1, "batch": 0}
+
+
+def test_the_reader_works_on_one_core_and_all_other_threads_as_before() -> None:
+    def elsewhere() -> int:
+        with ThreadPoolExecutor(1) as fresh:
+            return fresh.submit(torch.get_num_threads).result()
+
+    seen: list[int] = []
+
+    def augment(batch: Batch, _: int) -> Batch:
+        seen.append(torch.get_num_threads())
+        return batch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        batches = loader(8, 2, augment=augment)
+        assert len(list(batches)) == 4
+        assert (seen, torch.get_num_threads(), elsewhere()) == ([1] * 4, 3, 3)
+    finally:
+        torch.set_num_threads(before)

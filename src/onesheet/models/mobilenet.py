@@ -87,13 +87,14 @@ class _Clamped(torch.autograd.Function):
     """Values clamped to [0, 6], whose gradient is that of hardtanh, zero at both ends."""
 
     @staticmethod
-    def forward(ctx: Any, maps: Tensor) -> Tensor:
-        result = nn.functional.relu6(maps)
-        ctx.save_for_backward(result)
-        return result
+    def forward(maps: Tensor) -> Tensor:
+        return nn.functional.relu6(maps)
 
     @staticmethod
-    @once_differentiable
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(output)
+
+    @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (result,) = ctx.saved_tensors
         of_maps: Tensor = torch.ops.aten.hardtanh_backward(gradient, result, 0.0, 6.0)

@@ -76,8 +76,8 @@ class BatchLoader:
         if self._seed is not None:
             order = np.random.default_rng([self._seed, self._epoch]).permutation(order)
         chunks = np.array_split(order, self._batches)
-        # One thread of OpenMP's for the reader: with more threads than cores OpenMP lets those that train sleep sooner.
-        with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as reader:
+        with ThreadPoolExecutor(1) as reader:
+            _use_one_core(reader)
             coming = reader.submit(self._read, chunks, self._batch)
             while self._batch < self._batches:
                 batch = coming.result()
@@ -113,3 +113,18 @@ class BatchLoader:
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Go on from where `state_dict` was taken."""
         self._epoch, self._batch = state["epoch"], state["batch"]
+
+
+def _use_one_core(reader: ThreadPoolExecutor) -> None:
+    """Let torch work in `reader`'s only thread alone, and in all others as before.
+
+    With more threads than cores, OpenMP lets each that waits sleep at once, those that train too.
+    """
+
+    def in_its_thread() -> None:
+        torch.set_num_threads(1)
+        torch.get_num_threads()  # a thread takes up the number set last when it first asks
+
+    threads = torch.get_num_threads()
+    reader.submit(in_its_thread).result()
+    torch.set_num_threads(threads)
