@@ -109,7 +109,7 @@ def fast_mobilenet(model: nn.Module) -> None:
     config: Any = getattr(model, "config", None)
     if not getattr(config, "tf_padding", False):
         return
-    for layer in list(model.modules()):
+    for layer in model.modules():
         if isinstance(getattr(layer, "activation", None), nn.ReLU6):
             layer.activation = SparingReLU6()
         convolution = getattr(layer, "convolution", None)
