@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from onesheet.data import Packed, Split, pack
 from onesheet.errors import BundleError
 from onesheet.genres import GenreSet
-from onesheet.predict import load
+from onesheet.predict import load, score_part
 from onesheet.training.teacher import soft_targets
 
 
@@ -26,6 +27,17 @@ def test_targets_lie_halfway_between_label_and_answer_in_the_training_part_alone
         np.testing.assert_array_equal(targets[packed.rows(part)], labels[packed.rows(part)])
     np.testing.assert_allclose(soft_targets(packed, [str(model_path)] * 2), targets, atol=1e-6)
     np.testing.assert_array_equal(soft_targets(packed, []), labels)
+
+
+def test_a_teacher_may_take_posters_of_another_size(model_path: Path, parts: Split, tmp_path: Path) -> None:
+    larger = pack(parts, tmp_path / "larger", size=(96, 64))
+    targets = soft_targets(larger, [str(model_path)])
+    rows, teacher = larger.rows("train"), load(model_path)
+    posters = [Image.fromarray(larger.posters[row]).resize((32, 48), Image.Resampling.BILINEAR) for row in rows]
+    answers = teacher.score(np.stack([np.asarray(poster) for poster in posters])).probabilities
+    np.testing.assert_allclose(targets[rows], (larger.labels[rows] + answers) / 2, atol=1e-5)
+    with pytest.raises(BundleError, match="pack again with --size 48x32"):
+        score_part(teacher, larger, "train")
 
 
 def test_smoothing_grants_every_genre_a_part_of_its_share_of_the_training_films(packed: Packed) -> None:

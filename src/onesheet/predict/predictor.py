@@ -16,7 +16,7 @@ from onesheet.bundle import Bundle, Card, read_bundle
 from onesheet.errors import ConfigError, UnreadablePoster
 from onesheet.evaluation.operating import OperatingPoint
 from onesheet.genres import GenreSet
-from onesheet.images import read_poster
+from onesheet.images import read_poster, resized_posters
 from onesheet.predict.explain import heat_maps
 from onesheet.predict.heat_map import HeatMap
 from onesheet.predict.results import Failure, Origin, Prediction
@@ -147,9 +147,9 @@ class Predictor:
             yield from answers
 
     def score_posters(self, posters: NDArray[np.uint8], rows: NDArray[np.int64]) -> Iterator[Scores]:
-        """Scores of the given rows of an N×H×W×3 uint8 array (a packed store), batch by batch, in order."""
+        """Scores of the given rows of an N×H×W×3 uint8 array (a packed store), stretched to the card's size, in order."""
         return in_order(
-            lambda batch: self.score(np.ascontiguousarray(posters[batch])),
+            lambda batch: self.score(np.ascontiguousarray(resized_posters(posters[batch], self.card.size))),
             _batches(rows.tolist()),
             threads=self.threads,
         )

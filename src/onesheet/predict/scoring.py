@@ -25,14 +25,24 @@ class PartScores(NamedTuple):
     logits: NDArray[np.float32]
 
 
-def score_part(predictor: Predictor, packed: Packed, part: str, *, progress: Progress = silent) -> PartScores:
+def score_part(
+    predictor: Predictor, packed: Packed, part: str, *, any_size: bool = False, progress: Progress = silent
+) -> PartScores:
     """Score one part of a packed store.
+
+    Args:
+        predictor: the model.
+        packed: the posters.
+        part: "train", "validation" or "test".
+        any_size: posters packed at another size are stretched to the model's, which then sees them a little less well
+            than it sees their files.
+        progress: told of the posters scored.
 
     Raises:
         BundleError: the store was packed at another size or by another rule than the model takes.
     """
     card = predictor.card
-    if (packed.size, packed.resize) != (card.size, card.resize):
+    if (packed.size if not any_size else card.size, packed.resize) != (card.size, card.resize):
         raise BundleError(
             f"the model takes posters of {card.size[0]}×{card.size[1]} by {card.resize!r}, {str(packed.folder)!r} has "
             f"{packed.size[0]}×{packed.size[1]} by {packed.resize!r}; pack again with "

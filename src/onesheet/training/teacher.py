@@ -31,13 +31,13 @@ def soft_targets(
 
     Args:
         packed: the posters.
-        teachers: model files that know the store's genres; none = the labels alone.
+        teachers: model files that know the store's genres, of any size of posters; none = the labels alone.
         smoothing: how far a label moves to its genre's share of the training films, in [0, 1).
         threads: cores to use; None = all.
         progress: told of the posters scored.
 
     Raises:
-        BundleError: a teacher that cannot be read, of other genres or of another poster size.
+        BundleError: a teacher that cannot be read, of other genres or of another rule of resizing.
     """
     targets = packed.labels.astype(np.float32)
     rows = packed.rows("train")
@@ -50,6 +50,7 @@ def soft_targets(
         teacher = load(path, threads=threads)
         check_genres(teacher.genres, packed.genres, packed.folder, model_may_have_more=True)
         columns = [teacher.genres.column(name) for name in packed.genres.names]
-        answers += score_part(teacher, packed, "train", progress=progress).probabilities[:, columns]
+        scores = score_part(teacher, packed, "train", any_size=True, progress=progress)
+        answers += scores.probabilities[:, columns]
     targets[rows] += SHARE * (answers / len(teachers) - targets[rows])
     return targets
