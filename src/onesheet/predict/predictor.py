@@ -147,7 +147,7 @@ class Predictor:
             yield from answers
 
     def score_posters(self, posters: NDArray[np.uint8], rows: NDArray[np.int64]) -> Iterator[Scores]:
-        """Scores of the given rows of an N×H×W×3 uint8 array (a packed store), stretched to the card's size, in order."""
+        """Scores of rows of an N×H×W×3 uint8 array (a packed store), stretched to the card's size, in order."""
         return in_order(
             lambda batch: self.score(np.ascontiguousarray(resized_posters(posters[batch], self.card.size))),
             _batches(rows.tolist()),
