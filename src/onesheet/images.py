@@ -12,9 +12,7 @@ import io
 import math
 import os
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +22,7 @@ from PIL import Image, TiffTags
 
 from onesheet.errors import ConfigError, UnreadablePoster
 from onesheet.formats import MAX_EXIF_BYTES, MAX_PIXELS, Bounded, check_memory, cut_short, identified, unreadable
+from onesheet.rgb import to_rgb
 
 Size = tuple[int, int]
 """Height and width in pixels."""
@@ -42,7 +41,6 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _ORIENTATION = 0x0112
-_STRIP_PIXELS = 250_000
 _MARGIN = 1.5  # sides of a JPEG decoded at reduced scale, of those wanted; benchmarks/NOTES.md has what it costs
 _READ_AT_ONCE = 1 << 20  # bytes; one read is cheaper than ten, each of which waits for the interpreter's lock
 
@@ -214,7 +212,7 @@ def _upright(picture: Image.Image, at_least: Size | None, name: str) -> Poster:
     picture.load()
     if picture.format not in ("JPEG", "TIFF"):  # Pillow turns TIFF itself; PNG's may stand behind its pixels
         turn = _orientation(picture)
-    rgb = _rgb(picture)
+    rgb = to_rgb(picture)
     if rgb is not picture:
         picture.close()  # its memory is needed
     if turn in _TURNS:
@@ -241,49 +239,6 @@ def _orientation(picture: Image.Image) -> int | None:
     except Exception:  # broken metadata makes Pillow raise nearly anything, and is no reason to lose a poster
         return None
     return value if isinstance(value, int) else None
-
-
-def _rgb(picture: Image.Image) -> Image.Image:
-    """Any mode -> RGB, strip by strip, so that nothing else of the picture's size is in memory."""
-    if picture.mode == "RGB" and not picture.has_transparency_data:
-        return picture
-    to_rgb = _on_white if picture.has_transparency_data else partial(Image.Image.convert, mode="RGB")
-    if picture.mode.startswith("I"):  # 16 bits, or 32 where a value needs them
-        highest = max(int(np.asarray(strip).max()) for strip, _ in _strips(picture))
-        to_rgb = partial(_from_whole_numbers, bits=8 if highest <= 0xFFFF else 23)
-    elif picture.mode == "F":  # 0..1, or 0..255 where a value is above 1
-        brightest = max(float(_finite(strip).max()) for strip, _ in _strips(picture))
-        to_rgb = partial(_from_floats, scale=255 if brightest <= 1 else 1)
-    rgb = Image.new("RGB", picture.size)
-    for strip, top in _strips(picture):
-        rgb.paste(to_rgb(strip), (0, top))
-    return rgb
-
-
-def _strips(picture: Image.Image) -> Iterator[tuple[Image.Image, int]]:
-    """A picture's strips of full width, each with where it begins."""
-    rows = max(1, _STRIP_PIXELS // picture.width)
-    for top in range(0, picture.height, rows):
-        yield picture.crop((0, top, picture.width, min(top + rows, picture.height))), top
-
-
-def _on_white(strip: Image.Image) -> Image.Image:
-    strip = strip.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", strip.size, "white"), strip).convert("RGB")
-
-
-def _from_whole_numbers(strip: Image.Image, *, bits: int) -> Image.Image:
-    values = np.maximum(np.asarray(strip).astype(np.int64), 0)
-    return Image.fromarray((values >> bits).astype(np.uint8)).convert("RGB")
-
-
-def _from_floats(strip: Image.Image, *, scale: float) -> Image.Image:
-    return Image.fromarray((_finite(strip) * scale).clip(0, 255).astype(np.uint8)).convert("RGB")
-
-
-def _finite(strip: Image.Image) -> NDArray[np.float32]:
-    grey: NDArray[np.float32] = np.nan_to_num(np.asarray(strip), posinf=0, neginf=0)
-    return grey
 
 
 def _broken(name: str, source: str | Path | bytes, error: Exception) -> UnreadablePoster:
