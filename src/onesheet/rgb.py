@@ -13,7 +13,7 @@ _STRIP_PIXELS = 250_000
 
 
 def to_rgb(picture: Image.Image) -> Image.Image:
-    """The same picture, mode RGB, made strip by strip, so that nothing else of its size is in memory.
+    """The picture in mode RGB, itself if it is; made strip by strip, so that nothing else of its size is in memory.
 
     Transparency is laid over white. Whole numbers of 16 bits or 32 keep their highest eight; floats are taken as 0..1,
     or as 0..255 where one is above 1.

@@ -34,15 +34,14 @@ def score_part(
         predictor: the model.
         packed: the posters.
         part: "train", "validation" or "test".
-        any_size: posters packed at another size are stretched to the model's, which then sees them a little less well
-            than it sees their files.
+        any_size: posters packed at another size are stretched to the model's; they have then been resized twice.
         progress: told of the posters scored.
 
     Raises:
-        BundleError: the store was packed at another size or by another rule than the model takes.
+        BundleError: the store was packed by another rule than the model takes, or at another size without `any_size`.
     """
     card = predictor.card
-    if (packed.size if not any_size else card.size, packed.resize) != (card.size, card.resize):
+    if packed.resize != card.resize or (packed.size != card.size and not any_size):
         raise BundleError(
             f"the model takes posters of {card.size[0]}×{card.size[1]} by {card.resize!r}, {str(packed.folder)!r} has "
             f"{packed.size[0]}×{packed.size[1]} by {packed.resize!r}; pack again with "
