@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
+from pathlib import Path
 from typing import TypeVar
 
 from onesheet.errors import ConfigError
+
+CGROUPS, SELF_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -57,13 +61,24 @@ def let_waiting_threads_sleep() -> None:
 
 
 def thread_count(threads: int | None) -> int:
-    """How many threads to use; None = one for each processor this process may use.
+    """How many threads to use; None = one for each processor this process may use, a container's limit included.
 
     Raises:
         ConfigError: below 1.
     """
     if threads is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return min(processors, _container_limit() or processors)
     if threads < 1:
         raise ConfigError(f"threads must be at least 1; got {threads}")
     return threads
+
+
+def _container_limit() -> int | None:
+    """Processors' worth of time that this process's control group (version 2) may take, rounded up; None = no limit."""
+    try:
+        group = SELF_CGROUP.read_text().rpartition("0::/")[2].strip()
+        quota, period = (CGROUPS / group / "cpu.max").read_text().split()
+        return math.ceil(int(quota) / int(period))
+    except (OSError, ValueError):  # not Linux, version 1, or "max"
+        return None
