@@ -69,6 +69,13 @@ def test_films_without_poster_or_with_a_faulty_nfo_are_left_out() -> None:
         suggested(films, at="nonsense")
 
 
+def test_only_films_without_genres_are_asked_of_though_all_settle_the_spelling() -> None:
+    films = [film("A"), film("B", "SCI-FI", poster="broken.jpg"), film("C", "-"), film("D", "Drama")]
+    first, second = suggested(films, only_missing=True, genre_map={"-": ""})
+    assert (first.film.name, second.film.name) == ("A", "C")
+    assert list(first.given) == ["Drama", "SCI-FI"]
+
+
 def test_the_mapping_names_genres_as_the_library_does(tmp_path: Path) -> None:
     mapping = tmp_path / "genres.toml"
     mapping.write_text('"Sci-Fi" = "Science Fiction|Fantasy"\n"SF" = "Science Fiction"\n"Drama" = ""\n')

@@ -187,6 +187,7 @@ class _Answers:
             self._predictor,
             at=self._arguments.at,
             genre_map=self._arguments.genre_map,
+            only_missing=getattr(self._arguments, "policy", None) == "only-missing",
             progress=self._console.progress,
         ):
             if isinstance(answer, Failure):

@@ -66,6 +66,7 @@ def suggest_genres(
     *,
     at: str = "precise",
     genre_map: str | Path | Mapping[str, str] | None = None,
+    only_missing: bool = False,
     progress: Progress = silent,
 ) -> Iterator[Suggestion | Failure]:
     """Each film with a poster beside the model's answer, in their order; an unreadable poster gives a Failure.
@@ -79,6 +80,7 @@ def suggest_genres(
         genre_map: what the library calls genres: the model's names, or other spellings of its own, to the names it is
             to have; "" drops a genre, "A|B" makes two of it. Without one only case and accents are made one, as the
             library has them most often.
+        only_missing: ask the model only of films without a genre, and leave the others out.
         progress: called with the posters read so far.
 
     Raises:
@@ -89,10 +91,11 @@ def suggest_genres(
     predictor.check(at, None)
     films = [film for film in films if film.poster and not film.fault]
     settled, names = _settled(films, predictor.genres.names, genre_map)
-    answers = predictor.predict_many((str(film.poster) for film in films), at=at)
-    for number, (film, genres, answer) in enumerate(zip(films, settled, answers, strict=True)):
+    asked = [(film, genres) for film, genres in zip(films, settled, strict=True) if not (only_missing and genres)]
+    answers = predictor.predict_many((str(film.poster) for film, _ in asked), at=at)
+    for number, ((film, genres), answer) in enumerate(zip(asked, answers, strict=True)):
         yield answer if isinstance(answer, Failure) else _suggestion(film, genres, answer, names)
-        progress("suggest", number + 1, len(films))
+        progress("suggest", number + 1, len(asked))
 
 
 def _settled(
