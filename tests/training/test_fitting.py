@@ -58,11 +58,13 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(
     steps: tuple[int, ...], run: Run, packed: Packed, tiny: TrainConfig, tmp_path: Path
 ) -> None:
     """8 batches an epoch: stopped inside an epoch, at its end, twice, and in the second."""
+    seconds = 0.0
     for step in steps:
         stopped = fit(tiny, packed, folder=tmp_path, resume=step != steps[0], progress=StopAt(step))
-        assert not stopped.finished
+        assert not stopped.finished and stopped.seconds > seconds
+        seconds = stopped.seconds
     resumed = fit(tiny, packed, folder=tmp_path, resume=True)
-    assert resumed.finished and resumed.best_epoch == run.best_epoch
+    assert resumed.seconds > seconds and resumed.finished and resumed.best_epoch == run.best_epoch
     assert without_seconds(resumed) == without_seconds(run)
     for name, value in weights(run).items():
         assert torch.equal(value, weights(resumed)[name]), name

@@ -86,6 +86,8 @@ def fit_in(
     try:
         fitting.train()
     except Interrupted:
+        if here.first:
+            replace(open_run(folder), seconds=fitting.clock.seconds).write()
         return open_run(folder)
     here.wait()
     if here.first:
