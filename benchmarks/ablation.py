@@ -19,13 +19,17 @@ RECIPE = Path(__file__).parents[1] / "recipes" / "default.toml"
 OF_THE_DATA = {"model", "min_films", "size", "epochs"}  # keys that stay out of the rows
 EPOCHS = 4
 BASE = "recipe"  # the row that the others are compared with
-SIZE = "160x112"  # half the pixels of the recipe: twice as many rows in a night
+SIZE = "160x112"  # two fifths of the recipe's pixels: more than twice as many rows in a night
 # name -> (what is changed, options of fit, options of pack)
 ROWS: dict[str, tuple[str, list[str], list[str]]] = {
     "recipe": (f"the recipe (seed 2), {EPOCHS} epochs on 5,055 films at {SIZE}", [], []),
     "seed-0": ("seed 0", ["--seed", "0"], []),
     "seed-1": ("seed 1", ["--seed", "1"], []),
-    "head": ("head only, 60 epochs", ["--tune", "head", "--no-levels", "--start-scale", "1", "--cutmix", "0"], []),
+    "head": (
+        "head only, 60 epochs, seed 0",
+        ["--tune", "head", "--no-levels", "--start-scale", "1", "--cutmix", "0"],
+        [],
+    ),
     "levels": ("the head reads all levels", ["--levels"], []),
     "no-head": ("full at once, no head first", ["--head-epochs", "0"], []),
     "asymmetric": ("asymmetric loss", ["--loss", "asymmetric"], []),
@@ -44,7 +48,7 @@ ROWS: dict[str, tuple[str, list[str], list[str]]] = {
         [],
     ),
     "mixup": ("mixup in place of CutMix", ["--cutmix", "0", "--mixup", "0.5"], []),
-    "no-growth": ("full-size crops from the start", ["--start-scale", "1"], []),
+    "no-growth": ("crops at seven eighths from the start, none smaller", ["--start-scale", "1"], []),
     "no-mirror": ("without the mirror image", ["--no-mirror"], []),
     "half-rate": ("half the learning rate", ["--learning-rate", "2e-4"], []),
     "layer-rates": ("the first layer learns at a tenth of the last's rate", ["--first-layer-rate", "0.1"], []),
@@ -62,8 +66,12 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"rows: {', '.join(ROWS)}")
     given = parser.parse_args()
+    if unknown := set(given.names) - set(ROWS):
+        parser.error(f"no row {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
+    same_recipe(given.out, parser)
     print("| change | mAP on validation | difference | ROC-AUC | calibration error |\n|---|---|---|---|---|")
-    names = [BASE, *(name for name in given.names or ROWS if name != BASE)]
+    wanted = set(given.names or ROWS) | {BASE} | ({"seed-0"} if "two-teachers" in given.names else set())
+    names = [name for name in ROWS if name in wanted]  # a teacher comes before those that it teaches
     first: float | None = None
     for name in names:
         change, fit, pack = ROWS[name]
@@ -78,6 +86,15 @@ def main() -> None:
             f"{ranking['macro_roc_auc'].value:.3f} | {ranking['calibration_error'].value:.3f} |",
             flush=True,
         )
+
+
+def same_recipe(out: Path, parser: argparse.ArgumentParser) -> None:
+    """Keep the recipe in OUT; rows of another one are no rows of the same table."""
+    kept, recipe = out / "recipe.toml", RECIPE.read_text(encoding="utf-8")
+    if kept.exists() and kept.read_text(encoding="utf-8") != recipe:
+        parser.error(f"the rows in {out} were made by another recipe ({kept}); choose another OUT")
+    out.mkdir(parents=True, exist_ok=True)
+    kept.write_text(recipe, encoding="utf-8")
 
 
 def run(data: str, backbone: str, out: Path, name: str, fit: list[str], pack: list[str]) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from material import SIZE, jpegs, read, to_tune
-from ratio import arguments, at_least, in_turn, load_now, quotients, report, row, seconds, spread
+from ratio import arguments, at_least, in_turn, load_now, plain_environment, quotients, report, row, seconds, spread
 from tuning import VALIDATION, pipeline_rate, tuned
 
 from onesheet.data import Catalogue, Split, pack
@@ -52,7 +52,7 @@ def main() -> None:
 
     def keras() -> dict[str, Any]:
         command = [given.keras, str(KERAS), "train", str(table), given.tune, "--epochs", str(given.keras_epochs)]
-        answer = subprocess.run(command, capture_output=True, text=True)
+        answer = subprocess.run(command, capture_output=True, text=True, env=plain_environment())
         if answer.returncode:
             sys.exit(answer.stderr)
         return dict(json.loads(answer.stdout.splitlines()[-1]))
@@ -83,7 +83,7 @@ def rates(parts: Split, backbone: str, out: Path, keras: Any, repeats: int) -> t
     mine, other = in_turn(lambda: pipeline_rate(config, packed, out / "run-against-keras"), theirs, repeats=repeats)
     ratio = quotients(mine, other)
     line = row(
-        f"fine-tuning MobileNetV2, {arithmetic('auto')}",
+        f"fine-tuning MobileNetV2 with the usual head, {arithmetic('auto')}",
         spread(mine, "posters/s"),
         f"Keras, float32: {spread(other, 'posters/s')}",
         ratio,

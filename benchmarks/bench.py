@@ -2,13 +2,16 @@
 
 python benchmarks/bench.py DATA BACKBONE OUT [--keras PYTHON] [--run RUN] [--repeats N] [--rows N]
 
-Without --keras the lines against Keras are left out, and said so. A line that fails does not stop the others.
+Without --keras the lines against Keras are left out, and said so. A line that fails does not stop the others; the
+status is 1 then.
 """
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import torch
 from material import jpegs, read
 from ratio import HEADING, arguments
 
@@ -40,10 +43,14 @@ def main() -> None:
         ["memory.py", out, "--rows", given.rows, "--backbone", backbone],
         ["gpu.py", out],
     ]
-    rows, notes = [], []
+    shutil.rmtree(given.out / "precisions", ignore_errors=True)  # else its head of an earlier day is taken
+    rows, notes, failed = [], [], False
     for script, *options in lines:
         if "--keras" in options and not given.keras:
             notes.append(f"{script}: left out, no --keras")
+            continue
+        if script == "gpu.py" and not torch.cuda.is_available():
+            notes.append(f"{script}: left out, no GPU that torch can use")
             continue
         print(f"{script} {' '.join(options)}", file=sys.stderr, flush=True)
         repeats = [] if script == "memory.py" else ["--repeats", str(given.repeats)]
@@ -51,6 +58,7 @@ def main() -> None:
         answer = subprocess.run(command, stdout=subprocess.PIPE, text=True)
         if answer.returncode:
             notes.append(f"{script}: no figures, status {answer.returncode}")
+            failed = True
             continue
         found, _, rest = answer.stdout.removeprefix(f"{HEADING}\n").partition("\n\n")
         rows.append(found)
@@ -58,6 +66,7 @@ def main() -> None:
         write(given.out / "results.md", rows, notes)
     write(given.out / "results.md", rows, notes)
     print((given.out / "results.md").read_text(encoding="utf-8"))
+    sys.exit(failed)
 
 
 def write(path: Path, rows: list[str], notes: list[str]) -> None:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ratio import arguments, at_least, in_turn, load_now, quotients, report, row, seconds, spread
+from ratio import arguments, at_least, in_turn, load_now, plain_environment, quotients, report, row, seconds, spread
 
 from onesheet.predict import DEFAULT_MODEL
 
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def call(command: list[str]) -> None:
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=plain_environment())
 
 
 if __name__ == "__main__":

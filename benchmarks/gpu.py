@@ -20,11 +20,12 @@ import onnxruntime
 import torch
 import transformers
 from material import SIZE, to_tune
+from numpy.typing import NDArray
 from ratio import arguments, at_least, in_turn, load_now, quotients, report, row, seconds, spread
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
-from tuning import VALIDATION, BareStep, pipeline_rate, tuned
+from tuning import VALIDATION, BareStep, pipeline_rate, tuned, wait
 
 from onesheet.data import Packed, pack, read_catalogue
 from onesheet.data.drawn import draw_catalogue
@@ -54,8 +55,9 @@ def main() -> None:
     lines = []
     for name, config in BACKBONES.items():
         model = f"hf:{random_backbone(given.out / 'backbones' / name, config())}"
-        lines += tuning_lines(name, model, packed, given, chip)
-        lines += predict_lines(name, model, packed, given, chip)
+        for measured in (tuning_line, predict_line):
+            lines.append(measured(name, model, packed, given, chip))
+            print(lines[-1], file=sys.stderr, flush=True)
     notes = f"{torch.cuda.get_device_name()}; {chip}"
     report(lines, repeats=given.repeats, packages=("torch", "transformers", "onnxruntime"), load=load, notes=notes)
 
@@ -109,11 +111,6 @@ def best(work: Callable[[], object], times: int = 10) -> float:
     return min(seconds(once) for _ in range(times))
 
 
-def wait() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-
-
 class Work(TorchDispatchMode):
     """What a call does for each poster: arithmetic of products and convolutions, bytes of the tensors it touches.
 
@@ -141,7 +138,7 @@ class Work(TorchDispatchMode):
         return result
 
 
-def tuning_lines(name: str, model: str, packed: Packed, given: Any, chip: Chip) -> list[str]:
+def tuning_line(name: str, model: str, packed: Packed, given: Any, chip: Chip) -> str:
     config = tuned(model, batch_size=given.batch)
     plain, compiled = BareStep(config, packed), BareStep(config, packed, compiled=True)
     work = Work(plain, given.batch, forward=lambda: plain.forward(plain.inputs))
@@ -155,56 +152,51 @@ def tuning_lines(name: str, model: str, packed: Packed, given: Any, chip: Chip) 
     ratio = quotients(mine, ceiling)
     ours = f"{spread(mine, 'posters/s')}, {chip.shares(work, statistics.median(mine))}"
     against = f"synthetic data: {spread(bare, 'posters/s')}; compiled: {spread(faster, 'posters/s')}"
-    return [row(f"fine-tuning {name}, batch {given.batch}", ours, against, ratio, "≥ 0.9", at_least(ratio, 0.9))]
+    return row(f"fine-tuning {name}, batch {given.batch}", ours, against, ratio, "≥ 0.9", at_least(ratio, 0.9))
 
 
-@torch.inference_mode()
-def predict_lines(name: str, model: str, packed: Packed, given: Any, chip: Chip) -> list[str]:
-    """torch on posters in the GPU's memory, and ONNX Runtime where it can use the GPU."""
+def predict_line(name: str, model: str, packed: Packed, given: Any, chip: Chip) -> str:
+    """torch, and ONNX Runtime where it can use the GPU; from posters in memory to answers in memory, both."""
     network = build_network(model, genres=len(packed.genres), size=SIZE, mirror=False).to(
         device(), memory_format=torch.channels_last
     )
     network.eval()
-    held = np.ascontiguousarray(packed.posters[: given.batch])
-    posters = torch.from_numpy(held).to(device())
-    batches = given.steps
-    work = Work(lambda: answer(network, posters), len(held))
+    posters = np.ascontiguousarray(packed.posters[: given.batch])
+    with torch.no_grad():  # inference mode would hide the parts of some operations from the count
+        work = Work(lambda: answer(network, posters), len(posters))
 
-    def with_torch() -> float:
-        def work() -> None:
-            for _ in range(batches):
-                answer(network, posters)
-            wait()
+    def rate(score: Callable[[], object]) -> Callable[[], float]:
+        return lambda: given.steps * len(posters) / seconds(lambda: [score() for _ in range(given.steps)])
 
-        return batches * len(held) / seconds(work)
+    @torch.inference_mode()
+    def with_torch() -> object:
+        return answer(network, posters).cpu()
 
-    measures, session = [with_torch], gpu_session(network, given.out / "gpu.onnx")
+    measures, session = [rate(with_torch)], gpu_session(network, given.out / "gpu.onnx")
     if session:
-        measures.append(
-            lambda: (
-                batches * len(held) / seconds(lambda: [session.run(None, {"posters": held}) for _ in range(batches)])
-            )
-        )
+        measures.append(rate(lambda: session.run(["logits"], {"posters": posters})))
     rates = in_turn(*measures, repeats=given.repeats)
     said = f"ONNX Runtime, float32: {spread(rates[-1], 'posters/s')}" if session else "ONNX Runtime has no GPU here"
     ours = f"{spread(rates[0], 'posters/s')}, {chip.shares(work, statistics.median(rates[0]))}"
     ratio = quotients(rates[0], rates[-1]) if session else None
-    return [row(f"predict {name}, batch {given.batch}", ours, said, ratio, "none", "–")]
+    return row(f"predict {name}, batch {given.batch}", ours, said, ratio, "none", "–")
 
 
-def answer(network: PosterNetwork, posters: torch.Tensor) -> torch.Tensor:
+def answer(network: PosterNetwork, posters: NDArray[np.uint8]) -> torch.Tensor:
     with autocast("auto"):
-        return network(posters.permute(0, 3, 1, 2).float() / 255).logits
+        return network(torch.from_numpy(posters).to(device()).permute(0, 3, 1, 2).float() / 255).logits
 
 
 def gpu_session(network: PosterNetwork, path: Path) -> Any:
-    """The exported graph on the GPU, None where this ONNX Runtime has none."""
-    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+    """The exported graph on the GPU, None where this ONNX Runtime has none that works."""
+    provider = "CUDAExecutionProvider"
+    if provider not in onnxruntime.get_available_providers():
         return None
     where = next(network.parameters()).device
     write_graph(ExportGraph(network.cpu()), path, size=SIZE)
     network.to(where)
-    return onnxruntime.InferenceSession(str(path), providers=["CUDAExecutionProvider"])
+    session = onnxruntime.InferenceSession(str(path), providers=[provider])
+    return session if session.get_providers()[0] == provider else None  # it falls back to the CPU without an error
 
 
 if __name__ == "__main__":

@@ -4,11 +4,14 @@ DATA is a catalogue that `onesheet` reads, or a folder with chu2017/ and imdb/, 
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from onesheet.data import Catalogue, Film, Packed, Split, pack, read_catalogue, read_split, split
+from onesheet.images import Resize, Size, read_poster
+from onesheet.threads import thread_count
 
 SIZE = (224, 160)
 SOURCES = ("chu2017", "imdb")
@@ -46,6 +49,18 @@ def pack_parts(data: Path, folder: Path, *, posters: int | None = None) -> Packe
 def jpegs(catalogue: Catalogue) -> list[Film]:
     """The films whose poster is a JPEG by name: what every decoder reads."""
     return [film for film in catalogue.films if film.poster.lower().endswith((".jpg", ".jpeg"))]
+
+
+def decode_all(posters: Sequence[str], *, size: Size, resize: Resize = "stretch", at_once: int) -> None:
+    """Decode and resize on all cores, so many posters a turn, and let the pixels go."""
+
+    def turn(start: int) -> None:
+        for poster in posters[start : start + at_once]:
+            read_poster(poster, size=size, resize=resize)
+
+    with ThreadPoolExecutor(thread_count(None)) as pool:
+        for _ in pool.map(turn, range(0, len(posters), at_once)):
+            pass
 
 
 def _sources(data: Path) -> Sequence[Path]:

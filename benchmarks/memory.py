@@ -9,6 +9,7 @@ they take in the lines before. Resident memory counts pages of mapped files, whi
 them; "own" is what the machine must have. Each command runs once.
 """
 
+import argparse
 import csv
 import os
 import sys
@@ -18,7 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from peak import Peak, watch
-from ratio import arguments, load_now, report, row
+from ratio import load_now, report, row
 
 from onesheet.data import Findings, read_catalogue
 from onesheet.data.drawn import draw_catalogue
@@ -29,8 +30,7 @@ TUNED_ROWS = 3000
 
 
 def main() -> None:
-    parser = arguments(__doc__)
-    parser.set_defaults(repeats=1)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument(
@@ -57,7 +57,7 @@ def main() -> None:
             peak = watch([str(Path(sys.executable).with_name("onesheet")), *command], log)
             lines.append(line(name, rows, peak, log))
             print(lines[-1], file=sys.stderr, flush=True)
-    report(lines, repeats=given.repeats, packages=("numpy", "torch", "onnxruntime"), load=load)
+    report(lines, repeats=1, packages=("numpy", "torch", "onnxruntime"), load=load)
 
 
 def write_catalogue(folder: Path, *, rows: int, drawn: int) -> None:

@@ -6,15 +6,12 @@ OUT: a folder on the disk that a store would be written to; the stores are delet
 """
 
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from material import SIZE, one_part, read
+from material import SIZE, decode_all, one_part, read
 from ratio import arguments, at_least, in_turn, load_now, quotients, report, row, seconds, spread
 
 from onesheet.data import pack
-from onesheet.images import read_poster
-from onesheet.threads import thread_count
 
 SLAB = 16
 
@@ -35,7 +32,7 @@ def main() -> None:
         return len(posters) / seconds(lambda: pack(parts, folder, size=SIZE))
 
     def bare() -> float:
-        return len(posters) / seconds(lambda: decode_all(posters))
+        return len(posters) / seconds(lambda: decode_all(posters, size=SIZE, at_once=SLAB))
 
     try:
         mine, loop = in_turn(ours, bare, repeats=given.repeats)
@@ -51,18 +48,6 @@ def main() -> None:
         at_least(ratio, 0.85),
     )
     report([line], repeats=given.repeats, packages=("numpy", "pillow"), load=load)
-
-
-def decode_all(posters: list[str]) -> None:
-    """Decode and resize in as many threads as pack uses, and let the pixels go."""
-
-    def slab(start: int) -> None:
-        for poster in posters[start : start + SLAB]:
-            read_poster(poster, size=SIZE)
-
-    with ThreadPoolExecutor(thread_count(None)) as pool:
-        for _ in pool.map(slab, range(0, len(posters), SLAB)):
-            pass
 
 
 if __name__ == "__main__":

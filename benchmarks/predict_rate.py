@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from material import decode_all
 from numpy.typing import NDArray
 from ratio import arguments, at_least, in_turn, load_now, report, row, seconds, spread
 
@@ -38,7 +39,12 @@ def main() -> None:
         lambda: len(posters) / seconds(lambda: list(predictor.predict_many(posters))),
         lambda: len(posters) / seconds(lambda: score_all(one_thread, batches, thread_count(None))),
         lambda: len(posters) / seconds(lambda: score_all(own_threads, batches, 1)),
-        lambda: len(posters) / seconds(lambda: decode_all(predictor, posters)),
+        lambda: (
+            len(posters)
+            / seconds(
+                lambda: decode_all(posters, size=predictor.card.size, resize=predictor.card.resize, at_once=BATCH)
+            )
+        ),
         repeats=given.repeats,
     )
     graph = [max(rates) for rates in zip(single, own, strict=True)]
@@ -77,16 +83,6 @@ def session(model: Path, threads: int | None) -> Callable[[NDArray[np.uint8]], o
 def score_all(score: Callable[[NDArray[np.uint8]], object], batches: Sequence[NDArray[np.uint8]], threads: int) -> None:
     with ThreadPoolExecutor(threads) as pool:
         for _ in pool.map(score, batches):
-            pass
-
-
-def decode_all(predictor: Predictor, posters: Sequence[str]) -> None:
-    def slab(start: int) -> None:
-        for poster in posters[start : start + BATCH]:
-            read_poster(poster, size=predictor.card.size, resize=predictor.card.resize)
-
-    with ThreadPoolExecutor(thread_count(None)) as pool:
-        for _ in pool.map(slab, range(0, len(posters), BATCH)):
             pass
 
 

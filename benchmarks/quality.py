@@ -77,12 +77,14 @@ def main() -> None:
     )
     print(tables)
     if given.write:
-        text = re.sub(
+        text, found = re.subn(
             r"(<!-- figures -->).*(<!-- /figures -->)",
             lambda marks: f"{marks[1]}\n\n{tables}\n\n{marks[2]}",
             CARD.read_text(encoding="utf-8"),
             flags=re.DOTALL,
         )
+        if not found:
+            parser.error(f"{CARD} has no <!-- figures --> … <!-- /figures --> to write between")
         CARD.write_text(text, encoding="utf-8")
         write_metadata(given.model, MODEL_CARD_KEY, text)
 

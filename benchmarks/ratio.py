@@ -1,6 +1,7 @@
 """Two ways of doing one thing, measured in turn in one run on one machine, and said in one Markdown row."""
 
 import argparse
+import math
 import os
 import statistics
 import sys
@@ -10,9 +11,9 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import processor, python_version
+from typing import NamedTuple
 
-from onesheet.threads import thread_count
-
+TOLD = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "PYTHONPATH")
 HEADING = "| what | ours | against | ratio, median (range) | target | reached |\n|---|---|---|---|---|---|"
 
 
@@ -66,23 +67,56 @@ def at_least(ratio: Sequence[float], target: float) -> bool:
     return statistics.median(ratio) >= target
 
 
-def report(rows: Iterable[str], *, repeats: int, packages: Sequence[str], load: float, notes: str = "") -> None:
+class Load(NamedTuple):
+    """What the machine has done up to a moment, in seconds of one core, and the moment.
+
+    Attributes:
+        moment: seconds of a clock.
+        busy: all processes together.
+        own: this process and those that it has waited for.
+        stolen: what the host of a virtual machine gave to others.
+    """
+
+    moment: float
+    busy: float
+    own: float
+    stolen: float
+
+
+def load_now() -> Load:
+    """To be taken before a benchmark; `machine` says what went on beside it from then on."""
+    own = sum(os.times()[:4])
+    path = Path("/proc/stat")
+    if not path.exists():
+        return Load(time.perf_counter(), math.nan, own, math.nan)
+    ticks = [int(word) / os.sysconf("SC_CLK_TCK") for word in path.read_text().split("\n", 1)[0].split()[1:9]]
+    user, nice, system, _, _, interrupts, soft, stolen = ticks
+    return Load(time.perf_counter(), user + nice + system + interrupts + soft, own, stolen)
+
+
+def report(rows: Iterable[str], *, repeats: int, packages: Sequence[str], load: Load, notes: str = "") -> None:
     """Print the rows, the machine they were measured on, and what else is to be said."""
     print(HEADING, *rows, "", machine(repeats=repeats, packages=packages, load=load), sep="\n")
     if notes:
         print(f"\n{notes}")
 
 
-def machine(*, repeats: int, packages: Sequence[str], load: float) -> str:
-    """Date, processor, cores, load before the run, library versions."""
+def machine(*, repeats: int, packages: Sequence[str], load: Load) -> str:
+    """Date, processor, cores, what else had them since `load`, library versions."""
     versions = [f"Python {python_version()}", *(f"{name} {_version(name)}" for name in packages)]
-    where = f"{processor_name()}, {thread_count(None)} cores, load {load:.1f} before"
+    now, cores = load_now(), os.cpu_count() or 1
+    whole = (now.moment - load.moment) * cores
+    others = max(0.0, now.busy - load.busy - (now.own - load.own)) / whole
+    beside = (
+        f"{others:.1%} of their time taken by other processes, {(now.stolen - load.stolen) / whole:.1%} by the host"
+    )
+    where = f"{processor_name()}, {cores} cores, {beside}"
     return f"{datetime.now(UTC).date().isoformat()}, {where}; {', '.join(versions)}; {repeats} repeats"
 
 
-def load_now() -> float:
-    """Load of the last minute: with more than a few tenths at the start, something else was measured too."""
-    return os.getloadavg()[0]
+def plain_environment() -> dict[str, str]:
+    """For a process to compare with: without what onesheet tells OpenMP and `make bench` tells Python."""
+    return {name: value for name, value in os.environ.items() if name not in TOLD}
 
 
 def processor_name() -> str:

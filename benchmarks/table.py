@@ -32,6 +32,8 @@ def main() -> None:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of an evaluation.json")
     parser.add_argument("--genres", action="store_true", help="recall, F1 and accuracy of every genre at 0.5 as well")
     given = parser.parse_args()
+    if len({run.name for run in given.runs}) < len(given.runs):
+        parser.error("two folders of one name, which names the row; rename one")
     runs = {run.name: read_evaluation(run / "evaluation.json") for run in given.runs}
     print("| | " + " | ".join(name for name, _, _ in COLUMNS) + " |")
     print("|---" * (len(COLUMNS) + 1) + "|")

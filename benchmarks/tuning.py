@@ -68,14 +68,20 @@ def tuned(model: str, *, augment: bool = True, batch_size: int | None = None) ->
     return config.resolved()
 
 
+def wait() -> None:
+    """For the GPU, where there is one."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
 def pipeline_rate(config: TrainConfig, packed: Packed, folder: Path) -> float:
     """Posters/s of fit's training steps; the run is deleted again."""
     times: list[float] = []
 
     def clock(task: str, done: int, total: int, note: str = "") -> None:
         if task == "fit full":
-            if done in (SKIPPED, total) and torch.cuda.is_available():
-                torch.cuda.synchronize()
+            if done in (SKIPPED, total):
+                wait()
             times.append(time.perf_counter())
 
     shutil.rmtree(folder, ignore_errors=True)
@@ -121,13 +127,11 @@ class BareStep:
         """Posters/s of so many steps, the first ones not counted."""
         started = time.perf_counter()
         for number in range(steps):
-            if number in (SKIPPED, steps) and torch.cuda.is_available():
-                torch.cuda.synchronize()
             if number == SKIPPED:
+                wait()
                 started = time.perf_counter()
             self()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
+        wait()
         return (steps - SKIPPED) * self.batch / (time.perf_counter() - started)
 
 
