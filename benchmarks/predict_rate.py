@@ -2,8 +2,8 @@
 
 python benchmarks/predict_rate.py POSTERS [--model FILE] [--posters N]
 
-a: ONNX Runtime alone on posters already in memory, the better of its own threads and one call a core; b: the decode
-loop alone; each on all cores.
+a: ONNX Runtime alone on posters already in memory, as many a call as predict takes, the better of its own threads and
+one call a core; b: the decode loop alone; each on all cores.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,9 +18,9 @@ from ratio import arguments, at_least, in_turn, load_now, report, row, seconds, 
 
 from onesheet.images import read_poster
 from onesheet.predict import DEFAULT_MODEL, Predictor, find_posters, load
+from onesheet.predict.predictor import BATCH
 from onesheet.threads import thread_count
 
-BATCH = 8
 HELD = 256  # posters in memory
 
 
@@ -74,6 +74,7 @@ def in_memory(predictor: Predictor, posters: Sequence[str]) -> list[NDArray[np.u
 def session(model: Path, threads: int | None) -> Callable[[NDArray[np.uint8]], object]:
     """A session with so many threads a call, or with ONNX Runtime's own choice."""
     options = onnxruntime.SessionOptions()
+    options.enable_mem_reuse = False  # faster without, as for a Predictor
     if threads:
         options.intra_op_num_threads = threads
     opened = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])

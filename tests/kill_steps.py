@@ -20,7 +20,7 @@ from transformers import MobileNetV2Config, MobileNetV2Model
 from forks import Operations, forked
 from motifs import MOTIFS, draw_poster
 from onesheet.batch import run_batch
-from onesheet.data import Catalogue, Film, Split, open_packed, pack, split, write_catalogue
+from onesheet.data import Catalogue, Film, Split, open_packed, pack, packing, split, write_catalogue
 from onesheet.errors import PackError
 from onesheet.genres import GenreSet
 from onesheet.review import DecisionStore, corrected
@@ -83,8 +83,7 @@ def drawn(folder: Path, films: int) -> Split:
 
 class Packing(Step):
     def prepare(self) -> None:
-        module = import_module("onesheet.data.pack")
-        module.CHUNK, module._SLAB = 8, 4
+        packing.CHUNK, packing._SLAB = 8, 4
         self.split = drawn(self.base / "posters", 60)
 
     def work(self, folder: Path, operations: Operations) -> None:

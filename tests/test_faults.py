@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import shutil
 import socket
@@ -17,13 +16,12 @@ from pathlib import Path
 import pytest
 
 from onesheet.cli import main
-from onesheet.data import Catalogue, Packed, Split, audit, open_packed, pack, split, write_catalogue
+from onesheet.data import Catalogue, Packed, Split, audit, open_packed, pack, packing, split, write_catalogue
 from onesheet.errors import OnesheetError, ReviewError
 from onesheet.files import sole_use
 from onesheet.review import DecisionStore, store
 from onesheet.training import Run, TrainConfig, callbacks, export, fit, open_run
 
-packing = importlib.import_module("onesheet.data.pack")  # whose name the function has as well
 TINY = [
     *("--model", "poster-cnn", "--widths", "8,16", "--size", "48x32", "--epochs", "1"),
     *("--learning-rate", "0.01", "--threads", "1", "--draws", "20"),

@@ -21,7 +21,7 @@ PACKAGES = [path.parent.name for path in sorted(ROOT.glob("src/onesheet/*/__init
 INSIDE = {"cli", "models"}
 """Packages that are no one's to import: the commands, and the networks behind `TrainConfig`."""
 MODULES = [path.stem for path in sorted(ROOT.glob("src/onesheet/[a-z]*.py"))]
-INNER = {"files", "formats", "markup", "onnx_file", "progress", "rgb", "spreadsheets", "threads"}
+INNER = {"files", "formats", "lazy", "markup", "onnx_file", "progress", "rgb", "spreadsheets", "threads"}
 """Modules that serve the others."""
 
 

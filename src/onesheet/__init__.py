@@ -6,7 +6,6 @@
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ def __dir__() -> list[str]:
 def __getattr__(name: str) -> object:
     """Public names come with first use, so that `import onesheet` costs nothing."""
     if name == "__version__":
-        return version("onesheet")
+        return import_module("importlib.metadata").version("onesheet")
     if name in __all__:
         return getattr(import_module("onesheet.predict"), name)
     raise AttributeError(f"module 'onesheet' has no attribute {name!r}")

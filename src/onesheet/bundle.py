@@ -176,6 +176,7 @@ def read_bundle(path: str | Path) -> Bundle:
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
+    options.enable_mem_reuse = False  # its plan takes long to make and holds twice the memory (benchmarks/NOTES.md)
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = onnxruntime.InferenceSession(file.data, options, providers=["CPUExecutionProvider"])

@@ -255,6 +255,8 @@ def _fields(message: memoryview) -> Iterator[tuple[int, Value]]:
 
 def _varint(message: memoryview, place: int) -> tuple[int, int]:
     """A number of 7 bits a byte, and the place behind it."""
+    if place < len(message) and (number := message[place]) < 0x80:  # nearly all are
+        return number, place + 1
     number = 0
     for shift in range(0, 70, 7):
         if place >= len(message):

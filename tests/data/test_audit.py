@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from onesheet.data.audit import audit
 from onesheet.data.audit_report import audit_page, write_audit
+from onesheet.data.auditing import audit
 from onesheet.data.catalogue import Catalogue, Film
 from onesheet.data.findings import Findings
 from onesheet.errors import ConfigError

@@ -24,7 +24,7 @@ from onesheet.data.findings import Finding
 from onesheet.data.genre_map import read_genre_map
 from onesheet.data.packed import open_packed
 from onesheet.data.posters import Disk
-from onesheet.data.split import read_split
+from onesheet.data.splitting import read_split
 from onesheet.data.tables import MAX_DOCUMENT_BYTES, MAX_LINE_BYTES, read_headings, read_table
 from onesheet.data.writers import catalogue_csv
 from onesheet.errors import CatalogueError, OnesheetError

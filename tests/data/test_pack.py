@@ -1,7 +1,6 @@
 """The packed store: whole, deterministic, and the same however often it was interrupted."""
 
 import errno
-import importlib
 import json
 import os
 import pickle
@@ -18,15 +17,15 @@ import pytest
 from PIL import Image
 
 from onesheet.data import journal as journal_module
+from onesheet.data import packing
 from onesheet.data.catalogue import Catalogue, Film
-from onesheet.data.pack import pack
 from onesheet.data.packed import Packed, let_go, open_packed
+from onesheet.data.packing import pack
 from onesheet.errors import ConfigError, OnesheetError, PackError
 from onesheet.genres import GenreSet
 from onesheet.images import read_poster
 from resident import SMAPS, resident_kb
 
-pack_module = importlib.import_module("onesheet.data.pack")  # `onesheet.data.pack` is also the function
 SIZE = (24, 16)
 BAD = {3: b"", 20: b"text", 21: None}
 
@@ -63,8 +62,8 @@ def split(tmp_path):
 
 @pytest.fixture
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(pack_module, "CHUNK", 8)
-    monkeypatch.setattr(pack_module, "_SLAB", 4)
+    monkeypatch.setattr(packing, "CHUNK", 8)
+    monkeypatch.setattr(packing, "_SLAB", 4)
 
 
 def contents(folder):
@@ -151,7 +150,7 @@ def test_interrupted_anywhere_it_goes_on_to_the_same_bytes(split, tmp_path, monk
     with pytest.raises(PackError, match="unfinished packed store; run the same pack again"):
         open_packed(tmp_path / "packed")
     decoded = []
-    monkeypatch.setattr(pack_module, "read_poster", lambda path, **o: decoded.append(path) or read_poster(path, **o))
+    monkeypatch.setattr(packing, "read_poster", lambda path, **o: decoded.append(path) or read_poster(path, **o))
     pack(split, tmp_path / "packed", size=SIZE)
     assert len(decoded) == 40 - done // 8 * 8
     assert contents(tmp_path / "packed") == contents(tmp_path / "whole")
@@ -197,11 +196,11 @@ def test_an_unfinished_store_that_does_not_fit_is_started_anew(split, tmp_path, 
 
 
 KILLED = """
-import importlib, sys
+import sys
 from pathlib import Path
 sys.path[:0] = [sys.argv[1], str(Path(sys.argv[1]).parent)]
 import test_pack
-module = importlib.import_module("onesheet.data.pack")
+from onesheet.data import packing as module
 module.CHUNK, module._SLAB = 8, 4
 decode = module.read_poster
 def slow(path, **options):

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onesheet.data.catalogue import Catalogue, Film
-from onesheet.data.split import PARTS, Split, read_split, split
+from onesheet.data.splitting import PARTS, Split, read_split, split
 from onesheet.data.stratify import stratify
 from onesheet.errors import CatalogueError
 from onesheet.genres import GenreSet

@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import transformers
 
 from onesheet.data import Packed, open_packed
 from onesheet.errors import RunError
 from onesheet.models import build_network
-from onesheet.training.features import FeatureHead, adapt_normalisation, frozen_features
+from onesheet.training.features import FeatureHead, adapt_normalisation, folded, frozen_features
 from resident import SMAPS, resident_kb
 
 
@@ -35,6 +37,29 @@ def test_features_are_the_embeddings_of_the_adapted_network(store: Packed) -> No
         expected, _ = adapted.eval().embed(batch)
     np.testing.assert_allclose(features[70:90], expected.numpy(), atol=1e-5)
     assert all(torch.equal(a, b) for a, b in zip(net.buffers(), adapted.buffers(), strict=True))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        transformers.MobileNetV2Config(depth_multiplier=0.1),
+        transformers.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 2], layer_type="basic"),
+    ],
+    ids=lambda config: str(config.model_type),
+)
+def test_batch_norm_is_done_by_the_convolutions_before_it(config: Any, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = transformers.AutoModel.from_config(config)
+    for norm in (layer for layer in model.modules() if isinstance(layer, torch.nn.BatchNorm2d)):
+        for values in (norm.running_mean, norm.running_var, norm.weight, norm.bias):
+            torch.nn.init.uniform_(values, 0.5, 1.5)
+    model.save_pretrained(tmp_path)
+    plain = build_network(f"hf:{tmp_path}", genres=3, size=(64, 48)).eval()
+    quick, posters = folded(plain), torch.rand(3, 3, 64, 48)
+    kinds = [type(layer) for layer in quick.modules()]
+    assert torch.nn.BatchNorm2d not in kinds and torch.nn.BatchNorm2d in map(type, plain.modules())
+    with torch.inference_mode():
+        torch.testing.assert_close(quick.embed(posters)[0], plain.embed(posters)[0], rtol=1e-4, atol=1e-4)
 
 
 def test_the_next_head_uses_kept_features_and_statistics(store: Packed) -> None:

@@ -129,7 +129,7 @@ def _unseen(films: tuple[Film, ...], run_folder: str | None, console: Console) -
     Raises:
         CatalogueError: it has seen them all.
     """
-    from onesheet.data.split import read_parts
+    from onesheet.data.splitting import read_parts
 
     split = Path(run_folder) / "split.csv" if run_folder else None
     if not split or not split.exists():

@@ -124,7 +124,7 @@ def _parts(arguments: argparse.Namespace, recipe: Recipe, console: Console) -> S
 
 
 def _split(arguments: argparse.Namespace) -> int:
-    from onesheet.data.split import PARTS
+    from onesheet.data.splitting import PARTS
 
     with Console() as console:
         parts = _parts(arguments, recipe_from(arguments), console)

@@ -25,7 +25,7 @@ from onesheet.files import whole_records
 from onesheet.images import Resize, Size
 
 if TYPE_CHECKING:
-    from onesheet.data.split import Split
+    from onesheet.data.splitting import Split
 
 PROTOCOL = 1
 JOURNAL = "journal.jsonl"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from onesheet.predict.predictor import Predictor
 
 CELLS = 8  # of the occlusion map along the poster's shorter side; a patch covers 2×2 of them
-BATCH = 8  # covered posters scored at once
+BATCH = 2  # covered posters scored at once, as predictor.py does
 
 
 def heat_maps(predictor: Predictor, poster: str | Path | bytes, genres: Sequence[str]) -> list[HeatMap]:

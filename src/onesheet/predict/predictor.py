@@ -24,7 +24,7 @@ from onesheet.scores import Scores
 from onesheet.threads import in_order, thread_count
 
 DEFAULT_MODEL = Path(__file__).with_name("default.onnx")
-BATCH = 8  # posters a call: larger gains nothing on a CPU and costs memory
+BATCH = 2  # posters a call: more fit the processor's cache worse and cost memory (benchmarks/NOTES.md)
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 

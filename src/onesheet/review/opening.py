@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onesheet.data import Film
-from onesheet.data.split import read_parts
+from onesheet.data.splitting import read_parts
 from onesheet.errors import ConfigError
 from onesheet.evaluation.answers import read_answers
 from onesheet.files import read_json

@@ -1,8 +1,8 @@
 """Training: from a packed catalogue to one model file. Importing it costs nothing; torch comes with first use."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from onesheet.lazy import first_use
 from onesheet.threads import let_waiting_threads_sleep
 
 let_waiting_threads_sleep()
@@ -31,21 +31,18 @@ __all__ = [
     "train",
 ]
 
-_HOMES = {
-    "TrainConfig": "config",
-    "read_config": "config_file",
-    "Run": "run",
-    "open_run": "run",
-    "fit": "fitting",
-    "grad_cam": "explaining",
-    "export": "exporting",
-    "export_hf": "hub",
-    "train": "pipeline",
-    "evaluate_file": "evaluating",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'onesheet.training' has no attribute {name!r}")
-    return getattr(import_module(f"onesheet.training.{_HOMES[name]}"), name)
+__getattr__ = first_use(
+    __name__,
+    {
+        "TrainConfig": "config",
+        "read_config": "config_file",
+        "Run": "run",
+        "open_run": "run",
+        "fit": "fitting",
+        "grad_cam": "explaining",
+        "export": "exporting",
+        "export_hf": "hub",
+        "train": "pipeline",
+        "evaluate_file": "evaluating",
+    },
+)

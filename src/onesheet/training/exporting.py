@@ -18,7 +18,7 @@ from torch import nn
 
 from onesheet.bundle import CARD_KEY, POINTS, Bundle, Card, label_counts, read_bundle
 from onesheet.data.packed import Packed
-from onesheet.data.split import PARTS
+from onesheet.data.splitting import PARTS
 from onesheet.errors import ConfigError, ExportError, RunError
 from onesheet.evaluation import Calibration, Thresholds, fit_calibration, fit_operating_points
 from onesheet.evaluation.calibration import sigmoid

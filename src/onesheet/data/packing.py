@@ -24,7 +24,7 @@ from onesheet.progress import Progress, silent
 from onesheet.threads import in_order, thread_count
 
 if TYPE_CHECKING:
-    from onesheet.data.split import Split
+    from onesheet.data.splitting import Split
 
 CHUNK = 256
 _SLAB = 16  # posters a thread decodes at a time
