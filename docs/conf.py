@@ -39,7 +39,13 @@ html_copy_source = False
 html_show_copyright = False
 html_show_sphinx = False
 
-for name in ("adopting", "training"):  # their names come with first use, which autodoc does not make
+for name in (
+    "adopting",
+    "data",
+    "evaluation",
+    "predict",
+    "training",
+):  # their names come with first use, which autodoc does not make
     package = import_module(f"onesheet.{name}")
     for member in package.__all__:
         setattr(package, member, getattr(package, member))

@@ -143,8 +143,8 @@ def test_metrics_count(client: Client, predictor: Held, posters: list[bytes]) ->
         pass
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(served.post, "/v1/predict", files=as_files(posters[:20]))
-        predictor.begun.acquire(), predictor.begun.acquire()  # both workers hold 8 and 6
-        assert metric(served.get("/metrics").text, "onesheet_queue_posters") == 6
+        predictor.begun.acquire(), predictor.begun.acquire()  # both workers hold 2
+        assert metric(served.get("/metrics").text, "onesheet_queue_posters") == 16
         predictor.go.set()
         assert waiting.result().status_code == 200
     assert metric(served.get("/metrics").text, "onesheet_queue_posters") == 0

@@ -62,8 +62,8 @@ def test_a_full_queue_says_try_again(
     served = client(queue=10, threads=1)
     predictor.go.clear()
     first = background(served.post, "/v1/predict", files=as_files(posters[:10]))
-    predictor.begun.acquire()  # 8 are being scored, 2 wait
-    second = background(served.post, "/v1/predict", files=as_files(posters[:8]))
+    predictor.begun.acquire()  # 2 are being scored, 8 wait
+    second = background(served.post, "/v1/predict", files=as_files(posters[:2]))
     while len(gate(served).service.batcher._queue) < 10:
         time.sleep(0.01)
     refused = served.post("/v1/predict", content=posters[0])
@@ -101,7 +101,7 @@ def test_an_answer_that_takes_too_long_leaves_no_work_behind(
     while served.get("/readyz").status_code != 200:
         time.sleep(0.01)
     assert served.post("/v1/predict", content=posters[0]).status_code == 200
-    assert "onesheet_posters_total 9.0" in served.get("/metrics").text  # 8 had begun, 12 were dropped
+    assert "onesheet_posters_total 3.0" in served.get("/metrics").text  # 2 had begun, 18 were dropped
 
 
 def test_an_upload_that_takes_too_long_is_ended(model_path: Path) -> None:

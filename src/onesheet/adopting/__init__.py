@@ -1,7 +1,8 @@
 """Adopting: image classifiers trained elsewhere become our one model file. Importing it costs nothing."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from onesheet.lazy import first_use
 
 if TYPE_CHECKING:
     from onesheet.adopting.adoption import adopt
@@ -9,10 +10,4 @@ if TYPE_CHECKING:
 
 __all__ = ["Conventions", "adopt", "read_genres"]
 
-_HOMES = {"Conventions": "conventions", "read_genres": "conventions", "adopt": "adoption"}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'onesheet.adopting' has no attribute {name!r}")
-    return getattr(import_module(f"onesheet.adopting.{_HOMES[name]}"), name)
+__getattr__ = first_use(__name__, {"Conventions": "conventions", "read_genres": "conventions", "adopt": "adoption"})
