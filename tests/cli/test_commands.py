@@ -263,6 +263,8 @@ def test_films_that_a_run_has_learnt_from_are_left_out(
     split = list(csv.DictReader((trained / "split.csv").open()))
     assert json.loads(captured.out)["films"] == sum(row["split"] == "test" for row in split) < 200
     assert "films that the model has learnt from" in captured.err
+    line = failing(capsys, "evaluate", "default", table, "--run", trained, "--out", tmp_path / "out")
+    assert "does not come from the run" in line and not list((tmp_path / "out").glob("*"))
 
 
 def test_a_catalogues_rare_genres_do_not_stop_its_evaluation(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SEEN = {"train": "was trained on", "validation": "chose its epoch, its calibration and its thresholds on"}
 SHIPPED = "default"
+LEARNT = "films the model has learnt from make its figures too good"
 CATALOGUE_PART = "catalogue"  # the part's name where a whole catalogue is measured
 
 
@@ -38,15 +39,26 @@ def add_command(commands: Any) -> None:
         evaluate, "folder for report.html, figures/, evaluation.json and predictions.csv; a catalogue's posters packed"
     )
     evaluate.add_argument(
-        "--part", default="test", choices=("train", "validation", "test"), help="part of a packed folder"
+        "--part",
+        default="test",
+        choices=("train", "validation", "test"),
+        help="part of a packed folder (default: test)",
     )
     evaluate.add_argument(
-        "--run", dest="run_folder", metavar="RUN", help="the model's run, for its learning curves in the report"
+        "--run",
+        dest="run_folder",
+        metavar="RUN",
+        help="the model's run: a catalogue's films that it learnt from are left out, its learning curves are shown",
     )
     evaluate.add_argument(
         "--findings", metavar="FILE", help="findings.csv of the audit, for the report; default: the one in RUN"
     )
-    add_options(evaluate, *options.CATALOGUE, *options.EVALUATE)
+    add_options(
+        evaluate,
+        *options.CATALOGUE,
+        *options.EVALUATE,
+        min_films="films that make a genre of a catalogue which the model does not have an error (default: 20)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -71,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
                 )
             findings = _audit_of(arguments.findings, made_by)
         else:
-            packed, findings = _pack_for(arguments, recipe, console)
+            packed, findings = _pack_for(arguments, recipe, made_by, console)
         evaluation = evaluate_file(
             arguments.model_file,
             packed,
@@ -95,20 +107,29 @@ def _audit_of(named: str | None, made_by: Run | None) -> Findings | None:
     return Findings.read_csv(path) if path and (named or path.exists()) else None
 
 
-def _pack_for(arguments: argparse.Namespace, recipe: Recipe, console: Console) -> tuple[Packed, Findings]:
+def _pack_for(
+    arguments: argparse.Namespace, recipe: Recipe, made_by: Run | None, console: Console
+) -> tuple[Packed, Findings]:
     """A whole catalogue packed as the model wants it, as one part, and what was found on the way."""
     import numpy as np
 
     from onesheet.data import Split, pack
-    from onesheet.predict import load
+    from onesheet.predict import DEFAULT_MODEL, load
+    from onesheet.training.evaluating import check_run
     from onesheet.training.preparing import whole_catalogue
 
     predictor = load(arguments.model_file)
     card = predictor.card
+    if made_by:
+        check_run(predictor, made_by)
+    elif arguments.model_file == DEFAULT_MODEL:
+        console.tell(f"{LEARNT}; it learnt from Chu & Guo's posters and Kaggle's (docs/model-card.md)")
+    else:
+        console.tell(f"{LEARNT}; --run RUN leaves them out")
     catalogue = whole_catalogue(
         replace(recipe, catalogue=(arguments.source,)),
         predictor.genres,
-        choose=lambda films: _unseen(films, arguments.run_folder, console),
+        choose=lambda films: _unseen(films, made_by, console) if made_by else films,
         progress=console.progress,
         tell=console.tell,
     )
@@ -123,27 +144,25 @@ def _pack_for(arguments: argparse.Namespace, recipe: Recipe, console: Console) -
     return packed, catalogue.findings + packed.findings
 
 
-def _unseen(films: tuple[Film, ...], run_folder: str | None, console: Console) -> tuple[Film, ...]:
+def _unseen(films: tuple[Film, ...], made_by: Run, console: Console) -> tuple[Film, ...]:
     """The films that the model's run did not train or validate on.
 
     Raises:
-        CatalogueError: it has seen them all.
+        CatalogueError: it has seen them all, or nobody knows which.
     """
     from onesheet.data.splitting import read_parts
 
-    split = Path(run_folder) / "split.csv" if run_folder else None
-    if not split or not split.exists():
-        console.tell(
-            "films the model has learnt from make its figures too good; --run RUN leaves them out; the model that "
-            "ships learnt from Chu & Guo's posters and Kaggle's (docs/model-card.md)"
+    split = made_by.folder / "split.csv"
+    if not split.exists():
+        raise CatalogueError(
+            f"the run in {str(made_by.folder)!r} has no split.csv, which onesheet train writes; leave out --run"
         )
-        return films
     seen = {film_id for film_id, part in read_parts(split) if part != "test"}
     unseen = tuple(film for film in films if film.film_id not in seen)
     console.tell(f"left out {len(films) - len(unseen):,} films that the model has learnt from")
     if not unseen:
         raise CatalogueError(
-            f"the run in {run_folder!r} has learnt from every film of this catalogue; name other films"
+            f"the run in {str(made_by.folder)!r} has learnt from every film of this catalogue; name other films"
         )
     return unseen
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from onesheet.data import PARTS, Film, Findings, Packed
 from onesheet.data.findings import FLAGS
-from onesheet.errors import BundleError, CatalogueError, UnreadablePoster, require
+from onesheet.errors import BundleError, CatalogueError, RunError, UnreadablePoster, require
 from onesheet.evaluation import Evaluation, OperatingPoint, Thresholds, evaluate, write_evaluation
 from onesheet.evaluation.answers import Answers, write_answers
 from onesheet.evaluation.label_errors import suspect_labels
@@ -62,9 +62,12 @@ def evaluate_file(
 
     Raises:
         BundleError: the model's genres or poster size are not the store's.
+        RunError: the file does not come from the run.
     """
     require_report()  # before the work, not after it
     predictor, out = load(model_path, threads=threads), Path(out)
+    if run:
+        check_run(predictor, run)
     check_genres(predictor.genres, packed.genres, packed.folder)
     rows = packed.rows(part)
     if not len(rows):
@@ -87,6 +90,19 @@ def evaluate_file(
     showing = Showing(predictor, packed, rows, answers)
     _show(out, evaluation, showing, facts=facts, run=run, findings=findings, threads=threads)
     return evaluation
+
+
+def check_run(predictor: Predictor, run: Run) -> None:
+    """A model file comes from a run, as far as the posters say that both learnt from.
+
+    Raises:
+        RunError: it does not.
+    """
+    if predictor.card.data.get("fingerprint") != run.fingerprint:
+        raise RunError(
+            f"the model file does not come from the run in {str(run.folder)!r}, which learnt from other posters; "
+            "name its own run or leave out --run"
+        )
 
 
 def require_report() -> None:
