@@ -26,7 +26,6 @@ Pixels = NDArray[np.uint8]
 Decoder = Callable[[bytes], Pixels]
 HEIGHT, WIDTH = SIZE
 REDUCED = (WIDTH * 3 // 2, HEIGHT * 3 // 2)  # a JPEG may be decoded at reduced scale, but not below this, as ours
-WARM = 50  # posters that do not count
 BILINEAR = Image.Resampling.BILINEAR
 
 
@@ -50,12 +49,7 @@ def measured(kind: str, files: list[bytes], decoders: dict[str, Decoder], repeat
     differences = {name: difference(files, decoder) for name, decoder in decoders.items()}
 
     def rate(decoder: Decoder) -> Callable[[], float]:
-        def measure() -> float:
-            for file in files[:WARM]:  # else a decoder pays for what the one before it has left in the caches
-                decoder(file)
-            return len(files) / seconds(lambda: [decoder(file) for file in files])
-
-        return measure
+        return lambda: len(files) / seconds(lambda: [decoder(file) for file in files])
 
     rates = dict(zip(decoders, in_turn(*map(rate, decoders.values()), repeats=repeats), strict=True))
     ours = rates.pop("ours")
