@@ -13,6 +13,8 @@ from pathlib import Path
 from platform import processor, python_version
 from typing import NamedTuple
 
+from onesheet.threads import thread_count
+
 TOLD = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "PYTHONPATH")
 HEADING = "| what | ours | against | ratio, median (range) | target | reached |\n|---|---|---|---|---|---|"
 
@@ -102,15 +104,14 @@ def report(rows: Iterable[str], *, repeats: int, packages: Sequence[str], load: 
 
 
 def machine(*, repeats: int, packages: Sequence[str], load: Load) -> str:
-    """Date, processor, cores, what else had them since `load`, library versions."""
+    """Date, processor, cores that this process may use, what else had the machine's since `load`, library versions."""
     versions = [f"Python {python_version()}", *(f"{name} {_version(name)}" for name in packages)]
-    now, cores = load_now(), os.cpu_count() or 1
-    whole = (now.moment - load.moment) * cores
+    now = load_now()
+    whole = (now.moment - load.moment) * (os.cpu_count() or 1)
     others = max(0.0, now.busy - load.busy - (now.own - load.own)) / whole
-    beside = (
-        f"{others:.1%} of their time taken by other processes, {(now.stolen - load.stolen) / whole:.1%} by the host"
-    )
-    where = f"{processor_name()}, {cores} cores, {beside}"
+    host = (now.stolen - load.stolen) / whole
+    beside = f"{others:.1%} of the machine's time taken by other processes, {host:.1%} by the host"
+    where = f"{processor_name()}, {thread_count(None)} cores, {beside}"
     return f"{datetime.now(UTC).date().isoformat()}, {where}; {', '.join(versions)}; {repeats} repeats"
 
 

@@ -39,13 +39,8 @@ html_copy_source = False
 html_show_copyright = False
 html_show_sphinx = False
 
-for name in (
-    "adopting",
-    "data",
-    "evaluation",
-    "predict",
-    "training",
-):  # their names come with first use, which autodoc does not make
+# The names of these come with first use, which autodoc does not make.
+for name in ("adopting", "data", "evaluation", "predict", "training"):
     package = import_module(f"onesheet.{name}")
     for member in package.__all__:
         setattr(package, member, getattr(package, member))

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -101,6 +102,14 @@ def test_public_names(module: object) -> None:
         module.nonsense  # type: ignore[attr-defined]  # noqa: B018
 
 
+@pytest.mark.parametrize(
+    "package", [onesheet.adopting, onesheet.data, onesheet.evaluation, onesheet.predict, onesheet.training], ids=str
+)
+def test_no_module_is_named_as_a_name_that_comes_with_first_use(package: ModuleType) -> None:
+    """Once imported it would stand in that name's place."""
+    assert not set(package.__all__) & {path.stem for path in Path(str(package.__file__)).parent.glob("*.py")}
+
+
 def test_type_checkers_may_read_the_annotations() -> None:
     assert (Path(onesheet.__file__).parent / "py.typed").exists()
 
@@ -124,8 +133,11 @@ def test_type_checkers_may_read_the_annotations() -> None:
     ],
 )
 def test_importing_brings_no_training_packages(module: str) -> None:
+    """Nor does any public name, but for those that train."""
+    used = "" if module in ("onesheet.adopting", "onesheet.training") else f"from {module} import *"
     code = (
         f"import sys, {module}\n"
+        f"{used}\n"
         "heavy = {'torch', 'lightning', 'transformers', 'onnx', 'pyarrow', 'matplotlib', 'jinja2', 'scipy',"
         " 'usearch', 'fsspec', 'ray', 'httpx2', 'h5py', 'datasets', 'keras'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"

@@ -57,7 +57,7 @@ def add_command(commands: Any) -> None:
         evaluate,
         *options.CATALOGUE,
         *options.EVALUATE,
-        min_films="films that make a genre of a catalogue which the model does not have an error (default: 20)",
+        min_films="a genre that the model does not have is an error if so many films have it (default: 20)",
     )
 
 
