@@ -108,6 +108,14 @@ def test_the_gradient_at_stride_1_is_for_training_in_bfloat16_only():
             assert layer(maps).grad_fn is None
 
 
+def test_a_depthwise_convolution_keeps_its_maps_as_they_come_for_the_gradient():
+    layer = StridedConvolution(4, 4, 3, stride=2, groups=4)
+    maps = torch.randn(1, 4, 8, 6, dtype=torch.bfloat16, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        node = layer(maps).grad_fn.next_functions[0][0]  # beside the bias
+    assert node.saved_tensors[0].data_ptr() == maps.data_ptr()
+
+
 def test_a_sparing_activation_has_second_gradients():
     maps = (torch.rand(40, dtype=torch.double) * 12 - 3).requires_grad_()
     assert torch.autograd.gradgradcheck(SparingReLU6(), maps)

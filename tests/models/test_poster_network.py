@@ -48,9 +48,16 @@ def test_mean_evidence_and_bias_are_the_logits(widths, height, width):
 def test_head_alone_on_stored_embeddings_gives_the_same_logits():
     network = settle(build_network("poster-cnn", genres=4, size=(32, 32), widths=(4,)))
     posters = torch.rand(2, 3, 32, 32)
-    embedding, features = network.embed(posters)
-    torch.testing.assert_close(network.head(embedding), network(posters).logits)
+    torch.testing.assert_close(network.head(network.embed(posters)), network(posters).logits)
+
+
+def test_a_backbone_gives_the_features_whose_mean_is_the_embedding_on_request_alone():
+    backbone = settle(build_network("poster-cnn", genres=4, size=(32, 32), widths=(4,))).backbone
+    posters = torch.rand(2, 3, 32, 32)
+    embedding, features = backbone(posters, with_features=True)
     torch.testing.assert_close(features.mean((2, 3)), embedding)
+    alone, nothing = backbone(posters)
+    assert nothing is None and torch.equal(alone, embedding)
 
 
 def test_the_answer_is_the_mean_of_the_poster_and_of_its_smaller_mirror_image():

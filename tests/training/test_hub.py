@@ -74,7 +74,7 @@ def set_lively_head(run: Run, packed: Packed) -> None:
     """A head that tells posters apart: least squares on what the random backbone makes of them."""
     network = kept_network(run, packed)
     with torch.inference_mode():
-        embedding = network.embed(torch.from_numpy(np.array(packed.posters)).permute(0, 3, 1, 2).float() / 255)[0]  # type: ignore[operator]
+        embedding = network.embed(torch.from_numpy(np.array(packed.posters)).permute(0, 3, 1, 2).float() / 255)  # type: ignore[operator]
     values = embedding.double().numpy()
     mean, spread = values.mean(0), values.std(0) + 0.03
     weight = (

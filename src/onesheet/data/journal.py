@@ -34,12 +34,12 @@ Failure = tuple[int, str, str]
 """Index of a film whose poster could not be decoded, its flag, and the message."""
 
 
-_COLUMNS = tuple(field.name for field in fields(Film))
+FILM_COLUMNS = tuple(field.name for field in fields(Film))
 
 
 def film_record(film: Film) -> dict[str, Any]:
     """A film as plain values; `dataclasses.asdict` would copy deeply, ten times slower."""
-    return {name: getattr(film, name) for name in _COLUMNS}
+    return {name: getattr(film, name) for name in FILM_COLUMNS}
 
 
 class PackOrder:

@@ -17,17 +17,17 @@ import mmap
 import sys
 import zlib
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onesheet.data.catalogue import Film
 from onesheet.data.findings import Findings
-from onesheet.data.journal import JOURNAL, PROTOCOL
+from onesheet.data.journal import FILM_COLUMNS, JOURNAL, PROTOCOL
 from onesheet.errors import CatalogueError, PackError
 from onesheet.files import parse_json, read_json
 from onesheet.genres import GenreSet
@@ -45,6 +45,7 @@ class Packed:
         folder: where it stands.
         posters: uint8 N×H×W×3, RGB, memory-mapped, read-only.
         films: the film of each row.
+        labels: the truth, bool N×G, read-only.
         genres: in column order.
         parts: "train", "validation" or "test", one a row.
         size: height and width in pixels.
@@ -56,7 +57,8 @@ class Packed:
 
     folder: Path
     posters: NDArray[np.uint8]
-    films: tuple[Film, ...]
+    films: Sequence[Film]
+    labels: NDArray[np.bool_]
     genres: GenreSet
     parts: NDArray[np.str_]
     size: Size
@@ -70,13 +72,6 @@ class Packed:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return open_packed, (self.folder,)
-
-    @cached_property
-    def labels(self) -> NDArray[np.bool_]:
-        """The truth, bool N×G, read-only."""
-        labels = self.genres.encode([film.genres for film in self.films])
-        labels.flags.writeable = False
-        return labels
 
     def rows(self, part: str) -> NDArray[np.int64]:
         """The rows of a part, in order, int64."""
@@ -100,6 +95,37 @@ class Packed:
                 f"{len(damaged)} posters of {str(self.folder)!r} are damaged, first {damaged[0]!r}; "
                 "delete the folder and pack again"
             )
+
+
+class FilmLines(Sequence[Film]):
+    """The films of a `films.jsonl`, each read when it is asked for: in memory a million took 330 MB.
+
+    Args:
+        path: the file.
+        starts: where each line begins and the last one ends, in bytes, N + 1.
+    """
+
+    def __init__(self, path: Path, starts: array[int]) -> None:
+        self._starts = starts
+        with path.open("rb") as file:
+            self._lines = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    def __len__(self) -> int:
+        return len(self._starts) - 1
+
+    @overload
+    def __getitem__(self, row: int) -> Film: ...
+
+    @overload
+    def __getitem__(self, row: slice) -> tuple[Film, ...]: ...
+
+    def __getitem__(self, row: int | slice) -> Film | tuple[Film, ...]:
+        rows = range(len(self))[row]
+        return self._read(rows) if isinstance(rows, int) else tuple(map(self._read, rows))
+
+    def _read(self, row: int) -> Film:
+        record = parse_json(self._lines[self._starts[row] : self._starts[row + 1]])
+        return Film(**{name: record[name] for name in FILM_COLUMNS} | {"genres": tuple(record["genres"])})
 
 
 def let_go(array: NDArray[Any]) -> None:
@@ -141,39 +167,49 @@ def open_packed(folder: str | Path) -> Packed:
 
 
 def _read(folder: Path, manifest: dict[str, Any]) -> Packed:
-    films, parts, checksums = _read_films(folder / "films.jsonl", manifest["films_sha256"])
+    genres = GenreSet(manifest["genres"])
+    path = folder / "films.jsonl"
+    starts, names, parts, checksums = _read_lines(path, manifest["films_sha256"])
     posters = np.load(folder / "posters.npy", mmap_mode="r", allow_pickle=False)
     size: Size = (manifest["size"][0], manifest["size"][1])
-    if posters.shape != (len(films), *size, 3) or posters.dtype != np.uint8:
+    if posters.shape != (len(names), *size, 3) or posters.dtype != np.uint8:
         raise ValueError(f"posters.npy is {posters.dtype} {posters.shape}")
     return Packed(
         folder=folder,
         posters=posters,
-        films=films,
-        genres=GenreSet(manifest["genres"]),
-        parts=parts,
+        films=FilmLines(path, starts),
+        labels=read_only(genres.encode(names)),
+        genres=genres,
+        parts=np.array(parts, dtype=np.str_),
         size=size,
         resize=manifest["resize"],
         findings=Findings.read_csv(folder / "findings.csv"),
         fingerprint=manifest["fingerprint"],
-        checksums=checksums,
+        checksums=np.array(checksums, dtype=np.uint32),
     )
 
 
-def _read_films(path: Path, sha256: str) -> tuple[tuple[Film, ...], NDArray[np.str_], NDArray[np.uint32]]:
-    """Films, parts and checksums, line by line; equal genres are one tuple: memory is that of the films alone."""
-    digest, films, checksums = hashlib.sha256(), [], array("Q")
+def _read_lines(path: Path, sha256: str) -> tuple[array[int], list[tuple[str, ...]], list[str], array[int]]:
+    """Where the lines begin and the last one ends, and each film's genres, part and checksum; equal texts are one."""
+    digest, starts, checksums = hashlib.sha256(), array("Q", [0]), array("Q")
+    genres: list[tuple[str, ...]] = []
     parts: list[str] = []
-    genres: dict[tuple[str, ...], tuple[str, ...]] = {}
+    known: dict[tuple[str, ...], tuple[str, ...]] = {}
     with path.open("rb") as file:
         for line in file:
             digest.update(line)
             record = parse_json(line)
-            parts.append(sys.intern(record.pop("part")))
-            checksums.append(record.pop("crc32"))
+            starts.append(starts[-1] + len(line))
             names = tuple(record["genres"])
-            shared = {"genres": genres.setdefault(names, names), "source": sys.intern(record["source"])}
-            films.append(Film(**(record | shared)))
+            genres.append(known.setdefault(names, names))
+            parts.append(sys.intern(record["part"]))
+            checksums.append(record["crc32"])
     if digest.hexdigest() != sha256:
         raise ValueError("films.jsonl has changed")
-    return tuple(films), np.array(parts, dtype=np.str_), np.array(checksums, dtype=np.uint32)
+    return starts, genres, parts, checksums
+
+
+def read_only(labels: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The same array, which nobody can change any more."""
+    labels.flags.writeable = False
+    return labels

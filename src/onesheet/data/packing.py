@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
+from array import array
 from contextlib import closing, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from onesheet.data.findings import Finding, Findings
 from onesheet.data.journal import JOURNAL, PROTOCOL, Failure, Journal, PackOrder, film_record
-from onesheet.data.packed import Packed, open_packed
+from onesheet.data.packed import FilmLines, Packed, open_packed, read_only
 from onesheet.errors import ConfigError, OnesheetError, PackError, UnreadablePoster
 from onesheet.files import LOCK, cannot_write, sole_use, whole_file, write_text
 from onesheet.genres import GenreSet
@@ -132,13 +133,14 @@ def _finish(folder: Path, order: PackOrder, journal: Journal) -> Packed:
             f"{len(journal.kept)} of {len(order.films)} posters can be decoded{first}; at least 2 are needed"
         )
     journal.close_posters()
-    digest = hashlib.sha256()
+    digest, starts = hashlib.sha256(), array("Q", [0])
     with whole_file(folder / "films.jsonl") as part, part.open("wb") as file:
         for index, checksum in zip(journal.kept, journal.checksums, strict=True):
             record = film_record(order.films[index]) | {"part": str(order.parts[index]), "crc32": checksum}
             line = json.dumps(record).encode() + b"\n"  # ASCII, so that any file name survives
             digest.update(line)
             file.write(line)
+            starts.append(starts[-1] + len(line))
     findings = _findings(order, journal)
     findings.write_csv(folder / "findings.csv")
     manifest = {
@@ -153,11 +155,13 @@ def _finish(folder: Path, order: PackOrder, journal: Journal) -> Packed:
     }
     write_text(folder / "manifest.json", json.dumps(manifest, indent=2) + "\n")
     journal.path.unlink(missing_ok=True)  # a disk without locks: another process may have seen the manifest already
+    genres = GenreSet(order.genres)
     return Packed(
         folder=folder,
         posters=np.load(folder / "posters.npy", mmap_mode="r", allow_pickle=False),
-        films=tuple(order.films[index] for index in journal.kept),
-        genres=GenreSet(order.genres),
+        films=FilmLines(folder / "films.jsonl", starts),
+        labels=read_only(genres.encode([order.films[index].genres for index in journal.kept])),
+        genres=genres,
         parts=order.parts[journal.kept],
         size=order.size,
         resize=order.resize,

@@ -33,7 +33,7 @@ class PretrainedBackbone(nn.Module):
         self.map_norm: nn.LayerNorm | None = None
         self.has_map = False
 
-    def forward(self, posters: Tensor) -> tuple[Tensor, Tensor | None]:
+    def forward(self, posters: Tensor, *, with_features: bool = False) -> tuple[Tensor, Tensor | None]:
         """Normalised posters N×3×H×W -> embedding N×D, features N×D×h×w or None."""
         output = self.model(pixel_values=posters, **self.options)
         if not self.has_map:
@@ -41,9 +41,10 @@ class PretrainedBackbone(nn.Module):
         features = output.last_hidden_state
         if self.map_norm is not None:
             features = _normalise_as_pooled(features, self.map_norm)
-        if self.levels:
-            size = features.shape[-2:]
-            features = torch.cat([features, *(level_maps(output.hidden_states[i], size) for i in self.levels)], dim=1)
+        levels = [output.hidden_states[i] for i in self.levels]
+        if not with_features:
+            return torch.cat([features.mean((2, 3)), *map(mean_and_deviation, levels)], dim=1), None
+        features = torch.cat([features, *(level_maps(maps, features.shape[-2:]) for maps in levels)], dim=1)
         return features.mean((2, 3)), features
 
     def pooled(self, output: Any) -> Tensor:
@@ -85,6 +86,14 @@ class PretrainedBackbone(nn.Module):
         self.levels = [i for i in range(len(shown)) if shapes[i] != shapes[i + 1]]  # the last map of each shape
         self.options = options if self.levels else self.options
         return 2 * sum(int(shapes[i][1]) for i in self.levels)
+
+
+def mean_and_deviation(maps: Tensor) -> Tensor:
+    """Maps N×C×h×w -> N×2C, each channel's mean and deviation; channels stand last, as sums over h, w then are fast."""
+    flat = maps.permute(0, 2, 3, 1).flatten(1, 2).float()
+    mean = flat.mean(1, keepdim=True)
+    variance = ((flat - mean) ** 2).mean(1)
+    return torch.cat([mean.squeeze(1), variance * (variance + 1e-5).rsqrt()], dim=1)
 
 
 def level_maps(maps: Tensor, size: Sequence[int]) -> Tensor:

@@ -31,11 +31,12 @@ class StridedConvolution(nn.Conv2d):
             total = max(kernel - ((maps.shape[axis + 2] - 1) % stride + 1), 0)
             before = total // 2
             padding += [before * self.dilation[axis], (total - before) * self.dilation[axis]]
-        maps = nn.functional.pad(maps, padding)
         if not (self.groups == self.in_channels == self.out_channels and self._in_bfloat16(maps)):
-            return super().forward(maps)
+            return super().forward(nn.functional.pad(maps, padding))
         maps, weight = maps.bfloat16(), self.weight.bfloat16()
-        result: Tensor = _Depthwise.apply(maps, weight, self.stride, self.dilation)  # type: ignore[no-untyped-call]
+        result: Tensor = _Depthwise.apply(  # type: ignore[no-untyped-call]
+            maps, weight, padding, self.stride, self.dilation
+        )
         return result if self.bias is None else result + self.bias.bfloat16()[:, None, None]
 
     @staticmethod
@@ -46,30 +47,39 @@ class StridedConvolution(nn.Conv2d):
 
 
 class _Depthwise(torch.autograd.Function):
-    """A depthwise convolution of odd kernels whose gradient of the maps is computed at stride 1."""
+    """A padded depthwise convolution of odd kernels whose gradient of the maps is computed at stride 1.
+
+    What is kept for the gradient are the maps as they come, which the activation before keeps too, and not padded.
+    """
 
     @staticmethod
-    def forward(ctx: Any, maps: Tensor, weight: Tensor, stride: tuple[int, int], dilation: tuple[int, int]) -> Tensor:
+    def forward(
+        ctx: Any, maps: Tensor, weight: Tensor, padding: list[int], stride: tuple[int, int], dilation: tuple[int, int]
+    ) -> Tensor:
         ctx.save_for_backward(maps, weight)
-        ctx.stride, ctx.dilation = stride, dilation
+        ctx.padding, ctx.stride, ctx.dilation = padding, stride, dilation
+        maps = nn.functional.pad(maps, padding)
         return nn.functional.conv2d(maps, weight, stride=stride, dilation=dilation, groups=len(weight))
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         maps, weight = ctx.saved_tensors
         common = {"dilation": ctx.dilation, "groups": len(weight)}
         of_weight: Tensor = conv2d_weight(  # type: ignore[no-untyped-call]
-            maps, weight.shape, gradient, stride=ctx.stride, **common
+            nn.functional.pad(maps, ctx.padding), weight.shape, gradient, stride=ctx.stride, **common
         )
         reach = [dilation * (kernel // 2) for dilation, kernel in zip(ctx.dilation, weight.shape[2:], strict=True)]
+        left, _, top, _ = ctx.padding
+        firsts = (reach[0] - top, reach[1] - left)
         centres = [
             slice(first, first + stride * count, stride)
-            for first, stride, count in zip(reach, ctx.stride, gradient.shape[2:], strict=True)
+            for first, stride, count in zip(firsts, ctx.stride, gradient.shape[2:], strict=True)
         ]
         spread = torch.zeros_like(maps)
         spread[:, :, centres[0], centres[1]] = gradient
-        return nn.functional.conv_transpose2d(spread, weight, padding=reach, **common), of_weight, None, None
+        of_maps = nn.functional.conv_transpose2d(spread, weight, padding=reach, **common)
+        return of_maps, of_weight, None, None, None
 
 
 class SparingReLU6(nn.ReLU6):

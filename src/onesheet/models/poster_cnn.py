@@ -31,10 +31,10 @@ class PosterCNN(nn.Module):
             ]
         self.blocks = nn.Sequential(*layers)
 
-    def forward(self, posters: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalised posters N×3×H×W -> embedding N×D, features N×D×h×w."""
+    def forward(self, posters: Tensor, *, with_features: bool = False) -> tuple[Tensor, Tensor | None]:
+        """Normalised posters N×3×H×W -> embedding N×D, features N×D×h×w or None."""
         features = self.blocks(posters)
-        return features.mean((2, 3)), features
+        return features.mean((2, 3)), features if with_features else None
 
 
 def poster_cnn(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from onesheet.errors import ConfigError
 from onesheet.models import PosterNetwork
-from onesheet.models.network import resized_map
 
 
 def grad_cam(network: PosterNetwork, posters: Tensor, genre_column: int) -> Tensor:
@@ -30,6 +29,20 @@ def grad_cam(network: PosterNetwork, posters: Tensor, genre_column: int) -> Tens
     Raises:
         ConfigError: the network ends in tokens, as transformers do, and has no last feature map.
     """
+    was_training = {module: module.training for module in network.modules()}
+    try:
+        network.eval()
+        if network.has_evidence:
+            with torch.no_grad():
+                return cast(Tensor, network(posters).evidence)[:, genre_column]
+        return _from_gradients(network, posters, genre_column)
+    finally:
+        for module, training in was_training.items():
+            module.training = training
+
+
+def _from_gradients(network: PosterNetwork, posters: Tensor, genre_column: int) -> Tensor:
+    """By the paper's formula: the last map's channels, each by its mean gradient."""
     maps: list[Tensor] = []  # one a reading: a mirrored poster is a second
     last: list[Tensor] = []
 
@@ -37,14 +50,12 @@ def grad_cam(network: PosterNetwork, posters: Tensor, genre_column: int) -> Tens
         if isinstance(output, Tensor) and output.ndim >= 3 and output.shape[2:].numel() > 1:
             last[:] = [output]
 
-    def close(_module: nn.Module, _inputs: Any, output: tuple[Tensor, Tensor | None]) -> None:
-        maps.extend(last if output[1] is None else [output[1]])
+    def close(*_: Any) -> None:
+        maps.extend(last)
 
-    was_training = {module: module.training for module in network.modules()}
     hooks = [module.register_forward_hook(note) for module in network.backbone.modules()]
     hooks.append(network.backbone.register_forward_hook(close))
     try:
-        network.eval()
         with torch.enable_grad():  # through frozen backbones too, hence from the posters on
             logits = network(posters.detach().requires_grad_()).logits
             if not maps or maps[0].ndim != 4:
@@ -56,11 +67,8 @@ def grad_cam(network: PosterNetwork, posters: Tensor, genre_column: int) -> Tens
     finally:
         for hook in hooks:
             hook.remove()
-        for module, training in was_training.items():
-            module.training = training
     readings = [
-        torch.einsum("nchw,nc->nhw", features, gradient.sum((2, 3)))[:, None]
+        torch.einsum("nchw,nc->nhw", features, gradient.sum((2, 3)))
         for features, gradient in zip(maps, gradients, strict=True)
     ]
-    size = readings[0].shape[-2:]  # the mirror image may be smaller
-    return sum((resized_map(reading.flip(-1), size) for reading in readings[1:]), readings[0])[:, 0].detach()
+    return sum((reading.flip(-1) for reading in readings[1:]), readings[0]).detach()

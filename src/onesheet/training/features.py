@@ -117,7 +117,7 @@ def _compute(array_path: Path, network: PosterNetwork, packed: Packed, *, wish: 
     network = folded(network).to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
     with torch.inference_mode(), autocast(wish):
         for start in range(done, len(features), CHUNK):
-            embedding, _ = network.embed(_to_batch(packed.posters[start : start + CHUNK], where))
+            embedding = network.embed(_to_batch(packed.posters[start : start + CHUNK], where))
             features[start : start + CHUNK] = embedding.float().cpu().numpy()
             finished = min(start + CHUNK, len(features))
             if finished == len(features) or (start // CHUNK) % 32 == 31:

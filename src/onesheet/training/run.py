@@ -84,7 +84,7 @@ class Run:
             "fingerprint": self.fingerprint,
             "best_epoch": self.best_epoch,
             "finished": self.finished,
-            "seconds": round(self.seconds, 1),
+            "seconds": round(self.seconds, 3),
         }
         write_text(self.folder / STATE, json.dumps(state, indent=1) + "\n")
 
