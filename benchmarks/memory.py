@@ -3,10 +3,10 @@
 python benchmarks/memory.py OUT [--rows N] [--size 64x48] [--backbone FOLDER] [--draws N] [--only NAME …]
 
 The catalogue is drawn, its posters repeated by hard links; at 64×48 pixels a million packed posters take 9 GB of disk
-below OUT, deleted again. With a backbone, a head on its features is trained as well, and all of it on 3,000 posters
-of 224×160: what a network that learns takes hangs on the size of its batches and not on the rows, whose films take what
-they take in the lines before. Resident memory counts pages of mapped files, which the system drops when it needs
-them; "own" is what the machine must have. Each command runs once.
+below OUT, deleted again. With a backbone, a head on its features is trained as well, and then all of it, in batches of
+as many pixels as 32 posters of 224×160 have: what a network that learns takes hangs on these. Resident memory counts
+pages of mapped files, which the system drops when it needs them; "own" is what the machine must have. Each command runs
+once.
 """
 
 import argparse
@@ -14,7 +14,6 @@ import csv
 import os
 import sys
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,7 +25,7 @@ from onesheet.data.drawn import draw_catalogue
 
 LIMIT_MB = 2000
 FOLDER_FILES = 10_000
-TUNED_ROWS = 3000
+BATCH_PIXELS = 32 * 224 * 160
 
 
 def main() -> None:
@@ -61,10 +60,7 @@ def main() -> None:
 
 
 def write_catalogue(folder: Path, *, rows: int, drawn: int) -> None:
-    """`catalogue.csv`, its posters below `posters/`, and an empty findings file: no audit is to leave copies out.
-
-    `few.csv` is its beginning.
-    """
+    """`catalogue.csv`, its posters below `posters/`, and an empty findings file: no audit is to leave copies out."""
     films = read_catalogue(draw_catalogue(folder / "drawn", films=drawn, faults=False)).films
     with (folder / "catalogue.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -75,8 +71,6 @@ def write_catalogue(folder: Path, *, rows: int, drawn: int) -> None:
             poster.parent.mkdir(parents=True, exist_ok=True)
             os.link(film.poster, poster)
             writer.writerow([f"film-{number}", "|".join(film.genres), poster.relative_to(folder)])
-    with (folder / "catalogue.csv").open(encoding="utf-8") as lines:
-        (folder / "few.csv").write_text("".join(islice(lines, TUNED_ROWS + 1)), encoding="utf-8")
     Findings().write_csv(folder / "none.csv")
 
 
@@ -85,7 +79,6 @@ def commands(
 ) -> Iterator[tuple[str, int, list[str]]]:
     """Name, rows and words of each command, in the order in which they need one another."""
     catalogue, packed, run, model = (str(folder / name) for name in ("catalogue.csv", "packed", "run", "genres.onnx"))
-    few, few_packed = str(folder / "few.csv"), str(folder / "few-packed")
     whole = ["--findings", str(folder / "none.csv"), "--min-films", "1"]
     small = ["--model", "poster-cnn", "--widths", "8,16", "--epochs", "1", "--batch-size", "256"]
     yield "pack", rows, ["pack", catalogue, *whole, "--size", size, "--out", packed]
@@ -93,8 +86,9 @@ def commands(
     if backbone:
         one = ["--model", f"hf:{backbone}", "--epochs", "1"]
         yield "fit, head only", rows, ["fit", packed, *one, "--tune", "head", "--out", str(folder / "head")]
-        yield "pack few", TUNED_ROWS, ["pack", few, *whole, "--size", "224x160", "--out", few_packed]
-        yield "fit, all tuned", TUNED_ROWS, ["fit", few_packed, *one, "--out", str(folder / "tuned")]
+        height, width = map(int, size.split("x"))
+        full = ["--head-epochs", "0", "--batch-size", str(round(BATCH_PIXELS / (height * width)))]
+        yield "fit, all tuned", rows, ["fit", packed, *one, *full, "--out", str(folder / "tuned")]
     yield "export", rows, ["export", run, "--out", model]
     yield "predict", rows, ["predict", str(folder / "posters"), "--model", model, "--csv"]
     yield (
