@@ -4,9 +4,8 @@ python benchmarks/memory.py OUT [--rows N] [--size 64x48] [--backbone FOLDER] [-
 
 The catalogue is drawn, its posters repeated by hard links; at 64×48 pixels a million packed posters take 9 GB of disk
 below OUT, deleted again. With a backbone, a head on its features is trained as well, and then all of it, in batches of
-as many pixels as 32 posters of 224×160 have: what a network that learns takes hangs on these. Resident memory counts
-pages of mapped files, which the system drops when it needs them; "own" is what the machine must have. Each command runs
-once.
+as many pixels as 32 posters of 224×160 have: what training takes most memory for. Resident memory counts pages of
+mapped files, which the system drops when it needs them; "own" is what the machine must have. Each command runs once.
 """
 
 import argparse
@@ -87,7 +86,7 @@ def commands(
         one = ["--model", f"hf:{backbone}", "--epochs", "1"]
         yield "fit, head only", rows, ["fit", packed, *one, "--tune", "head", "--out", str(folder / "head")]
         height, width = map(int, size.split("x"))
-        full = ["--head-epochs", "0", "--batch-size", str(round(BATCH_PIXELS / (height * width)))]
+        full = ["--head-epochs", "0", "--batch-size", str(max(1, round(BATCH_PIXELS / (height * width))))]
         yield "fit, all tuned", rows, ["fit", packed, *one, *full, "--out", str(folder / "tuned")]
     yield "export", rows, ["export", run, "--out", model]
     yield "predict", rows, ["predict", str(folder / "posters"), "--model", model, "--csv"]

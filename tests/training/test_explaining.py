@@ -14,21 +14,25 @@ from onesheet.models import PosterNetwork, build_network
 from onesheet.training import grad_cam
 
 
+@pytest.mark.parametrize("by_gradients", [False, True])
 @pytest.mark.parametrize("mirror", [False, True])
-def test_it_is_the_class_activation_map_where_there_is_one(mirror: bool) -> None:
+def test_it_is_the_class_activation_map_where_there_is_one(mirror: bool, by_gradients: bool) -> None:
     torch.manual_seed(0)
     network = build_network("poster-cnn", genres=3, size=(32, 24), widths=(4, 8), mirror=mirror)
     posters = torch.rand(3, 3, 32, 24)
     with torch.no_grad():
         network.train()(posters)  # batch norm's statistics
         network.head[-1].weight.mul_(100)  # type: ignore[index, union-attr, operator]
-        output = network.eval()(posters)
-    assert output.evidence is not None and output.evidence.std() > 0.01
+        network.has_evidence = not by_gradients
+        logits = network.eval()(posters).logits
+        features = [network.backbone(view, with_features=True)[1] for view in network._views(posters)]
+        evidence = network._evidence(features)
+    assert len(features) == 1 + mirror and evidence.std() > 0.01
     for column in range(3):
         maps = grad_cam(network, posters, column)
-        torch.testing.assert_close(maps, output.evidence[:, column], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(maps, evidence[:, column], rtol=1e-4, atol=1e-5)
         bias = network.head[-1].bias[column]  # type: ignore[index, union-attr]
-        torch.testing.assert_close(maps.mean((1, 2)) + bias, output.logits[:, column], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(maps.mean((1, 2)) + bias, logits[:, column], rtol=1e-4, atol=1e-4)
 
 
 def test_it_is_the_papers_formula_where_there_is_none() -> None:
@@ -65,9 +69,11 @@ def test_the_peak_lies_on_the_motif_and_random_weights_move_it(motif_network: Po
     assert np.mean(alike) < 0.5
 
 
-def test_a_network_in_training_is_left_as_it_was() -> None:
+@pytest.mark.parametrize("by_gradients", [False, True])
+def test_a_network_in_training_is_left_as_it_was(by_gradients: bool) -> None:
     torch.manual_seed(0)
     network = build_network("poster-cnn", genres=3, size=(32, 24), widths=(4, 8))
+    network.has_evidence = not by_gradients
     network.backbone.requires_grad_(False).eval()  # as with --tune head
     before = {name: value.clone() for name, value in network.state_dict().items()}
     modes = [module.training for module in network.modules()]

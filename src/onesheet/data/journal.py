@@ -34,12 +34,13 @@ Failure = tuple[int, str, str]
 """Index of a film whose poster could not be decoded, its flag, and the message."""
 
 
-FILM_COLUMNS = tuple(field.name for field in fields(Film))
+_FILM_COLUMNS = tuple(field.name for field in fields(Film))
+COLUMNS = {*_FILM_COLUMNS, "part", "crc32"}  # of a store's films.jsonl
 
 
 def film_record(film: Film) -> dict[str, Any]:
     """A film as plain values; `dataclasses.asdict` would copy deeply, ten times slower."""
-    return {name: getattr(film, name) for name in FILM_COLUMNS}
+    return {name: getattr(film, name) for name in _FILM_COLUMNS}
 
 
 class PackOrder:

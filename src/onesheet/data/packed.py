@@ -14,20 +14,21 @@ from __future__ import annotations
 
 import hashlib
 import mmap
+import operator
 import sys
 import zlib
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onesheet.data.catalogue import Film
 from onesheet.data.findings import Findings
-from onesheet.data.journal import FILM_COLUMNS, JOURNAL, PROTOCOL
+from onesheet.data.journal import COLUMNS, JOURNAL, PROTOCOL
 from onesheet.errors import CatalogueError, PackError
 from onesheet.files import parse_json, read_json
 from onesheet.genres import GenreSet
@@ -44,8 +45,8 @@ class Packed:
     Attributes:
         folder: where it stands.
         posters: uint8 N×H×W×3, RGB, memory-mapped, read-only.
-        films: the film of each row.
-        labels: the truth, bool N×G, read-only.
+        films: the film of each row, read from the disk when it is asked for; `films[:]` is the tuple of all.
+        labels: the truth, bool N×G, made read-only.
         genres: in column order.
         parts: "train", "validation" or "test", one a row.
         size: height and width in pixels.
@@ -66,6 +67,9 @@ class Packed:
     findings: Findings
     fingerprint: str
     checksums: NDArray[np.uint32]
+
+    def __post_init__(self) -> None:
+        self.labels.flags.writeable = False
 
     def __len__(self) -> int:
         return len(self.films)
@@ -98,7 +102,9 @@ class Packed:
 
 
 class FilmLines(Sequence[Film]):
-    """The films of a `films.jsonl`, each read when it is asked for: in memory a million took 330 MB.
+    """The films of a `films.jsonl`, each read when it is asked for, so that a million of them take no memory.
+
+    Equal to any other sequence of the same films. Sent to another process it travels as its path.
 
     Args:
         path: the file.
@@ -106,9 +112,12 @@ class FilmLines(Sequence[Film]):
     """
 
     def __init__(self, path: Path, starts: array[int]) -> None:
-        self._starts = starts
+        self._path, self._starts = path, starts
         with path.open("rb") as file:
             self._lines = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FilmLines, (self._path, self._starts)
 
     def __len__(self) -> int:
         return len(self._starts) - 1
@@ -123,9 +132,21 @@ class FilmLines(Sequence[Film]):
         rows = range(len(self))[row]
         return self._read(rows) if isinstance(rows, int) else tuple(map(self._read, rows))
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence):
+            return NotImplemented
+        return len(self) == len(other) and all(map(operator.eq, self, other))
+
+    __hash__ = None  # type: ignore[assignment]  # as a list
+
     def _read(self, row: int) -> Film:
-        record = parse_json(self._lines[self._starts[row] : self._starts[row + 1]])
-        return Film(**{name: record[name] for name in FILM_COLUMNS} | {"genres": tuple(record["genres"])})
+        try:
+            record = parse_json(self._lines[self._starts[row] : self._starts[row + 1]])
+            del record["part"], record["crc32"]
+            shared = {"genres": tuple(map(sys.intern, record["genres"])), "source": sys.intern(record["source"])}
+            return Film(**(record | shared))
+        except (KeyError, TypeError, ValueError) as error:
+            raise PackError(f"{str(self._path)!r} has changed since it was opened; delete it and pack again") from error
 
 
 def let_go(array: NDArray[Any]) -> None:
@@ -169,47 +190,50 @@ def open_packed(folder: str | Path) -> Packed:
 def _read(folder: Path, manifest: dict[str, Any]) -> Packed:
     genres = GenreSet(manifest["genres"])
     path = folder / "films.jsonl"
-    starts, names, parts, checksums = _read_lines(path, manifest["films_sha256"])
+    lines = _read_lines(path, manifest["films_sha256"])
     posters = np.load(folder / "posters.npy", mmap_mode="r", allow_pickle=False)
     size: Size = (manifest["size"][0], manifest["size"][1])
-    if posters.shape != (len(names), *size, 3) or posters.dtype != np.uint8:
+    if posters.shape != (len(lines.genres), *size, 3) or posters.dtype != np.uint8:
         raise ValueError(f"posters.npy is {posters.dtype} {posters.shape}")
     return Packed(
         folder=folder,
         posters=posters,
-        films=FilmLines(path, starts),
-        labels=read_only(genres.encode(names)),
+        films=FilmLines(path, lines.starts),
+        labels=genres.encode(lines.genres),
         genres=genres,
-        parts=np.array(parts, dtype=np.str_),
+        parts=np.array(lines.parts, dtype=np.str_),
         size=size,
         resize=manifest["resize"],
         findings=Findings.read_csv(folder / "findings.csv"),
         fingerprint=manifest["fingerprint"],
-        checksums=np.array(checksums, dtype=np.uint32),
+        checksums=np.array(lines.checksums, dtype=np.uint32),
     )
 
 
-def _read_lines(path: Path, sha256: str) -> tuple[array[int], list[tuple[str, ...]], list[str], array[int]]:
-    """Where the lines begin and the last one ends, and each film's genres, part and checksum; equal texts are one."""
-    digest, starts, checksums = hashlib.sha256(), array("Q", [0]), array("Q")
-    genres: list[tuple[str, ...]] = []
-    parts: list[str] = []
+class _Lines(NamedTuple):
+    """What is kept of `films.jsonl` in memory: where the lines begin and the last one ends, and a value a line."""
+
+    starts: array[int]
+    genres: list[tuple[str, ...]]
+    parts: list[str]
+    checksums: array[int]
+
+
+def _read_lines(path: Path, sha256: str) -> _Lines:
+    """Read every line once, and refuse what was not written by `pack`; equal genres share one tuple."""
+    digest, lines = hashlib.sha256(), _Lines(array("Q", [0]), [], [], array("Q"))
     known: dict[tuple[str, ...], tuple[str, ...]] = {}
     with path.open("rb") as file:
         for line in file:
             digest.update(line)
             record = parse_json(line)
-            starts.append(starts[-1] + len(line))
+            if not isinstance(record, dict) or record.keys() != COLUMNS:
+                raise ValueError("films.jsonl has other columns")
             names = tuple(record["genres"])
-            genres.append(known.setdefault(names, names))
-            parts.append(sys.intern(record["part"]))
-            checksums.append(record["crc32"])
+            lines.starts.append(lines.starts[-1] + len(line))
+            lines.genres.append(known.setdefault(names, names))
+            lines.parts.append(sys.intern(record["part"]))
+            lines.checksums.append(record["crc32"])
     if digest.hexdigest() != sha256:
         raise ValueError("films.jsonl has changed")
-    return starts, genres, parts, checksums
-
-
-def read_only(labels: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The same array, which nobody can change any more."""
-    labels.flags.writeable = False
-    return labels
+    return lines

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from onesheet.data.findings import Finding, Findings
 from onesheet.data.journal import JOURNAL, PROTOCOL, Failure, Journal, PackOrder, film_record
-from onesheet.data.packed import FilmLines, Packed, open_packed, read_only
+from onesheet.data.packed import FilmLines, Packed, open_packed
 from onesheet.errors import ConfigError, OnesheetError, PackError, UnreadablePoster
 from onesheet.files import LOCK, cannot_write, sole_use, whole_file, write_text
 from onesheet.genres import GenreSet
@@ -125,7 +125,7 @@ def _slab(order: PackOrder, slab: range) -> tuple[range, list[NDArray[np.uint8]]
 
 
 def _finish(folder: Path, order: PackOrder, journal: Journal) -> Packed:
-    """Write everything beside the pixels, the manifest last, and open the store without reading its films again."""
+    """Write everything beside the pixels, the manifest last; the films are not read again to open the store."""
     if len(journal.kept) < 2:
         journal.discard()
         first = f" (first: {journal.failed[0][2]})" if journal.failed else ""
@@ -160,7 +160,7 @@ def _finish(folder: Path, order: PackOrder, journal: Journal) -> Packed:
         folder=folder,
         posters=np.load(folder / "posters.npy", mmap_mode="r", allow_pickle=False),
         films=FilmLines(folder / "films.jsonl", starts),
-        labels=read_only(genres.encode([order.films[index].genres for index in journal.kept])),
+        labels=genres.encode([order.films[index].genres for index in journal.kept]),
         genres=genres,
         parts=order.parts[journal.kept],
         size=order.size,

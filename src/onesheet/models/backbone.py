@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from onesheet.models.network import resized_map
 
+EPSILON = 1e-5  # added to a variance before its root
+
 
 class PretrainedBackbone(nn.Module):
     """A transformers image model: one vector a poster, and the map whose mean that is, where there is one.
@@ -34,7 +36,7 @@ class PretrainedBackbone(nn.Module):
         self.has_map = False
 
     def forward(self, posters: Tensor, *, with_features: bool = False) -> tuple[Tensor, Tensor | None]:
-        """Normalised posters N×3×H×W -> embedding N×D, features N×D×h×w or None."""
+        """Normalised posters N×3×H×W -> embedding N×D, and where wanted and there, features N×D×h×w."""
         output = self.model(pixel_values=posters, **self.options)
         if not self.has_map:
             return self.pooled(output), None
@@ -43,7 +45,8 @@ class PretrainedBackbone(nn.Module):
             features = _normalise_as_pooled(features, self.map_norm)
         levels = [output.hidden_states[i] for i in self.levels]
         if not with_features:
-            return torch.cat([features.mean((2, 3)), *map(mean_and_deviation, levels)], dim=1), None
+            last = features.mean((2, 3), dtype=torch.float32 if levels else None)
+            return torch.cat([last, *map(mean_and_deviation, levels)], dim=1), None
         features = torch.cat([features, *(level_maps(maps, features.shape[-2:]) for maps in levels)], dim=1)
         return features.mean((2, 3)), features
 
@@ -89,19 +92,19 @@ class PretrainedBackbone(nn.Module):
 
 
 def mean_and_deviation(maps: Tensor) -> Tensor:
-    """Maps N×C×h×w -> N×2C, each channel's mean and deviation; channels stand last, as sums over h, w then are fast."""
-    flat = maps.permute(0, 2, 3, 1).flatten(1, 2).float()
+    """Maps N×C×h×w -> N×2C, each channel's mean and deviation over h and w."""
+    flat = maps.permute(0, 2, 3, 1).flatten(1, 2).float()  # channels last: fast in the gradient too
     mean = flat.mean(1, keepdim=True)
     variance = ((flat - mean) ** 2).mean(1)
-    return torch.cat([mean.squeeze(1), variance * (variance + 1e-5).rsqrt()], dim=1)
+    return torch.cat([mean.squeeze(1), variance * (variance + EPSILON).rsqrt()], dim=1)
 
 
 def level_maps(maps: Tensor, size: Sequence[int]) -> Tensor:
-    """Maps N×C×h×w -> N×2C×h'×w', h×w at `size`, whose means over h' and w' are each channel's mean and deviation."""
+    """Maps N×C×h×w -> N×2C×h'×w', h×w at `size`, whose means over h' and w' are `mean_and_deviation`."""
     maps = maps.float()
     mean = maps.mean((2, 3), keepdim=True)
     squares = (maps - mean) ** 2
-    both = torch.cat([maps, squares * (squares.mean((2, 3), keepdim=True) + 1e-5).rsqrt()], dim=1)
+    both = torch.cat([maps, squares * (squares.mean((2, 3), keepdim=True) + EPSILON).rsqrt()], dim=1)
     cells = (both.shape[2] // size[0], both.shape[3] // size[1])
     return resized_map(both, size, nn.functional.avg_pool2d(both, cells))
 

@@ -37,7 +37,7 @@ class PosterNetwork(nn.Module):
 
     Args:
         backbone: normalised posters N×3×H×W -> (embedding N×D, None). One with evidence, called with
-            `with_features=True`, gives in place of None the features N×D×h×w whose mean over h and w the embedding is.
+            `with_features=True`, answers (embedding, features N×D×h×w), of which the embedding is the mean over h, w.
         size: H, W of the posters as stored.
         crop: side of the crop the network reads, as a fraction of the stored side; None: the whole poster.
             Training crops `input_size` windows at random; a poster given whole is cropped to its centre.
@@ -104,12 +104,12 @@ class PosterNetwork(nn.Module):
         """What the backbone reads of posters, normalised: themselves, and outside of training their mirror images."""
         if self.crop is not None:
             posters = centre_crop(posters, self.input_size)
-        # The runtime does this in one pass; a difference and a quotient take it a tenth of an int8 prediction.
+        # One node in the model file: a difference and a quotient took ONNX Runtime a tenth of an int8 prediction.
         posters = nn.functional.batch_norm(posters, self.mean.flatten(), self.std.flatten().square(), eps=0.0)
         return [posters, self._second_view(posters)] if self.mirror and not self.training else [posters]
 
     def _evidence(self, features: list[Tensor]) -> Tensor:
-        """Of each view N×D×h×w -> N×G×h×w: each by the head's weights, the mirror image turned back, then the mean."""
+        """Features N×D×h×w of each view -> evidence N×G×h×w, the mirror image's turned back and as large."""
         weight = cast(nn.Linear, self.head[-1]).weight[:, :, None, None]
         first, *mirrored = (nn.functional.conv2d(one, weight) for one in features)
         return _mean([first, *(resized_map(one.flip(-1), first.shape[-2:]) for one in mirrored)])
@@ -118,7 +118,7 @@ class PosterNetwork(nn.Module):
         if self.has_evidence:
             size = tuple(min(side, max(8, 8 * round(side * SECOND_VIEW / 8))) for side in posters.shape[-2:])
             posters = nn.functional.interpolate(posters, size, mode="bilinear", align_corners=False)
-        return posters.flip(-1)
+        return posters.flip(-1)  # last, as there is less to turn
 
 
 def _mean(tensors: list[Tensor]) -> Tensor:

@@ -32,7 +32,7 @@ class PosterCNN(nn.Module):
         self.blocks = nn.Sequential(*layers)
 
     def forward(self, posters: Tensor, *, with_features: bool = False) -> tuple[Tensor, Tensor | None]:
-        """Normalised posters N×3×H×W -> embedding N×D, features N×D×h×w or None."""
+        """Normalised posters N×3×H×W -> embedding N×D, and where wanted features N×D×h×w."""
         features = self.blocks(posters)
         return features.mean((2, 3)), features if with_features else None
 

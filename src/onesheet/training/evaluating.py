@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +133,7 @@ def _show(
         "history": run.history if run else [],
         "balance": {name: packed.labels[packed.rows(name)].sum(0).tolist() for name in _parts(packed)},
         "steps": _steps(answers, showing.predictor.points),
-        "slices": _slices([packed.films[row] for row in showing.rows], answers, evaluation.draws, threads),
+        "slices": _slices((packed.films[row] for row in showing.rows), answers, evaluation.draws, threads),
         "suspects": suspects,
     }
     write_sheets(out / "figures", answers=answers, **shown)
@@ -166,11 +166,16 @@ def check_genres(model: GenreSet, catalogue: GenreSet, where: Path, *, model_may
 def _answers(
     predictor: Predictor, packed: Packed, rows: NDArray[np.int64], probabilities: NDArray[np.float32]
 ) -> Answers:
-    films = [packed.films[row] for row in rows]
+    film_ids, titles, posters = [], [], []
+    for row in rows:
+        film = packed.films[row]
+        film_ids.append(film.film_id)
+        titles.append(film.title)
+        posters.append(film.poster)
     return Answers(
-        film_ids=tuple(film.film_id for film in films),
-        titles=tuple(film.title for film in films),
-        posters=tuple(film.poster for film in films),
+        film_ids=tuple(film_ids),
+        titles=tuple(titles),
+        posters=tuple(posters),
         genres=predictor.genres,
         labels=packed.labels[rows],
         probabilities=probabilities,
@@ -191,13 +196,13 @@ def _steps(answers: Answers, points: Mapping[str, OperatingPoint]) -> dict[str, 
     }
 
 
-def _slices(films: Sequence[Film], answers: Answers, draws: int, threads: int | None) -> dict[str, tuple[Slice, ...]]:
+def _slices(films: Iterable[Film], answers: Answers, draws: int, threads: int | None) -> dict[str, tuple[Slice, ...]]:
     """By decade, source and poster size, as far as they are known and divide the films."""
-    kinds = {
-        "Decade": [f"{film.year // 10 * 10}s" if film.year else "" for film in films],
-        "Source": [film.source for film in films],
-        "Poster file": list(in_order(_poster_width, (film.poster for film in films), threads=threads, ahead=64)),
-    }
+    kinds: dict[str, list[str]] = {"Decade": [], "Source": []}
+    for film in films:  # one at a time: a million take a lot of memory
+        kinds["Decade"].append(f"{film.year // 10 * 10}s" if film.year else "")
+        kinds["Source"].append(film.source)
+    kinds["Poster file"] = list(in_order(_poster_width, answers.posters, threads=threads, ahead=64))
     slices = {}
     for kind, names in kinds.items():
         found = np.array(names)

@@ -12,11 +12,11 @@ from onesheet.models import PosterNetwork
 
 
 def grad_cam(network: PosterNetwork, posters: Tensor, genre_column: int) -> Tensor:
-    """Where in posters the evidence for a genre lies (Selvaraju et al. 2017), from the backbone's last feature map.
+    """Where in posters the evidence for a genre lies (Selvaraju et al. 2017).
 
-    The paper's map times h·w and without its ReLU: for a network that ends in global average pooling and a dense
-    layer it is the class activation map itself, as `Output.evidence`, negative where a place speaks against the
-    genre. The network answers as outside of training and is left as it was.
+    The paper's map times h·w and without its ReLU, negative where a place speaks against the genre: for a network with
+    evidence that is `Output.evidence`, of every level that its head reads; for another it is made from the gradients of
+    the backbone's last feature map. The network answers as outside of training and is left as it was.
 
     Args:
         network: any network with a feature map; with `crop`, the map is that of the centre crop.
