@@ -43,7 +43,7 @@ class BatchLoader:
     Args:
         inputs: N×… array, memory-mapped or not.
         labels: bool N×G.
-        targets: float32 N×G.
+        targets: N×G, numbers in [0, 1], or the labels.
         rows: int64, the rows to draw from.
         batch_size: rows a batch at most, over all processes.
         seed: shuffles anew each epoch; None = in order.
@@ -55,7 +55,7 @@ class BatchLoader:
         self,
         inputs: NDArray[Any],
         labels: NDArray[np.bool_],
-        targets: NDArray[np.float32],
+        targets: NDArray[Any],
         rows: NDArray[np.int64],
         *,
         batch_size: int,
@@ -100,7 +100,7 @@ class BatchLoader:
         batch = Batch(
             torch.from_numpy(inputs),
             torch.from_numpy(self._labels[rows].astype(np.float32)),
-            torch.from_numpy(self._targets[rows]),
+            torch.from_numpy(self._targets[rows].astype(np.float32, copy=False)),
             int(step[0]),
             len(rows) * processes / len(chunks[number]),
         )

@@ -77,7 +77,7 @@ class Fitting:
         if config.tune == "full":
             self._full(targets)
 
-    def _targets(self) -> NDArray[np.float32]:
+    def _targets(self) -> NDArray[Any]:
         """What is to be learnt; what teachers say is kept, so that a resumed run learns the same."""
         path = self.run.folder / CHECKPOINTS / TARGETS
         if path.exists():
@@ -96,7 +96,7 @@ class Fitting:
             save_weights(path, {"targets": torch.from_numpy(targets)})
         return targets
 
-    def _head(self, targets: NDArray[np.float32]) -> None:
+    def _head(self, targets: NDArray[Any]) -> None:
         """Train the head on the frozen backbone's features and put it into the network."""
         packed = self.packed
         config = _head_config(self.run.config, len(packed.rows("train")))
@@ -120,7 +120,7 @@ class Fitting:
 
         self._stage(Stage("head", module, loaders, self.here), weights, last=self.run.config.tune == "head")
 
-    def _full(self, targets: NDArray[np.float32]) -> None:
+    def _full(self, targets: NDArray[Any]) -> None:
         """Train everything."""
         config, packed = self.run.config, self.packed
         network = self.network.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
@@ -158,7 +158,7 @@ class Fitting:
     def _loaders(
         self,
         inputs: NDArray[Any],
-        targets: NDArray[np.float32],
+        targets: NDArray[Any],
         config: TrainConfig,
         augment: Augmenting | None = None,
     ) -> tuple[BatchLoader, BatchLoader]:

@@ -22,8 +22,10 @@ def soft_targets(
     smoothing: float = 0.0,
     threads: int | None = None,
     progress: Progress = silent,
-) -> NDArray[np.float32]:
+) -> NDArray[np.float32] | NDArray[np.bool_]:
     """Labels of the store, float32 N×G in [0, 1]; those of the training part smoothed, then halfway to the teachers.
+
+    Where nothing softens them they are the store's own, bool N×G: a copy in numbers takes four times the memory.
 
     Catalogues name three genres a film at most, so that some negatives are false; a teacher's answer says which
     (knowledge distillation, Hinton et al. 2015; between networks of one size, Furlanello et al. 2018). Without one,
@@ -39,6 +41,8 @@ def soft_targets(
     Raises:
         BundleError: a teacher that cannot be read, of other genres or of another rule of resizing.
     """
+    if not smoothing and not teachers:
+        return packed.labels
     targets = packed.labels.astype(np.float32)
     rows = packed.rows("train")
     if smoothing:
