@@ -95,6 +95,7 @@ PUBLIC = {
 @pytest.mark.parametrize("module", PUBLIC, ids=lambda module: module.__name__)
 def test_public_names(module: object) -> None:
     assert set(module.__all__) == PUBLIC[module]  # type: ignore[attr-defined, index]
+    assert set(module.__all__) <= set(dir(module))  # type: ignore[attr-defined]  # for completion
     for name in module.__all__:  # type: ignore[attr-defined]
         value = getattr(module, name)
         assert callable(value) or isinstance(value, str | Path)

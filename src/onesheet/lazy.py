@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 
 
-def first_use(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
-    """The `__getattr__` of a package: public name -> the module of the package that it lives in.
+def first_use(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+    """The `__getattr__` and `__dir__` of a package: public name -> the module of the package that it lives in.
 
     No module may be named as a public name is: once imported it would stand in its place.
     """
@@ -17,4 +18,4 @@ def first_use(package: str, homes: Mapping[str, str]) -> Callable[[str], object]
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         return getattr(import_module(f"{package}.{homes[name]}"), name)
 
-    return get
+    return get, lambda: sorted({*homes, *vars(sys.modules[package])})

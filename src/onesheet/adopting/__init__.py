@@ -10,4 +10,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Conventions", "adopt", "read_genres"]
 
-__getattr__ = first_use(__name__, {"Conventions": "conventions", "read_genres": "conventions", "adopt": "adoption"})
+__getattr__, __dir__ = first_use(
+    __name__, {"Conventions": "conventions", "read_genres": "conventions", "adopt": "adoption"}
+)

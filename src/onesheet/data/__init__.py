@@ -33,7 +33,7 @@ __all__ = [
     "write_catalogue",
 ]
 
-__getattr__ = first_use(
+__getattr__, __dir__ = first_use(
     __name__,
     {
         "audit": "auditing",

@@ -54,7 +54,7 @@ __all__ = [
     "write_evaluation",
 ]
 
-__getattr__ = first_use(
+__getattr__, __dir__ = first_use(
     __name__,
     {
         "Answers": "answers",

@@ -28,7 +28,7 @@ __all__ = [
     "score_part",
 ]
 
-__getattr__ = first_use(
+__getattr__, __dir__ = first_use(
     __name__,
     {
         "heat_maps": "explain",

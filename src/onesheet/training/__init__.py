@@ -31,7 +31,7 @@ __all__ = [
     "train",
 ]
 
-__getattr__ = first_use(
+__getattr__, __dir__ = first_use(
     __name__,
     {
         "TrainConfig": "config",
