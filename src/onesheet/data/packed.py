@@ -102,7 +102,7 @@ class Packed:
 
 
 class FilmLines(Sequence[Film]):
-    """The films of a `films.jsonl`, each read when it is asked for, so that a million of them take no memory.
+    """The films of a `films.jsonl`, each read when it is asked for, so that a million of them take 8 MB.
 
     Equal to any other sequence of the same films. Sent to another process it travels as its path.
 
