@@ -28,7 +28,7 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("folder", metavar="POSTERS")
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
-    parser.add_argument("--posters", type=int, default=2000)
+    parser.add_argument("--posters", type=int, default=400)
     given = parser.parse_args()
     load_before = load_now()
     predictor = load(given.model)
