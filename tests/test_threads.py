@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,3 +41,27 @@ def test_without_control_groups_it_is_the_processors(tmp_path: Path, monkeypatch
     assert thread_count(None) == 3
     with pytest.raises(ConfigError, match="at least 1; got 0"):
         thread_count(0)
+
+
+CLAIM = """
+import ctypes, sys, threading
+barrier = threading.Barrier(4)
+def claim():
+    kept = [bytearray(5000 + number) for number in range(100)]  # too large for Python's own pool
+    barrier.wait()
+threads = [threading.Thread(target=claim) for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+ctypes.CDLL("libc.so.6").malloc_stats()  # to standard error
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc")
+def test_threads_of_a_training_share_one_heap() -> None:
+    def heaps(module: str) -> int:
+        code = f"import {module}\n{CLAIM}"
+        done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+        return done.stderr.count("Arena ")
+
+    assert heaps("onesheet") > 1
+    assert heaps("onesheet.training") == 1

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -263,6 +264,13 @@ def test_films_that_a_run_has_learnt_from_are_left_out(
     split = list(csv.DictReader((trained / "split.csv").open()))
     assert json.loads(captured.out)["films"] == sum(row["split"] == "test" for row in split) < 200
     assert "films that the model has learnt from" in captured.err
+    fitted = tmp_path / "fitted"  # a run of pack and fit has no split file, but its store
+    shutil.copytree(trained, fitted, ignore=shutil.ignore_patterns("split.csv"))
+    assert main([*words, str(tmp_path / "again"), "--run", str(fitted)]) == 0
+    assert json.loads(capsys.readouterr().out)["films"] == json.loads(captured.out)["films"]
+    shutil.rmtree(fitted / "packed")
+    line = failing(capsys, *words, tmp_path / "lost", "--run", fitted)
+    assert "packed" in line and not list((tmp_path / "lost").glob("*"))
     line = failing(capsys, "evaluate", "default", table, "--run", trained, "--out", tmp_path / "out")
     assert "does not come from the run" in line and not list((tmp_path / "out").glob("*"))
 

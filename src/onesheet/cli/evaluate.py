@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -144,20 +145,25 @@ def _pack_for(
     return packed, catalogue.findings + packed.findings
 
 
+def _parts_of(made_by: Run) -> Iterable[tuple[str, str]]:
+    """Each film's id and part: from the file that `train` writes, else from the store that `fit` learnt from."""
+    from onesheet.data.splitting import read_parts
+
+    split = made_by.folder / "split.csv"
+    if split.exists():
+        return read_parts(split)
+    packed = made_by.packed()
+    return zip((film.film_id for film in packed.films), packed.parts, strict=True)
+
+
 def _unseen(films: tuple[Film, ...], made_by: Run, console: Console) -> tuple[Film, ...]:
     """The films that the model's run did not train or validate on.
 
     Raises:
-        CatalogueError: it has seen them all, or nobody knows which.
+        CatalogueError: it has seen them all.
+        OnesheetError: nobody knows which, as neither its split file nor its store is there any more.
     """
-    from onesheet.data.splitting import read_parts
-
-    split = made_by.folder / "split.csv"
-    if not split.exists():
-        raise CatalogueError(
-            f"the run in {str(made_by.folder)!r} has no split.csv, which onesheet train writes; leave out --run"
-        )
-    seen = {film_id for film_id, part in read_parts(split) if part != "test"}
+    seen = {film_id for film_id, part in _parts_of(made_by) if part != "test"}
     unseen = tuple(film for film in films if film.film_id not in seen)
     console.tell(f"left out {len(films) - len(unseen):,} films that the model has learnt from")
     if not unseen:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import os
 from contextlib import AbstractContextManager
 
 import torch
 
-from onesheet.threads import thread_count
-
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
-_NEVER = -1
+from onesheet.threads import keep_freed_memory, thread_count
 
 
 def device() -> torch.device:
@@ -47,16 +42,9 @@ def spare_thread() -> bool:
 
 
 def prepare(threads: int | None, *, processes: int = 1) -> None:
-    """Let torch use so many threads (None = this process's share of the cores it may use), and keep freed memory.
-
-    glibc gives every large block back to the system when it is freed, and each batch then pays for the pages of its
-    tensors anew: a frozen MobileNetV2 ran 71 posters/s so, and 182 with the blocks kept (2 cores, batch of 64).
-    """
+    """Let torch use so many threads (None = this process's share of the cores it may use), and keep freed memory."""
     threads = thread_count(threads) if threads else max(1, thread_count(None) // processes)
     torch.set_num_threads(threads)
     if processes > 1:
         os.environ["OMP_NUM_THREADS"] = str(threads)  # else Lightning chooses for processes that it starts
-    with contextlib.suppress(OSError, AttributeError):  # another C library has no mallopt
-        libc = ctypes.CDLL("libc.so.6")
-        libc.mallopt(_M_MMAP_THRESHOLD, 1 << 30)
-        libc.mallopt(_M_TRIM_THRESHOLD, _NEVER)
+    keep_freed_memory()
