@@ -3,8 +3,9 @@
 Those networks pad as TensorFlow does, by copying the map before every convolution, 1×1 ones too. At stride 1
 that padding is symmetric, so the convolution can do it itself; only stride 2 needs the copy, on even sides.
 
-On a CPU in bfloat16 oneDNN has fast code for the gradient of a depthwise convolution's maps at stride 1 only. One of
-stride 2 has the gradient of one of stride 1 with zeros between, to the same values (benchmarks/NOTES.md has the times).
+On a CPU in bfloat16 that copy takes longer than a depthwise convolution itself, so its kernel is padded instead; and oneDNN
+has fast code for the gradient of a depthwise convolution's maps at stride 1 only. One of stride 2 has the gradient of one
+of stride 1 with zeros between, to the same values (benchmarks/NOTES.md has the times).
 
 For the gradient of a ReLU6 torch keeps what goes in, beside what comes out, which the next layer keeps. What comes out
 tells as much.
@@ -33,37 +34,46 @@ class StridedConvolution(nn.Conv2d):
             padding += [before * self.dilation[axis], (total - before) * self.dilation[axis]]
         if not (self.groups == self.in_channels == self.out_channels and self._in_bfloat16(maps)):
             return super().forward(nn.functional.pad(maps, padding))
-        maps, weight = maps.bfloat16(), self.weight.bfloat16()
+        bias = None if self.bias is None else self.bias.bfloat16()
         result: Tensor = _Depthwise.apply(  # type: ignore[no-untyped-call]
-            maps, weight, padding, self.stride, self.dilation
+            maps.bfloat16(), self.weight.bfloat16(), bias, padding, self.stride, self.dilation
         )
-        return result if self.bias is None else result + self.bias.bfloat16()[:, None, None]
+        return result
 
     @staticmethod
     def _in_bfloat16(maps: Tensor) -> bool:
-        """Whether this is training on a CPU whose autocast computes convolutions in bfloat16."""
-        cpu = maps.device.type == "cpu" and torch.is_grad_enabled() and torch.is_autocast_enabled("cpu")
+        """Whether this is on a CPU whose autocast computes convolutions in bfloat16."""
+        cpu = maps.device.type == "cpu" and torch.is_autocast_enabled("cpu")
         return cpu and torch.get_autocast_dtype("cpu") == torch.bfloat16
 
 
 class _Depthwise(torch.autograd.Function):
     """A padded depthwise convolution of odd kernels whose gradient of the maps is computed at stride 1.
 
-    What is kept for the gradient are the maps as they come, which the activation before keeps too, and not padded.
+    Zeros before the kernel's taps, and as much padding before the maps as behind, say the same as more padding behind
+    alone, and the convolution then pads by itself. What is kept for the gradient are the maps as they come, which the activation before keeps too, and not padded.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, maps: Tensor, weight: Tensor, padding: list[int], stride: tuple[int, int], dilation: tuple[int, int]
+        ctx: Any,
+        maps: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        padding: list[int],
+        stride: tuple[int, int],
+        dilation: tuple[int, int],
     ) -> Tensor:
         ctx.save_for_backward(maps, weight)
         ctx.padding, ctx.stride, ctx.dilation = padding, stride, dilation
-        maps = nn.functional.pad(maps, padding)
-        return nn.functional.conv2d(maps, weight, stride=stride, dilation=dilation, groups=len(weight))
+        left, right, above, below = padding
+        zeros = [(right - left) // dilation[1], 0, (below - above) // dilation[0], 0]
+        grown = nn.functional.pad(weight, zeros)
+        return nn.functional.conv2d(maps, grown, bias, stride, (below, right), dilation, groups=len(weight))
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         maps, weight = ctx.saved_tensors
         common = {"dilation": ctx.dilation, "groups": len(weight)}
         of_weight: Tensor = conv2d_weight(  # type: ignore[no-untyped-call]
@@ -79,7 +89,8 @@ class _Depthwise(torch.autograd.Function):
         spread = torch.zeros_like(maps)
         spread[:, :, centres[0], centres[1]] = gradient
         of_maps = nn.functional.conv_transpose2d(spread, weight, padding=reach, **common)
-        return of_maps, of_weight, None, None, None
+        of_bias = gradient.sum((0, 2, 3)) if ctx.needs_input_grad[2] else None
+        return of_maps, of_weight, of_bias, None, None, None
 
 
 class SparingReLU6(nn.ReLU6):
@@ -97,12 +108,10 @@ class _Clamped(torch.autograd.Function):
     """Values clamped to [0, 6], whose gradient is that of hardtanh, zero at both ends."""
 
     @staticmethod
-    def forward(maps: Tensor) -> Tensor:
-        return nn.functional.relu6(maps)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
-        ctx.save_for_backward(output)
+    def forward(ctx: Any, maps: Tensor) -> Tensor:
+        result = nn.functional.relu6(maps)
+        ctx.save_for_backward(result)
+        return result
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
