@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
@@ -58,10 +59,12 @@ ctypes.CDLL("libc.so.6").malloc_stats()  # to standard error
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc")
 def test_threads_of_a_training_share_one_heap() -> None:
-    def heaps(module: str) -> int:
-        code = f"import {module}\n{CLAIM}"
-        done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    def heaps(module: str, **told: str) -> int:
+        environment = {name: value for name, value in os.environ.items() if name != "MALLOC_ARENA_MAX"} | told
+        command = [sys.executable, "-c", f"import {module}\n{CLAIM}"]
+        done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
         return done.stderr.count("Arena ")
 
-    assert heaps("onesheet") > 1
-    assert heaps("onesheet.training") == 1
+    assert heaps("onesheet.cli") > 1
+    assert heaps("onesheet.training.machine") == 1
+    assert heaps("onesheet.training.machine", MALLOC_ARENA_MAX="4") > 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import math
 import os
 from collections import deque
@@ -15,8 +13,6 @@ from typing import TypeVar
 
 from onesheet.errors import ConfigError
 
-_M_ARENA_MAX, _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -8, -1, -3  # of glibc's malloc.h
-_NEVER = -1
 CGROUPS, SELF_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 _T = TypeVar("_T")
@@ -62,30 +58,6 @@ def let_waiting_threads_sleep() -> None:
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ["OMP_WAIT_POLICY"] = "passive"
         os.environ.setdefault("GOMP_SPINCOUNT", "2000")
-
-
-def share_one_heap() -> None:
-    """Told to glibc, before other threads begin: they all claim memory from one heap.
-
-    A heap of a thread's own is given back whenever it is empty: the thread that augments batches paid for thousands of
-    pages at every step anew (benchmarks/NOTES.md).
-    """
-    _tell_malloc(_M_ARENA_MAX, 1)
-
-
-def keep_freed_memory() -> None:
-    """Told to glibc: large blocks come from the heap, and what is freed stays claimed.
-
-    It gives every large block back to the system when it is freed, and each batch then pays for the pages of its
-    tensors anew: a frozen MobileNetV2 ran 71 posters/s so, and 182 with the blocks kept (2 cores, batch of 64).
-    """
-    _tell_malloc(_M_MMAP_THRESHOLD, 1 << 30)
-    _tell_malloc(_M_TRIM_THRESHOLD, _NEVER)
-
-
-def _tell_malloc(parameter: int, value: int) -> None:
-    with contextlib.suppress(OSError, AttributeError):  # another C library has no mallopt
-        ctypes.CDLL("libc.so.6").mallopt(parameter, value)
 
 
 def thread_count(threads: int | None) -> int:

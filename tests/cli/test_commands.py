@@ -270,7 +270,7 @@ def test_films_that_a_run_has_learnt_from_are_left_out(
     assert json.loads(capsys.readouterr().out)["films"] == json.loads(captured.out)["films"]
     shutil.rmtree(fitted / "packed")
     line = failing(capsys, *words, tmp_path / "lost", "--run", fitted)
-    assert "packed" in line and not list((tmp_path / "lost").glob("*"))
+    assert "no split.csv" in line and "leave out --run" in line and not list((tmp_path / "lost").glob("*"))
     line = failing(capsys, "evaluate", "default", table, "--run", trained, "--out", tmp_path / "out")
     assert "does not come from the run" in line and not list((tmp_path / "out").glob("*"))
 

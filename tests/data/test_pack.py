@@ -112,7 +112,8 @@ def test_what_is_opened_later_is_what_pack_returned(split, tmp_path):
             np.testing.assert_array_equal(now, later, strict=field.name != "parts")
         else:
             assert now == later, field.name
-    assert repr(opened) == f"<Packed of packed: 37 posters of {SIZE[0]}×{SIZE[1]} in {len(packed.genres)} genres>"
+    sizes = f"37 posters of {SIZE[0]}×{SIZE[1]} in {len(packed.genres)} genres"
+    assert repr(opened) == f"<Packed of {tmp_path / 'packed'}: {sizes}>"
 
 
 def test_films_are_a_sequence(split, tmp_path):

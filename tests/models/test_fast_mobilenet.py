@@ -96,16 +96,24 @@ def test_a_depthwise_convolution_in_bfloat16_learns_from_exact_gradients(height,
         torch.testing.assert_close(one.grad.double(), other.grad, rtol=0.01, atol=0.02 * scale, msg=name)
 
 
-def test_the_gradient_at_stride_1_is_for_training_in_bfloat16_only():
+def test_on_a_cpu_in_bfloat16_a_depthwise_convolution_pads_its_kernel_and_not_the_maps(monkeypatch):
+    padded, pad = [], torch.nn.functional.pad
+    monkeypatch.setattr(
+        torch.nn.functional, "pad", lambda values, by: (padded.append(values.shape), pad(values, by))[1]
+    )
     layer = StridedConvolution(4, 4, 3, stride=2, groups=4, bias=False)
     maps = torch.randn(1, 4, 8, 6, requires_grad=True)
     assert "Depthwise" not in type(layer(maps).grad_fn).__name__
+    assert padded.pop() == maps.shape
     with torch.autocast("cpu", torch.bfloat16):
         assert "Depthwise" in type(layer(maps).grad_fn).__name__
+        assert padded.pop() == layer.weight.shape
+        with torch.no_grad():
+            layer(maps)
+        assert padded.pop() == layer.weight.shape
         dense = StridedConvolution(4, 4, 3, stride=2)
         assert "Depthwise" not in type(dense(maps).grad_fn).__name__
-        with torch.no_grad():
-            assert layer(maps).grad_fn is None
+        assert padded.pop() == maps.shape and not padded
 
 
 def test_a_depthwise_convolution_keeps_its_maps_as_they_come_for_the_gradient():

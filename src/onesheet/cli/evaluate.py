@@ -12,7 +12,7 @@ from onesheet.cli import options
 from onesheet.cli.console import Console, print_table
 from onesheet.cli.options import add_options, recipe_from
 from onesheet.cli.steps import add_out, step_command
-from onesheet.errors import CatalogueError
+from onesheet.errors import CatalogueError, OnesheetError
 from onesheet.files import sole_use
 
 if TYPE_CHECKING:
@@ -146,13 +146,23 @@ def _pack_for(
 
 
 def _parts_of(made_by: Run) -> Iterable[tuple[str, str]]:
-    """Each film's id and part: from the file that `train` writes, else from the store that `fit` learnt from."""
+    """Each film's id and part: from the file that `train` writes, else from the store that `fit` learnt from.
+
+    Raises:
+        CatalogueError: neither is there as it was.
+    """
     from onesheet.data.splitting import read_parts
 
     split = made_by.folder / "split.csv"
     if split.exists():
         return read_parts(split)
-    packed = made_by.packed()
+    try:
+        packed = made_by.packed()
+    except OnesheetError as error:
+        raise CatalogueError(
+            f"what the run in {str(made_by.folder)!r} has learnt from is not known: it has no split.csv, and {error}; "
+            "or leave out --run"
+        ) from error
     return zip((film.film_id for film in packed.films), packed.parts, strict=True)
 
 
@@ -160,8 +170,7 @@ def _unseen(films: tuple[Film, ...], made_by: Run, console: Console) -> tuple[Fi
     """The films that the model's run did not train or validate on.
 
     Raises:
-        CatalogueError: it has seen them all.
-        OnesheetError: nobody knows which, as neither its split file nor its store is there any more.
+        CatalogueError: it has seen them all, or nobody knows which.
     """
     seen = {film_id for film_id, part in _parts_of(made_by) if part != "test"}
     unseen = tuple(film for film in films if film.film_id not in seen)

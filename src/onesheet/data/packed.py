@@ -76,7 +76,7 @@ class Packed:
 
     def __repr__(self) -> str:
         height, width = self.size
-        return f"<Packed of {self.folder.name}: {len(self)} posters of {height}×{width} in {len(self.genres)} genres>"
+        return f"<Packed of {self.folder}: {len(self)} posters of {height}×{width} in {len(self.genres)} genres>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return open_packed, (self.folder,)

@@ -3,8 +3,8 @@
 Those networks pad as TensorFlow does, by copying the map before every convolution, 1×1 ones too. At stride 1
 that padding is symmetric, so the convolution can do it itself; only stride 2 needs the copy, on even sides.
 
-On a CPU in bfloat16 that copy takes longer than a depthwise convolution itself, so its kernel is padded instead; and
-oneDNN has fast code for the gradient of a depthwise convolution's maps at stride 1 only. One of stride 2 has the
+On a CPU in bfloat16 that copy takes longer than a depthwise convolution itself, of which the kernel is padded instead.
+There oneDNN has fast code for the gradient of a depthwise convolution's maps at stride 1 only. One of stride 2 has the
 gradient of one of stride 1 with zeros between, to the same values (benchmarks/NOTES.md has the times).
 
 For the gradient of a ReLU6 torch keeps what goes in, beside what comes out, which the next layer keeps. What comes out

@@ -3,10 +3,9 @@
 from typing import TYPE_CHECKING
 
 from onesheet.lazy import first_use
-from onesheet.threads import let_waiting_threads_sleep, share_one_heap
+from onesheet.threads import let_waiting_threads_sleep
 
 let_waiting_threads_sleep()
-share_one_heap()
 
 if TYPE_CHECKING:
     from onesheet.training.config import TrainConfig
