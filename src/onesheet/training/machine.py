@@ -61,7 +61,7 @@ def prepare(threads: int | None, *, processes: int = 1) -> None:
     _tell_malloc(_M_TRIM_THRESHOLD, _NEVER)
 
 
-def share_one_heap() -> None:
+def _share_one_heap() -> None:
     """Let the threads that begin from now on claim memory from one heap, unless `MALLOC_ARENA_MAX` says otherwise.
 
     A heap of a thread's own is given back whenever it is empty: the thread that augments batches paid for thousands of
@@ -78,4 +78,4 @@ def _tell_malloc(parameter: int, value: int) -> bool:
     return False
 
 
-share_one_heap()  # on import, as the threads that read and decode posters come before those that train
+_share_one_heap()  # on import, as the threads that read and decode posters come before those that train
