@@ -19,7 +19,14 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "comma
 
 # The source is the repository, so that links between pages are the same here and in a clone.
 root_doc = "docs/index"
-include_patterns = ["docs/**", "*.md", "benchmarks/*.md", "examples/browser/README.md", "recipes/*.md"]
+include_patterns = [
+    "docs/**",
+    "*.md",
+    "benchmarks/*.md",
+    "benchmarks/results/*.md",
+    "examples/browser/README.md",
+    "recipes/*.md",
+]
 exclude_patterns = [".*", "README.md"]
 
 myst_heading_anchors = 3
