@@ -45,7 +45,7 @@ def test_without_control_groups_it_is_the_processors(tmp_path: Path, monkeypatch
 
 
 CLAIM = """
-import ctypes, sys, threading
+import ctypes, threading
 barrier = threading.Barrier(4)
 def claim():
     kept = [bytearray(5000 + number) for number in range(100)]  # too large for Python's own pool
