@@ -120,8 +120,8 @@ def test_a_depthwise_convolution_keeps_its_maps_as_they_come_for_the_gradient():
     layer = StridedConvolution(4, 4, 3, stride=2, groups=4)
     maps = torch.randn(1, 4, 8, 6, dtype=torch.bfloat16, requires_grad=True)
     with torch.autocast("cpu", torch.bfloat16):
-        node = layer(maps).grad_fn
-    assert node.saved_tensors[0].data_ptr() == maps.data_ptr()
+        result = layer(maps)
+    assert result.grad_fn.saved_tensors[0].data_ptr() == maps.data_ptr()
 
 
 def test_a_sparing_activation_has_second_gradients():

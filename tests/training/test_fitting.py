@@ -15,7 +15,7 @@ from transformers import MobileNetV2Config, MobileNetV2Model, ViTConfig, ViTMode
 from onesheet.data import Packed
 from onesheet.errors import ConfigError, PackError, RunError
 from onesheet.models import build_network
-from onesheet.training import Run, TrainConfig, augment, export, fit, module, open_run, stages
+from onesheet.training import Run, TrainConfig, augment, export, fit, loader, module, open_run, stages
 from onesheet.training.augment import random_resized_crop
 from onesheet.training.module import TrainingModule
 from onesheet.training.weights import load_weights
@@ -200,7 +200,7 @@ def test_augmented_ahead_in_another_thread_or_when_its_turn_comes_the_weights_ar
     config = replace(tiny, cutmix=0.5, start_scale=0.5)
     runs = []
     for spare in (True, False):
-        monkeypatch.setattr(stages, "spare_thread", lambda spare=spare: spare)
+        monkeypatch.setattr(loader, "spare_thread", lambda spare=spare: spare)
         runs.append(weights(fit(config, packed, folder=tmp_path / str(spare))))
     assert all(torch.equal(values, runs[1][name]) for name, values in runs[0].items())
 

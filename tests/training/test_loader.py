@@ -16,7 +16,7 @@ def loader(
     batch_size: int,
     seed: int | None = 0,
     share: tuple[int, int] = (0, 1),
-    augment: Callable[[Batch, int], Batch] | None = None,
+    prepare: Callable[[Batch, int], Batch] | None = None,
 ) -> BatchLoader:
     inputs = np.arange(2 * rows, dtype=np.uint8 if rows < 120 else np.int32)[:, None]
     labels = np.eye(2 * rows, 3, dtype=bool)
@@ -25,7 +25,7 @@ def loader(
         batch_size=batch_size,
         seed=seed,
         share=share,
-        augment=augment,
+        prepare=prepare,
     )
 
 
@@ -86,14 +86,14 @@ def test_the_reader_works_on_one_core_and_all_other_threads_as_before() -> None:
 
     seen: list[int] = []
 
-    def augment(batch: Batch, _: int) -> Batch:
+    def prepare(batch: Batch, _: int) -> Batch:
         seen.append(torch.get_num_threads())
         return batch
 
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
-        batches = loader(8, 2, augment=augment)
+        batches = loader(8, 2, prepare=prepare)
         assert len(list(batches)) == 4
         assert (seen, torch.get_num_threads(), elsewhere()) == ([1] * 4, 3, 3)
     finally:

@@ -186,28 +186,29 @@ def cutmix(posters: Tensor, labels: Tensor, generator: torch.Generator) -> tuple
     return mixed, torch.lerp(labels[other], labels, keep)
 
 
+def as_floats(batch: Batch, _: int = 0) -> Batch:
+    """uint8 N×H×W×3 posters -> float N×3×H×W in [0, 1], channels last, as validation sees them in every epoch."""
+    return batch._replace(inputs=batch.inputs.permute(0, 3, 1, 2).float().div_(255))
+
+
 @dataclass(frozen=True, eq=False)
 class Augmenting:
-    """Posters to floats and, in training, augmented and mixed; features and prepared posters stay as they are.
+    """Training posters to floats, augmented and mixed.
 
     Attributes:
         config: resolved choices.
-        augment: changes a batch of posters in training, or None.
+        augment: changes a batch of posters, or None.
     """
 
     config: TrainConfig
     augment: Augmentation | None = None
 
-    def __call__(self, batch: Batch, epoch: int | None) -> Batch:
-        """uint8 N×H×W×3 posters -> float N×3×H×W in [0, 1], channels last; `epoch` from 0, None in validation."""
-        if batch.inputs.dtype != torch.uint8:
-            return batch
-        inputs, targets = batch.inputs.permute(0, 3, 1, 2).float().div_(255), batch.targets
-        if epoch is not None:
-            generator = torch.Generator().manual_seed(batch.seed)
-            if self.augment:
-                inputs = self.augment(inputs, generator, self._crop_size(inputs, epoch))
-            inputs, targets = self._mix(inputs, targets, generator)
+    def __call__(self, batch: Batch, epoch: int) -> Batch:
+        """uint8 N×H×W×3 posters -> float N×3×H×W in [0, 1], channels last; `epoch` counts from 0."""
+        inputs, generator = as_floats(batch).inputs, torch.Generator().manual_seed(batch.seed)
+        if self.augment:
+            inputs = self.augment(inputs, generator, self._crop_size(inputs, epoch))
+        inputs, targets = self._mix(inputs, batch.targets, generator)
         # Resampling and mixing return NCHW, in which a step of MobileNetV2 takes 1.25 times as long.
         return batch._replace(inputs=inputs.contiguous(memory_format=torch.channels_last), targets=targets)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from onesheet.data.packed import let_go
+from onesheet.training.machine import SideStream, spare_thread, to_device
 
 
 class Batch(NamedTuple):
     """One step's input.
 
     Attributes:
-        inputs: uint8 N×H×W×3 posters, augmented ones (float N×3×H×W), or float32 N×D features.
+        inputs: uint8 N×H×W×3 posters, prepared ones (float N×3×H×W), or float32 N×D features.
         labels: float32 N×G.
         targets: float32 N×G in [0, 1], what is to be learnt: the labels, or those softened by teachers.
         seed: seed of everything random in this step.
@@ -35,10 +36,10 @@ class Batch(NamedTuple):
 class BatchLoader:
     """Iterates one epoch at a time; its state is (epoch, batch), so a resumed run sees the very same batches.
 
-    Batches differ in size by one poster at most, so that none is too small for batch normalisation. The next batch
-    is read and augmented while the last one is worked on, as a network leaves cores idle between its layers. Several
-    processes draw the same batches and each takes its share of every one, so that together they see each row once an
-    epoch.
+    Batches differ in size by one poster at most, so that none is too small for batch normalisation. They come on the
+    device that trains. The next one is read and prepared while the last one is worked on, as a network leaves cores
+    idle between its layers, and a GPU the processor; on a single thread, when its turn comes. Several processes draw
+    the same batches and each takes its share of every one, so that together they see each row once an epoch.
 
     Args:
         inputs: N×… array, memory-mapped or not.
@@ -48,7 +49,7 @@ class BatchLoader:
         batch_size: rows a batch at most, over all processes.
         seed: shuffles anew each epoch; None = in order.
         share: which of how many processes this is.
-        augment: what becomes of each batch, told the epoch, counted from 0; called in the thread that reads.
+        prepare: what becomes of each batch, told the epoch, counted from 0; called in the thread that reads.
     """
 
     def __init__(
@@ -61,10 +62,10 @@ class BatchLoader:
         batch_size: int,
         seed: int | None = None,
         share: tuple[int, int] = (0, 1),
-        augment: Callable[[Batch, int], Batch] | None = None,
+        prepare: Callable[[Batch, int], Batch] | None = None,
     ) -> None:
         self._inputs, self._labels, self._targets, self._rows = inputs, labels, targets, rows
-        self._seed, self._share, self._augment = seed, share, augment
+        self._seed, self._share, self._prepare = seed, share, prepare
         self._batches = -(-len(rows) // batch_size)
         self._epoch = self._batch = 0
 
@@ -76,35 +77,32 @@ class BatchLoader:
         if self._seed is not None:
             order = np.random.default_rng([self._seed, self._epoch]).permutation(order)
         chunks = np.array_split(order, self._batches)
+        side, ahead = SideStream(), spare_thread()
         with ThreadPoolExecutor(1) as reader:
             _use_one_core(reader)
-            coming = reader.submit(self._read, chunks, self._batch)
-            while self._batch < self._batches:
-                batch = coming.result()
-                if self._batch + 1 < self._batches:
-                    coming = reader.submit(self._read, chunks, self._batch + 1)
-                self._batch += 1
-                if self._batch == self._batches:
-                    self._epoch, self._batch = self._epoch + 1, 0
-                    yield batch
-                    return
+
+            def read(number: int) -> Future[Batch] | None:
+                return reader.submit(side.run, self._read, chunks, number) if number < len(chunks) else None
+
+            coming = read(self._batch)
+            while coming:
+                batch, number = coming.result(), self._batch + 1
+                self._epoch, self._batch = (self._epoch, number) if number < len(chunks) else (self._epoch + 1, 0)
+                coming = read(number) if ahead else None
+                side.hand_over(batch.inputs, batch.labels, batch.targets)
                 yield batch
+                coming = coming or read(number)
 
     def _read(self, chunks: list[NDArray[np.int64]], number: int) -> Batch:
         rank, processes = self._share
         rows = np.array_split(chunks[number], processes)[rank]
         entropy = [self._seed or 0, self._epoch, number, *([rank] if rank else [])]
         step = np.random.SeedSequence(entropy).generate_state(1, np.uint32)
-        inputs = np.ascontiguousarray(self._inputs[rows])
+        inputs, labels, targets = (to_device(array, rows) for array in (self._inputs, self._labels, self._targets))
         let_go(self._inputs)
-        batch = Batch(
-            torch.from_numpy(inputs),
-            torch.from_numpy(self._labels[rows].astype(np.float32)),
-            torch.from_numpy(self._targets[rows].astype(np.float32, copy=False)),
-            int(step[0]),
-            len(rows) * processes / len(chunks[number]),
-        )
-        return self._augment(batch, self._epoch) if self._augment else batch
+        weight = len(rows) * processes / len(chunks[number])
+        batch = Batch(inputs, labels.float(), targets.float(), int(step[0]), weight)
+        return self._prepare(batch, self._epoch) if self._prepare else batch
 
     def state_dict(self) -> dict[str, int]:
         """Where the next batch stands: epoch and batch."""

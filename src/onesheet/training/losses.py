@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -21,7 +22,12 @@ def build_loss(name: str, frequencies: Tensor, *, positive_weights: bool) -> Los
             genres from drowning the rest.
     """
     weights = ((1 - frequencies) / frequencies).sqrt() if positive_weights else torch.ones_like(frequencies)
-    return lambda logits, labels: _LOSSES[name](logits, labels, weights.to(logits.device), frequencies)
+
+    @cache  # a copy to a GPU would wait for all that the GPU has still to do
+    def on(device: torch.device) -> tuple[Tensor, Tensor]:
+        return weights.to(device), frequencies.to(device)
+
+    return lambda logits, labels: _LOSSES[name](logits, labels, *on(logits.device))
 
 
 def _bce(logits: Tensor, labels: Tensor, weights: Tensor, _: Tensor) -> Tensor:
@@ -52,11 +58,10 @@ def _distribution_balanced(logits: Tensor, labels: Tensor, weights: Tensor, freq
 
     Its constants: α = 0.1, β = 10, μ = 0.2; λ = 5, κ = 0.05. In a mixed batch, labels count by their share.
     """
-    f = frequencies.to(logits.device)
-    expected = 1 / f
+    expected = 1 / frequencies
     drawn = (labels * expected).sum(1, keepdim=True).clamp(min=1e-6)
     rebalance = 0.1 + torch.sigmoid(10 * (expected / drawn - 0.2))
-    shifted = logits - 0.05 * torch.log(1 / f - 1)
+    shifted = logits - 0.05 * torch.log(expected - 1)
     positive = weights * labels * F.logsigmoid(shifted)
     negative = (1 - labels) * F.logsigmoid(-5 * shifted) / 5
     return -(rebalance * (positive + negative)).mean()

@@ -5,14 +5,20 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from onesheet.threads import thread_count
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # of glibc's malloc.h
 _NEVER = -1
+_Result = TypeVar("_Result")
 
 
 def device() -> torch.device:
@@ -39,11 +45,53 @@ def autocast(wish: str) -> AbstractContextManager[None]:
 
 
 def spare_thread() -> bool:
-    """Whether a second thread may work beside the one that trains, as on a CPU of which more than one core is ours.
+    """Whether a second thread may work beside the one that trains: beside a GPU, or where more than one core is ours.
 
-    A GPU does its own work in turn; ask after `prepare`.
+    Ask after `prepare`.
     """
-    return device().type == "cpu" and torch.get_num_threads() > 1
+    return device().type == "cuda" or torch.get_num_threads() > 1
+
+
+def to_device(array: NDArray[Any], rows: NDArray[np.int64]) -> Tensor:
+    """Rows of an array on the device that trains; a GPU takes them by itself, when the work before is done."""
+    like = torch.from_numpy(np.empty(0, array.dtype))
+    taken = like.new_empty((len(rows), *array.shape[1:]), pin_memory=device().type == "cuda")
+    np.take(array, rows, axis=0, out=taken.numpy(), mode="clip")  # "raise" would copy once more
+    return taken.to(device(), non_blocking=True)
+
+
+def seed_dropout(seed: int) -> None:
+    """Seed what the network draws from on the device that trains, so that a resumed run drops the same.
+
+    `torch.manual_seed` does so for devices of every kind, and writes down for each that there is none who asked.
+    """
+    seed_device = torch.cuda.manual_seed if device().type == "cuda" else torch.default_generator.manual_seed
+    seed_device(seed)
+
+
+class SideStream:
+    """What another thread does on the device beside the work of the thread that makes this.
+
+    A GPU does what one stream asks for in turn, so that a thread that waits for its own work would wait for all.
+    """
+
+    def __init__(self) -> None:
+        on_gpu = device().type == "cuda"
+        self._stream = torch.cuda.Stream(priority=-1) if on_gpu else None  # type: ignore[no-untyped-call]
+
+    def run(self, work: Callable[..., _Result], *arguments: Any) -> _Result:
+        """Call it, in the other thread, and wait until the device has done what it asked for."""
+        with torch.cuda.stream(self._stream):
+            result = work(*arguments)
+            if self._stream:
+                self._stream.synchronize()
+            return result
+
+    def hand_over(self, *tensors: Tensor) -> None:
+        """Keep their memory until this thread's work on them is done."""
+        if self._stream:
+            for tensor in tensors:
+                tensor.record_stream(torch.cuda.current_stream())
 
 
 def prepare(threads: int | None, *, processes: int = 1) -> None:

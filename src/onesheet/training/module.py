@@ -15,18 +15,16 @@ from torch.optim.lr_scheduler import LambdaLR, LinearLR, ReduceLROnPlateau
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from onesheet.errors import RunError
-from onesheet.training.augment import Augmenting
 from onesheet.training.config import TrainConfig
 from onesheet.training.figures import EPOCH_FIGURES, EpochAnswers, epoch_figures
 from onesheet.training.loader import Batch, BatchLoader
 from onesheet.training.losses import build_loss
+from onesheet.training.machine import seed_dropout
 from onesheet.training.processes import Processes
 
 LAYER_STEPS = 10  # learning rates of a network whose layers learn at different ones
 GRADIENT_NORM = 1.0  # at most
 TRAIN_SAMPLE = 20_000  # posters of an epoch whose answers the training figures are computed from
-Moved = tuple[Tensor, Tensor, Tensor, float]
-"""A batch on its device: inputs, labels, targets, and the weight of its mean loss."""
 
 
 class TrainingModule(pl.LightningModule):
@@ -37,7 +35,6 @@ class TrainingModule(pl.LightningModule):
         config: resolved choices.
         frequencies: share of training films with each genre, float G in (0, 1).
         loader: the batches of the training part; its place is kept in checkpoints.
-        augment: batches as the network sees them; None = no random crops, colour or blur.
         here: this process among those that train together.
     """
 
@@ -48,14 +45,13 @@ class TrainingModule(pl.LightningModule):
         frequencies: Tensor,
         *,
         loader: BatchLoader,
-        augment: Augmenting | None = None,
         here: Processes | None = None,
     ) -> None:
         super().__init__()
         self._here = here or Processes()
         self.network = network
         self.average = copy.deepcopy(network).requires_grad_(False) if config.ema else None
-        self.config, self._augment = config, augment or Augmenting(config)
+        self.config = config
         self.loss = build_loss(config.loss, frequencies, positive_weights=config.positive_weights)
         # Not trainer.estimated_stepping_batches: asking for it sets the loader up before a checkpoint is restored,
         # and a resumed run would begin the epoch anew.
@@ -72,21 +68,13 @@ class TrainingModule(pl.LightningModule):
         """The averaged network where there is one."""
         return self.network if self.average is None else self.average
 
-    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Moved:
-        """What the loader has not augmented is augmented here, on the device, outside of any reduced precision."""
-        training = self.trainer.training
-        batch = self._augment(batch, self.current_epoch if training else None)
-        if training:
-            torch.manual_seed(batch.seed)  # dropout: the same in a resumed run
-        return batch.inputs, batch.labels, batch.targets, batch.weight
-
-    def training_step(self, batch: Moved, _: int) -> Tensor:
+    def training_step(self, batch: Batch, _: int) -> Tensor:
         """One step; remembers logits for the epoch's training figures."""
-        inputs, labels, targets, weight = batch
-        logits = self.network(inputs).logits.float()
+        seed_dropout(batch.seed)
+        logits = self.network(batch.inputs).logits.float()
         if len(self._answers["train"]) < TRAIN_SAMPLE / self._here.count:
-            self._answers["train"].add(logits.detach(), labels)
-        return self.loss(logits, targets) * weight
+            self._answers["train"].add(logits.detach(), batch.labels)
+        return self.loss(logits, batch.targets) * batch.weight
 
     @cached_property
     def _followed(self) -> tuple[list[Tensor], list[Tensor], list[tuple[Tensor, Tensor]]]:
@@ -108,15 +96,19 @@ class TrainingModule(pl.LightningModule):
         for count, followed in counts:
             count.copy_(followed)
 
+    @cached_property
+    def _learning(self) -> list[nn.Parameter]:
+        """Found once: going through all modules takes a millisecond, at every step."""
+        return list(self.network.parameters())
+
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         """By norm. Lightning's own refuses fused optimisers, as those may unscale gradients; ours have no scale."""
-        nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_NORM)
+        nn.utils.clip_grad_norm_(self._learning, GRADIENT_NORM)
 
-    def validation_step(self, batch: Moved, _: int) -> None:
+    def validation_step(self, batch: Batch, _: int) -> None:
         """Answers of the network that would be kept; a small batch may leave nothing for this process."""
-        inputs, labels, *_rest = batch
-        logits = self.best_network(inputs).logits.float() if len(inputs) else labels
-        self._answers["validation"].add(logits, labels)
+        logits = self.best_network(batch.inputs).logits.float() if len(batch.inputs) else batch.labels
+        self._answers["validation"].add(logits, batch.labels)
 
     def on_validation_epoch_end(self) -> None:
         """Log the figures that choose the best epoch."""

@@ -6,6 +6,7 @@ import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,11 @@ from onesheet.data.packed import Packed
 from onesheet.errors import ConfigError
 from onesheet.models import PosterNetwork
 from onesheet.progress import Progress
-from onesheet.training.augment import Augmenting, build_augmentation
+from onesheet.training.augment import Augmenting, as_floats, build_augmentation
 from onesheet.training.config import TrainConfig
 from onesheet.training.features import FeatureHead, frozen_features
 from onesheet.training.loader import BatchLoader
 from onesheet.training.loop import Stage, train_stage
-from onesheet.training.machine import spare_thread
 from onesheet.training.module import TrainingModule
 from onesheet.training.processes import Processes
 from onesheet.training.run import CHECKPOINTS, Run
@@ -127,11 +127,8 @@ class Fitting:
         crops = build_augmentation(
             network, packed.posters, packed.rows("train"), crop_area=config.crop_area, seed=config.seed
         )
-        augment = Augmenting(config, crops if config.augment else None)
-        loaders = self._loaders(packed.posters, targets, config, augment if spare_thread() else None)
-        module = TrainingModule(
-            network, config, _frequencies(packed), loader=loaders[0], augment=augment, here=self.here
-        )
+        loaders = self._loaders(packed.posters, targets, config, Augmenting(config, crops if config.augment else None))
+        module = TrainingModule(network, config, _frequencies(packed), loader=loaders[0], here=self.here)
         self._stage(Stage("full", module, loaders, self.here), lambda best: best.state_dict(), last=True)
 
     def _stage(self, stage: Stage, weights: Callable[[nn.Module], dict[str, Tensor]], *, last: bool) -> None:
@@ -164,18 +161,10 @@ class Fitting:
     ) -> tuple[BatchLoader, BatchLoader]:
         packed, size, share = self.packed, config.batch_size or 1, (self.here.rank, self.here.count)
         train, validation = packed.rows("train"), packed.rows("validation")
+        loader = partial(BatchLoader, inputs, packed.labels, targets, batch_size=size, share=share)
         loaders = (
-            BatchLoader(
-                inputs,
-                packed.labels,
-                targets,
-                train,
-                batch_size=size,
-                seed=config.seed,
-                share=share,
-                augment=augment,
-            ),
-            BatchLoader(inputs, packed.labels, targets, validation, batch_size=size, share=share),
+            loader(train, seed=config.seed, prepare=augment),
+            loader(validation, prepare=as_floats if augment else None),
         )
         if len(train) // len(loaders[0]) < self.here.count:
             raise ConfigError(
