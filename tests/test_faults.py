@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import torch
 
 from onesheet.cli import main
 from onesheet.data import Catalogue, Packed, Split, audit, open_packed, pack, packing, split, write_catalogue
@@ -21,6 +22,7 @@ from onesheet.errors import OnesheetError, ReviewError
 from onesheet.files import sole_use
 from onesheet.review import DecisionStore, store
 from onesheet.training import Run, TrainConfig, callbacks, export, fit, open_run
+from onesheet.training.checkpoints import WholeCheckpoints
 
 TINY = [
     *("--model", "poster-cnn", "--widths", "8,16", "--size", "48x32", "--epochs", "1"),
@@ -83,6 +85,15 @@ def test_a_full_disk_stops_a_training_which_goes_on_later(
     resumed = open_run(disk / "run")
     assert resumed.finished and resumed.best_epoch == run.best_epoch
     assert resumed.network_path.read_bytes() == run.network_path.read_bytes()
+
+
+def test_a_full_disk_leaves_the_earlier_checkpoint(disk: Path) -> None:
+    (disk / "last.ckpt").write_bytes(b"earlier")
+    leave_free(disk, 100_000)
+    with pytest.raises(OnesheetError, match="disk full"):
+        WholeCheckpoints().save_checkpoint({"weights": torch.zeros(100_000)}, disk / "last.ckpt")
+    assert (disk / "last.ckpt").read_bytes() == b"earlier"
+    assert sorted(contents(disk)) == ["filler", "last.ckpt"]
 
 
 def test_a_full_disk_leaves_the_earlier_model_file(run: Run, model_path: Path, disk: Path) -> None:

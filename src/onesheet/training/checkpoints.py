@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,8 @@ class WholeCheckpoints(TorchCheckpointIO):
         Raises:
             OnesheetError: the file cannot be written.
         """
-        buffer = io.BytesIO()
-        torch.save(checkpoint, buffer)
-        with whole_file(path) as part:
-            part.write_bytes(buffer.getbuffer())
+        with whole_file(path) as part, part.open("wb") as file:
+            try:
+                torch.save(checkpoint, file)
+            except RuntimeError as error:  # that the file is not what it should be, once a write to it has failed
+                raise error.__context__ or error from error
