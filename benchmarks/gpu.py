@@ -6,7 +6,7 @@ MobileNetV2, ResNet-50 and ConvNeXt V2-Tiny with random weights, bf16, channels-
 the packed store. The ceiling is the same step on one batch that stays on the GPU; what compiling it takes and gives is
 said beside it, measured once. The chip's limits are measured here too: a large bf16 matrix product, and a copy from
 its memory to its memory; each network's share of them counts the arithmetic of its products and convolutions, and
-every tensor its operations read and write. Prediction through ONNX Runtime wants onnxruntime-gpu.
+every tensor its operations read and write. Prediction through ONNX Runtime needs onnxruntime-gpu.
 """
 
 import statistics
@@ -48,6 +48,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=60, help="steps a round")
     parser.add_argument("--drawn", type=int, default=200, help="different posters, repeated to fill the steps")
     given = parser.parse_args()
+    if given.steps <= SKIPPED:
+        parser.error(f"--steps must be more than {SKIPPED}, which are not counted; got {given.steps}")
     if not torch.cuda.is_available():
         sys.exit("no GPU that torch can use; nothing was measured")
     load = load_now()

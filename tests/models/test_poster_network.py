@@ -106,6 +106,21 @@ def test_normalisation_is_inside():
     torch.testing.assert_close(seen[0], torch.zeros(2, 3, 2, 2))
 
 
+def test_normalisation_adds_something_to_the_variance_which_torch_2_11_insists_on(monkeypatch):
+    network = build_network("alexnet", genres=1, size=(256, 256)).train()
+    given = []
+    original = torch.nn.functional.batch_norm
+    monkeypatch.setattr(
+        torch.nn.functional,
+        "batch_norm",
+        lambda *values, **options: given.append(options) or original(*values, **options),
+    )
+    posters = torch.rand(2, 3, 227, 227)
+    (normalised,) = network._views(posters)
+    assert given[0]["eps"] > 0
+    torch.testing.assert_close(normalised, (posters - network.mean) / network.std)
+
+
 def test_seed_decides_the_weights_and_nothing_else():
     def build():
         torch.manual_seed(3)

@@ -24,7 +24,7 @@ def loader(augment: Augmenting | None) -> BatchLoader:
     posters = np.random.default_rng(0).integers(0, 256, (10, 64, 48, 3), dtype=np.uint8)
     labels = (np.arange(1, 11)[:, None] >> np.arange(4)) % 2 == 1
     rows = np.arange(10)
-    return BatchLoader(posters, labels, labels.astype(np.float32), rows, batch_size=4, seed=1, prepare=augment)
+    return BatchLoader(posters, labels, labels.astype(np.float32), rows, batch_size=4, seed=1, transform=augment)
 
 
 @pytest.mark.parametrize("mix", [{}, {"cutmix": 1.0}, {"mixup": 1.0}])

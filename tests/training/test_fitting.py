@@ -53,11 +53,20 @@ def test_history_has_every_figure_for_both_parts(run: Run) -> None:
             assert all(np.isfinite(row[f"{part}_{figure}"]) for row in run.history)
 
 
-@pytest.mark.parametrize("steps", [(3,), (8,), (5, 13), (16,)], ids=str)
+@pytest.mark.parametrize(
+    ("steps", "spare"), [((3,), False), ((8,), False), ((5, 13), False), ((16,), False), ((5, 8), True)], ids=str
+)
 def test_a_resumed_run_ends_as_an_uninterrupted_one(
-    steps: tuple[int, ...], run: Run, packed: Packed, tiny: TrainConfig, tmp_path: Path
+    steps: tuple[int, ...],
+    spare: bool,
+    run: Run,
+    packed: Packed,
+    tiny: TrainConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """8 batches an epoch: stopped inside an epoch, at its end, twice, and in the second."""
+    """8 batches an epoch: stopped inside an epoch, at its end, twice, and in the second; batches augmented ahead."""
+    monkeypatch.setattr(loader, "spare_thread", lambda: spare)
     seconds = 0.0
     for step in steps:
         stopped = fit(tiny, packed, folder=tmp_path, resume=step != steps[0], progress=StopAt(step))
@@ -194,7 +203,7 @@ def test_crops_grow_to_the_full_size(packed: Packed, tiny: TrainConfig, tmp_path
     assert list(dict.fromkeys(sizes))[1] == (round(height * 0.75), round(width * 0.75))
 
 
-def test_augmented_ahead_in_another_thread_or_when_its_turn_comes_the_weights_are_the_same(
+def test_augmented_ahead_in_another_thread_or_when_asked_for_the_weights_are_the_same(
     packed: Packed, tiny: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = replace(tiny, cutmix=0.5, start_scale=0.5)

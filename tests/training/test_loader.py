@@ -2,12 +2,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Thread, current_thread
 
 import numpy as np
+import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from onesheet.training import loader as module
+from onesheet.training.augment import as_floats
 from onesheet.training.loader import Batch, BatchLoader
 
 
@@ -16,7 +20,7 @@ def loader(
     batch_size: int,
     seed: int | None = 0,
     share: tuple[int, int] = (0, 1),
-    prepare: Callable[[Batch, int], Batch] | None = None,
+    transform: Callable[[Batch, int], Batch] | None = None,
 ) -> BatchLoader:
     inputs = np.arange(2 * rows, dtype=np.uint8 if rows < 120 else np.int32)[:, None]
     labels = np.eye(2 * rows, 3, dtype=bool)
@@ -25,12 +29,20 @@ def loader(
         batch_size=batch_size,
         seed=seed,
         share=share,
-        prepare=prepare,
+        transform=transform,
     )
 
 
-@settings(max_examples=40)
+@pytest.fixture(params=[True, False], ids=["spare thread", "one thread"])
+def spare(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether batches are transformed ahead."""
+    monkeypatch.setattr(module, "spare_thread", lambda: request.param)
+    return bool(request.param)
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.integers(1, 60), batch_size=st.integers(1, 20), stop=st.integers(0, 200))
+@pytest.mark.usefixtures("spare")
 def test_every_row_once_an_epoch_and_resumable_at_every_batch(rows: int, batch_size: int, stop: int) -> None:
     whole = loader(rows, batch_size)
     epochs = [list(whole), list(whole)]
@@ -79,6 +91,33 @@ def test_the_state_at_the_end_of_an_epoch_is_the_start_of_the_next() -> None:
     assert batches.state_dict() == {"epoch": 1, "batch": 0}
 
 
+def test_batches_are_transformed_ahead_where_a_thread_is_spare_and_else_when_asked_for(spare: bool) -> None:
+    seen: list[tuple[Thread, int]] = []
+
+    def transform(batch: Batch, epoch: int) -> Batch:
+        seen.append((current_thread(), epoch))
+        return batch
+
+    batches = loader(8, 2, transform=transform)
+    for epoch in range(2):
+        for number, _ in enumerate(batches, start=1):
+            if spare:
+                assert number <= len(seen) - 4 * epoch <= number + 1
+            else:
+                assert len(seen) == 4 * epoch + number
+    assert [epoch for _, epoch in seen] == [0] * 4 + [1] * 4
+    assert {thread is current_thread() for thread, _ in seen} == {not spare}
+
+
+def test_a_share_of_no_rows_passes_too() -> None:
+    labels = np.eye(3, dtype=bool)
+    posters = np.zeros((3, 6, 4, 3), np.uint8)
+    alone = BatchLoader(
+        *(posters, labels, labels, np.arange(3)), batch_size=1, seed=0, share=(1, 2), transform=as_floats
+    )
+    assert [batch.inputs.shape for batch in alone] == [(0, 3, 6, 4)] * 3
+
+
 def test_the_reader_works_on_one_core_and_all_other_threads_as_before() -> None:
     def elsewhere() -> int:
         with ThreadPoolExecutor(1) as fresh:
@@ -86,14 +125,14 @@ def test_the_reader_works_on_one_core_and_all_other_threads_as_before() -> None:
 
     seen: list[int] = []
 
-    def prepare(batch: Batch, _: int) -> Batch:
+    def transform(batch: Batch, _: int) -> Batch:
         seen.append(torch.get_num_threads())
         return batch
 
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
-        batches = loader(8, 2, prepare=prepare)
+        batches = loader(8, 2, transform=transform)
         assert len(list(batches)) == 4
         assert (seen, torch.get_num_threads(), elsewhere()) == ([1] * 4, 3, 3)
     finally:

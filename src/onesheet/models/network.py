@@ -106,7 +106,7 @@ class PosterNetwork(nn.Module):
             posters = centre_crop(posters, self.input_size)
         # One node in the model file: a difference and a quotient took ONNX Runtime a tenth of an int8 prediction.
         # The eps changes no number; torch 2.11 takes none of 0.
-        posters = nn.functional.batch_norm(posters, self.mean.flatten(), self.std.flatten().square(), eps=1e-12)
+        posters = nn.functional.batch_norm(posters, self.mean.flatten(), self.std.flatten().square(), eps=1e-30)
         return [posters, self._second_view(posters)] if self.mirror and not self.training else [posters]
 
     def _evidence(self, features: list[Tensor]) -> Tensor:

@@ -23,5 +23,5 @@ class WholeCheckpoints(TorchCheckpointIO):
         with whole_file(path) as part, part.open("wb") as file:
             try:
                 torch.save(checkpoint, file)
-            except RuntimeError as error:  # that the file is not what it should be, once a write to it has failed
-                raise error.__context__ or error from error
+            except RuntimeError as error:  # torch's own, on closing an archive of which a write has failed
+                raise error.__context__ if isinstance(error.__context__, OSError) else error from None

@@ -19,7 +19,7 @@ class Batch(NamedTuple):
     """One step's input.
 
     Attributes:
-        inputs: uint8 N×H×W×3 posters, prepared ones (float N×3×H×W), or float32 N×D features.
+        inputs: uint8 N×H×W×3 posters, transformed ones (float N×3×H×W), or float32 N×D features.
         labels: float32 N×G.
         targets: float32 N×G in [0, 1], what is to be learnt: the labels, or those softened by teachers.
         seed: seed of everything random in this step.
@@ -37,9 +37,10 @@ class BatchLoader:
     """Iterates one epoch at a time; its state is (epoch, batch), so a resumed run sees the very same batches.
 
     Batches differ in size by one poster at most, so that none is too small for batch normalisation. They come on the
-    device that trains. The next one is read and prepared while the last one is worked on, as a network leaves cores
-    idle between its layers, and a GPU the processor; on a single thread, when its turn comes. Several processes draw
-    the same batches and each takes its share of every one, so that together they see each row once an epoch.
+    device that trains. The next one is read in another thread while the last is trained on, and transformed there too,
+    as a network leaves cores idle between its layers, and a GPU the processor; with a single thread it is transformed
+    when it is asked for. Several processes draw the same batches and each takes its share of every one, so that
+    together they see each row once an epoch.
 
     Args:
         inputs: N×… array, memory-mapped or not.
@@ -49,7 +50,7 @@ class BatchLoader:
         batch_size: rows a batch at most, over all processes.
         seed: shuffles anew each epoch; None = in order.
         share: which of how many processes this is.
-        prepare: what becomes of each batch, told the epoch, counted from 0; called in the thread that reads.
+        transform: what becomes of each batch, told the epoch, counted from 0.
     """
 
     def __init__(
@@ -62,10 +63,10 @@ class BatchLoader:
         batch_size: int,
         seed: int | None = None,
         share: tuple[int, int] = (0, 1),
-        prepare: Callable[[Batch, int], Batch] | None = None,
+        transform: Callable[[Batch, int], Batch] | None = None,
     ) -> None:
         self._inputs, self._labels, self._targets, self._rows = inputs, labels, targets, rows
-        self._seed, self._share, self._prepare = seed, share, prepare
+        self._seed, self._share, self._transform = seed, share, transform
         self._batches = -(-len(rows) // batch_size)
         self._epoch = self._batch = 0
 
@@ -77,21 +78,27 @@ class BatchLoader:
         if self._seed is not None:
             order = np.random.default_rng([self._seed, self._epoch]).permutation(order)
         chunks = np.array_split(order, self._batches)
-        side, ahead = SideStream(), spare_thread()
+        side, spare = SideStream(), spare_thread()
         with ThreadPoolExecutor(1) as reader:
             _use_one_core(reader)
 
             def read(number: int) -> Future[Batch] | None:
-                return reader.submit(side.run, self._read, chunks, number) if number < len(chunks) else None
+                work = self._read_and_transform if spare else self._read
+                return reader.submit(side.run, work, chunks, number) if number < len(chunks) else None
 
             coming = read(self._batch)
             while coming:
-                batch, number = coming.result(), self._batch + 1
-                self._epoch, self._batch = (self._epoch, number) if number < len(chunks) else (self._epoch + 1, 0)
-                coming = read(number) if ahead else None
+                batch, epoch, number = coming.result(), self._epoch, self._batch + 1
+                coming = read(number)
+                self._epoch, self._batch = (epoch, number) if number < len(chunks) else (epoch + 1, 0)
                 side.hand_over(batch.inputs, batch.labels, batch.targets)
-                yield batch
-                coming = coming or read(number)
+                yield batch if spare else self._transformed(batch, epoch)
+
+    def _read_and_transform(self, chunks: list[NDArray[np.int64]], number: int) -> Batch:
+        return self._transformed(self._read(chunks, number), self._epoch)
+
+    def _transformed(self, batch: Batch, epoch: int) -> Batch:
+        return self._transform(batch, epoch) if self._transform else batch
 
     def _read(self, chunks: list[NDArray[np.int64]], number: int) -> Batch:
         rank, processes = self._share
@@ -101,8 +108,7 @@ class BatchLoader:
         inputs, labels, targets = (to_device(array, rows) for array in (self._inputs, self._labels, self._targets))
         let_go(self._inputs)
         weight = len(rows) * processes / len(chunks[number])
-        batch = Batch(inputs, labels.float(), targets.float(), int(step[0]), weight)
-        return self._prepare(batch, self._epoch) if self._prepare else batch
+        return Batch(inputs, labels.float(), targets.float(), int(step[0]), weight)
 
     def state_dict(self) -> dict[str, int]:
         """Where the next batch stands: epoch and batch."""

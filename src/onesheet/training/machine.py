@@ -1,4 +1,4 @@
-"""What the machine that trains has: device, precision, threads."""
+"""What the machine that trains has: device, precision, threads, memory, and how batches come to it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import ctypes
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -53,7 +54,7 @@ def spare_thread() -> bool:
 
 
 def to_device(array: NDArray[Any], rows: NDArray[np.int64]) -> Tensor:
-    """Rows of an array on the device that trains; a GPU takes them by itself, when the work before is done."""
+    """Rows of an array, all within it, on the device that trains; a GPU copies them itself, from pinned memory."""
     like = torch.from_numpy(np.empty(0, array.dtype))
     taken = like.new_empty((len(rows), *array.shape[1:]), pin_memory=device().type == "cuda")
     np.take(array, rows, axis=0, out=taken.numpy(), mode="clip")  # "raise" would copy once more
@@ -63,28 +64,29 @@ def to_device(array: NDArray[Any], rows: NDArray[np.int64]) -> Tensor:
 def seed_dropout(seed: int) -> None:
     """Seed what the network draws from on the device that trains, so that a resumed run drops the same.
 
-    `torch.manual_seed` does so for devices of every kind, and writes down for each that there is none who asked.
+    `torch.manual_seed` also formats a stack trace for each kind of device that is absent, .4 ms a call.
     """
     seed_device = torch.cuda.manual_seed if device().type == "cuda" else torch.default_generator.manual_seed
     seed_device(seed)
 
 
 class SideStream:
-    """What another thread does on the device beside the work of the thread that makes this.
+    """On a GPU a CUDA stream for another thread than the one that makes this, which then waits for its own work alone.
 
-    A GPU does what one stream asks for in turn, so that a thread that waits for its own work would wait for all.
+    All of a process share one stream a device, as torch keeps freed memory for the stream that had it.
     """
 
     def __init__(self) -> None:
-        on_gpu = device().type == "cuda"
-        self._stream = torch.cuda.Stream(priority=-1) if on_gpu else None  # type: ignore[no-untyped-call]
+        self._stream = _side_stream(torch.cuda.current_device()) if device().type == "cuda" else None
 
     def run(self, work: Callable[..., _Result], *arguments: Any) -> _Result:
         """Call it, in the other thread, and wait until the device has done what it asked for."""
+        if not self._stream:
+            return work(*arguments)
+        torch.cuda.set_device(self._stream.device)  # a new thread's is the first
         with torch.cuda.stream(self._stream):
             result = work(*arguments)
-            if self._stream:
-                self._stream.synchronize()
+            self._stream.synchronize()
             return result
 
     def hand_over(self, *tensors: Tensor) -> None:
@@ -92,6 +94,12 @@ class SideStream:
         if self._stream:
             for tensor in tensors:
                 tensor.record_stream(torch.cuda.current_stream())
+
+
+@cache
+def _side_stream(device_index: int) -> torch.cuda.Stream:
+    """Of high priority: what it does is short, and the next step waits for it."""
+    return torch.cuda.Stream(device_index, priority=-1)  # type: ignore[no-untyped-call]
 
 
 def prepare(threads: int | None, *, processes: int = 1) -> None:

@@ -97,13 +97,13 @@ class TrainingModule(pl.LightningModule):
             count.copy_(followed)
 
     @cached_property
-    def _learning(self) -> list[nn.Parameter]:
+    def _all_parameters(self) -> list[nn.Parameter]:
         """Found once: going through all modules takes a millisecond, at every step."""
         return list(self.network.parameters())
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         """By norm. Lightning's own refuses fused optimisers, as those may unscale gradients; ours have no scale."""
-        nn.utils.clip_grad_norm_(self._learning, GRADIENT_NORM)
+        nn.utils.clip_grad_norm_(self._all_parameters, GRADIENT_NORM)
 
     def validation_step(self, batch: Batch, _: int) -> None:
         """Answers of the network that would be kept; a small batch may leave nothing for this process."""

@@ -163,8 +163,8 @@ class Fitting:
         train, validation = packed.rows("train"), packed.rows("validation")
         loader = partial(BatchLoader, inputs, packed.labels, targets, batch_size=size, share=share)
         loaders = (
-            loader(train, seed=config.seed, prepare=augment),
-            loader(validation, prepare=as_floats if augment else None),
+            loader(train, seed=config.seed, transform=augment),
+            loader(validation, transform=as_floats if augment else None),
         )
         if len(train) // len(loaders[0]) < self.here.count:
             raise ConfigError(
