@@ -106,7 +106,7 @@ class BareStep:
         self.loss = module.loss
         self.optimizer = module.configure_optimizers()[0][0]
         self.average = get_ema_multi_avg_fn(config.ema or 0.0)
-        self.learning = list(self.network.parameters())
+        self.parameters = list(self.network.parameters())
         self.current = [values for values in self.network.state_dict().values() if values.is_floating_point()]
         self.averaged = [values.clone() for values in self.current]
         inputs = torch.rand(self.batch, 3, *packed.size, device=where)
@@ -120,7 +120,7 @@ class BareStep:
             loss = self.loss(self.forward(self.inputs).logits.float(), self.targets)
         self.optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.learning, 1.0)
+        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimizer.step()
         self.average(self.averaged, self.current, None)
 
