@@ -19,7 +19,7 @@ from onesheet.training.config import TrainConfig
 from onesheet.training.figures import EPOCH_FIGURES, EpochAnswers, epoch_figures
 from onesheet.training.loader import Batch, BatchLoader
 from onesheet.training.losses import build_loss
-from onesheet.training.machine import seed_dropout
+from onesheet.training.machine import clear_gradients, seed_dropout
 from onesheet.training.processes import Processes
 
 LAYER_STEPS = 10  # learning rates of a network whose layers learn at different ones
@@ -67,6 +67,18 @@ class TrainingModule(pl.LightningModule):
     def best_network(self) -> nn.Module:
         """The averaged network where there is one."""
         return self.network if self.average is None else self.average
+
+    def on_train_start(self) -> None:
+        """Claim the gradients' memory before any step's."""
+        clear_gradients(self.optimizers())
+
+    def optimizer_zero_grad(self, _: int, __: int, optimizer: Any) -> None:
+        """Before each backward pass."""
+        clear_gradients(optimizer)
+
+    def on_validation_model_zero_grad(self) -> None:
+        """Before validation, where Lightning's own would let them go."""
+        clear_gradients(self.optimizers())
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """One step; remembers logits for the epoch's training figures."""
