@@ -21,7 +21,7 @@ from onesheet.data import Packed, pack
 from onesheet.models import build_network
 from onesheet.training import TrainConfig, fit
 from onesheet.training.loader import BatchLoader
-from onesheet.training.machine import arithmetic, autocast, clear_gradients, device, prepare
+from onesheet.training.machine import arithmetic, autocast, device, prepare
 from onesheet.training.module import TrainingModule
 
 SKIPPED = 3  # first steps: memory is claimed, kernels are chosen
@@ -105,7 +105,6 @@ class BareStep:
         module = TrainingModule(self.network, config, torch.full((genres,), 0.1), loader=loader).to(where)
         self.loss = module.loss
         self.optimizer = module.configure_optimizers()[0][0]
-        clear_gradients(self.optimizer)
         self.average = get_ema_multi_avg_fn(config.ema or 0.0)
         self.parameters = list(self.network.parameters())
         self.current = [values for values in self.network.state_dict().values() if values.is_floating_point()]
@@ -119,7 +118,7 @@ class BareStep:
         """One step."""
         with autocast(self.config.arithmetic):
             loss = self.loss(self.forward(self.inputs).logits.float(), self.targets)
-        clear_gradients(self.optimizer)
+        self.optimizer.zero_grad(set_to_none=self.inputs.device.type != "cpu")
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimizer.step()

@@ -79,7 +79,7 @@ def test_gradients_are_identical(pair):
     dilation=st.integers(1, 2),
     bias=st.booleans(),
 )
-def test_a_depthwise_convolution_learns_from_exact_gradients(kind, rounding, height, width, stride, dilation, bias):
+def test_a_depthwise_convolution_has_exact_answers_and_gradients(kind, rounding, height, width, stride, dilation, bias):
     torch.manual_seed(0)
     layer = StridedConvolution(4, 4, 3, stride=stride, dilation=dilation, groups=4, bias=bias)
     layer.load_state_dict({name: value.to(kind).float() for name, value in layer.state_dict().items()})
@@ -95,6 +95,8 @@ def test_a_depthwise_convolution_learns_from_exact_gradients(kind, rounding, hei
     gradient = torch.randn_like(found)
     found.backward(gradient)
     expected.backward(gradient.double())
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=kind == torch.bfloat16):
+        torch.testing.assert_close(layer(maps).double(), expected, **rounding)
     torch.testing.assert_close(found.double(), expected, **rounding)
     torch.testing.assert_close(maps.grad.double(), exact_maps.grad, **rounding)
     for name, one in layer.named_parameters():
@@ -110,25 +112,31 @@ def same(side, stride, dilation):
     return total // 2 * dilation, (total - total // 2) * dilation
 
 
-def test_on_a_cpu_a_depthwise_convolution_pads_its_kernel_and_not_the_maps(monkeypatch):
+@pytest.mark.parametrize(
+    ("device", "bfloat16", "gradient", "channels", "kernel_is_padded"),
+    [
+        ("cpu", True, True, 4, True),
+        ("cpu", True, False, 4, True),
+        ("cpu", False, True, 4, False),  # as fast, and takes less memory
+        ("cpu", False, False, 4, True),
+        ("cpu", True, True, 8, False),  # two results a map: not depthwise
+        ("meta", True, True, 4, False),  # stands for a GPU
+        ("meta", False, False, 4, False),
+    ],
+)
+def test_on_a_cpu_a_depthwise_convolution_pads_its_kernel(
+    device, bfloat16, gradient, channels, kernel_is_padded, monkeypatch
+):
     padded, pad = [], functional.pad
     monkeypatch.setattr(functional, "pad", lambda values, by: (padded.append(values.shape), pad(values, by))[1])
-    layer = StridedConvolution(4, 4, 3, stride=2, groups=4, bias=False)
-    dense = StridedConvolution(4, 4, 3, stride=2)
-    maps = torch.randn(1, 4, 8, 6, requires_grad=True)
-    for kind in torch.float32, torch.bfloat16:
-        with torch.autocast("cpu", kind, enabled=kind == torch.bfloat16):
-            result = layer(maps)
-            assert "Depthwise" in type(result.grad_fn).__name__ and result.dtype == kind
-            with torch.no_grad():
-                layer(maps)
-            assert padded == [layer.weight.shape] * 2
-            assert "Depthwise" not in type(dense(maps).grad_fn).__name__
-            assert padded.pop() == maps.shape
-            padded.clear()
+    layer = StridedConvolution(4, channels, 3, stride=2, groups=4, bias=False, device=device)
+    maps = torch.randn(1, 4, 8, 6, device=device)
+    with torch.set_grad_enabled(gradient), torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+        layer(maps)
+    assert padded == [layer.weight.shape if kernel_is_padded else maps.shape]
 
 
-def test_a_model_file_has_the_kernels_that_were_learnt():
+def test_an_exported_network_has_the_kernels_that_were_learnt():
     layer = StridedConvolution(4, 4, 3, stride=2, groups=4, bias=False).eval()
     with torch.no_grad():
         program = torch.export.export(layer, (torch.randn(2, 4, 8, 6),))
@@ -137,11 +145,10 @@ def test_a_model_file_has_the_kernels_that_were_learnt():
     assert kernel == layer.weight.shape and maps == (2, 4, 9, 7)
 
 
-@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
-def test_a_depthwise_convolution_keeps_its_maps_as_they_come_for_the_gradient(kind):
+def test_a_depthwise_convolution_keeps_its_maps_as_they_come_for_the_gradient():
     layer = StridedConvolution(4, 4, 3, stride=2, groups=4)
-    maps = torch.randn(1, 4, 8, 6, dtype=kind, requires_grad=True)
-    with torch.autocast("cpu", torch.bfloat16, enabled=kind == torch.bfloat16):
+    maps = torch.randn(1, 4, 8, 6, dtype=torch.bfloat16, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
         result = layer(maps)
     assert result.grad_fn.saved_tensors[0].data_ptr() == maps.data_ptr()
 

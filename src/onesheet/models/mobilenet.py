@@ -3,9 +3,10 @@
 Those networks pad as TensorFlow does, by copying the map before every convolution, 1×1 ones too. At stride 1
 that padding is symmetric, so the convolution can do it itself; only stride 2 needs the copy, on even sides.
 
-On a CPU that copy takes longer than a depthwise convolution itself, of which the kernel is padded instead. In bfloat16
-oneDNN has fast code for the gradient of a depthwise convolution's maps at stride 1 only: one of stride 2 has the
-gradient of one of stride 1 with zeros between, to the same values (benchmarks/NOTES.md has the times).
+On a CPU that copy takes longer than a depthwise convolution itself, of which the kernel is padded instead, unless a
+gradient is to be taken in 32 bits: that takes as long either way. In bfloat16 oneDNN has fast code for the gradient of
+a depthwise convolution's maps at stride 1 only: one of stride 2 has the gradient of one of stride 1 with zeros between,
+to the same values (benchmarks/NOTES.md has the times).
 
 For the gradient of a ReLU6 torch keeps what goes in, beside what comes out, which the next layer keeps. What comes out
 tells as much.
@@ -18,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn.grad import conv2d_input, conv2d_weight
+from torch.nn.grad import conv2d_weight
 
 
 class StridedConvolution(nn.Conv2d):
@@ -32,19 +33,22 @@ class StridedConvolution(nn.Conv2d):
             total = max(kernel - ((maps.shape[axis + 2] - 1) % stride + 1), 0)
             before = total // 2
             padding += [before * self.dilation[axis], (total - before) * self.dilation[axis]]
+        on_cpu = maps.device.type == "cpu" and not torch.compiler.is_exporting()
+        bfloat16 = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
         depthwise = self.groups == self.in_channels == self.out_channels
-        if not depthwise or maps.device.type != "cpu" or torch.compiler.is_exporting():
+        if not (on_cpu and depthwise and (bfloat16 or not torch.is_grad_enabled())):
             return super().forward(nn.functional.pad(maps, padding))
-        kind = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else maps.dtype
-        bias = None if self.bias is None else self.bias.to(kind)
+        weight, bias = self.weight, self.bias
+        if bfloat16:
+            maps, weight, bias = maps.bfloat16(), weight.bfloat16(), None if bias is None else bias.bfloat16()
         result: Tensor = _Depthwise.apply(  # type: ignore[no-untyped-call]
-            maps.to(kind), self.weight.to(kind), bias, padding, self.stride, self.dilation
+            maps, weight, bias, padding, self.stride, self.dilation
         )
         return result
 
 
 class _Depthwise(torch.autograd.Function):
-    """A depthwise convolution of odd kernels that pads its kernel, as TensorFlow would pad the maps.
+    """A padded depthwise convolution of odd kernels whose gradient of the maps is computed at stride 1.
 
     Zeros before the kernel's taps, and as much padding before the maps as behind, say the same as more padding behind
     alone, and the convolution then pads by itself. What is kept for the gradient are the maps as they come, which the
@@ -63,52 +67,31 @@ class _Depthwise(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(maps, weight)
         ctx.padding, ctx.stride, ctx.dilation = padding, stride, dilation
-        grown, around = _grown(weight, padding, dilation)
-        return nn.functional.conv2d(maps, grown, bias, stride, around, dilation, groups=len(weight))
+        left, right, above, below = padding
+        zeros = [(right - left) // dilation[1], 0, (below - above) // dilation[0], 0]
+        grown = nn.functional.pad(weight, zeros)
+        return nn.functional.conv2d(maps, grown, bias, stride, (below, right), dilation, groups=len(weight))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         maps, weight = ctx.saved_tensors
-        options = {"stride": ctx.stride, "dilation": ctx.dilation, "groups": len(weight)}
-        padded = nn.functional.pad(maps, ctx.padding)  # with the larger kernel this gradient takes seven times as long
-        of_weight: Tensor = conv2d_weight(padded, weight.shape, gradient, **options)  # type: ignore[no-untyped-call]
-        del padded
-        if maps.dtype == torch.bfloat16:
-            of_maps = _at_stride_1(gradient, maps, weight, ctx.padding, ctx.stride, ctx.dilation)
-        else:
-            grown, around = _grown(weight, ctx.padding, ctx.dilation)
-            of_maps = conv2d_input(maps.shape, grown, gradient, padding=around, **options)  # type: ignore[no-untyped-call]
+        common = {"dilation": ctx.dilation, "groups": len(weight)}
+        of_weight: Tensor = conv2d_weight(  # type: ignore[no-untyped-call]
+            nn.functional.pad(maps, ctx.padding), weight.shape, gradient, stride=ctx.stride, **common
+        )
+        reach = [dilation * (kernel // 2) for dilation, kernel in zip(ctx.dilation, weight.shape[2:], strict=True)]
+        left, _, top, _ = ctx.padding
+        firsts = (reach[0] - top, reach[1] - left)
+        centres = [
+            slice(first, first + stride * count, stride)
+            for first, stride, count in zip(firsts, ctx.stride, gradient.shape[2:], strict=True)
+        ]
+        spread = torch.zeros_like(maps)
+        spread[:, :, centres[0], centres[1]] = gradient
+        of_maps = nn.functional.conv_transpose2d(spread, weight, padding=reach, **common)
         of_bias = gradient.sum((0, 2, 3)) if ctx.needs_input_grad[2] else None
         return of_maps, of_weight, of_bias, None, None, None
-
-
-def _grown(weight: Tensor, padding: list[int], dilation: tuple[int, int]) -> tuple[Tensor, tuple[int, int]]:
-    """A kernel with zeros before its taps, and the padding on both sides with which it sees what `padding` shows."""
-    left, right, above, below = padding
-    zeros = [(right - left) // dilation[1], 0, (below - above) // dilation[0], 0]
-    return nn.functional.pad(weight, zeros), (below, right)
-
-
-def _at_stride_1(
-    gradient: Tensor,
-    maps: Tensor,
-    weight: Tensor,
-    padding: list[int],
-    stride: tuple[int, int],
-    dilation: tuple[int, int],
-) -> Tensor:
-    """The gradient of the maps, from that of the result with zeros between."""
-    reach = [step * (kernel // 2) for step, kernel in zip(dilation, weight.shape[2:], strict=True)]
-    left, _, above, _ = padding
-    firsts = (reach[0] - above, reach[1] - left)
-    centres = [
-        slice(first, first + step * count, step)
-        for first, step, count in zip(firsts, stride, gradient.shape[2:], strict=True)
-    ]
-    spread = torch.zeros_like(maps)
-    spread[:, :, centres[0], centres[1]] = gradient
-    return nn.functional.conv_transpose2d(spread, weight, padding=reach, dilation=dilation, groups=len(weight))
 
 
 class SparingReLU6(nn.ReLU6):

@@ -61,20 +61,6 @@ def to_device(array: NDArray[Any], rows: NDArray[np.int64]) -> Tensor:
     return taken.to(device(), non_blocking=True)
 
 
-def clear_gradients(optimizer: torch.optim.Optimizer) -> None:
-    """Set all gradients to zero, on a CPU where they are; to be called before the first step too.
-
-    Gradients claimed anew amid a step's maps leave the heap in pieces, of which the next step's maps fit into few
-    (benchmarks/NOTES.md has what that took). A GPU's memory is kept by torch, which knows better.
-    """
-    in_place = device().type == "cpu"
-    for group in optimizer.param_groups if in_place else ():
-        for parameter in group["params"]:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-    optimizer.zero_grad(set_to_none=not in_place)
-
-
 def seed_dropout(seed: int) -> None:
     """Seed what the network draws from on the device that trains, so that a resumed run drops the same.
 

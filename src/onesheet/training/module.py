@@ -19,7 +19,7 @@ from onesheet.training.config import TrainConfig
 from onesheet.training.figures import EPOCH_FIGURES, EpochAnswers, epoch_figures
 from onesheet.training.loader import Batch, BatchLoader
 from onesheet.training.losses import build_loss
-from onesheet.training.machine import clear_gradients, seed_dropout
+from onesheet.training.machine import seed_dropout
 from onesheet.training.processes import Processes
 
 LAYER_STEPS = 10  # learning rates of a network whose layers learn at different ones
@@ -68,17 +68,12 @@ class TrainingModule(pl.LightningModule):
         """The averaged network where there is one."""
         return self.network if self.average is None else self.average
 
-    def on_train_start(self) -> None:
-        """Claim the gradients' memory before any step's."""
-        clear_gradients(self.optimizers())
-
     def optimizer_zero_grad(self, _: int, __: int, optimizer: Any) -> None:
-        """Before each backward pass."""
-        clear_gradients(optimizer)
+        """Zero gradients where they are on a CPU; on a GPU let them go, as torch keeps the memory itself.
 
-    def on_validation_model_zero_grad(self) -> None:
-        """Before validation, where Lightning's own would let them go."""
-        clear_gradients(self.optimizers())
+        Claimed anew amid a step's maps they leave holes that the next step's maps do not fit into.
+        """
+        optimizer.zero_grad(set_to_none=self.device.type != "cpu")
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """One step; remembers logits for the epoch's training figures."""
