@@ -3,8 +3,11 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
+import pytest
 import torch
+from PIL import Image
 from scipy.ndimage import gaussian_filter
+from torch.nn import functional as F
 
 from onesheet.models import build_network
 from onesheet.training.augment import (
@@ -15,6 +18,8 @@ from onesheet.training.augment import (
     random_colour,
     random_crop,
     random_resized_crop,
+    resample_by_grid,
+    resample_bytes,
 )
 
 
@@ -26,33 +31,90 @@ def posters(n: int = 8, height: int = 24, width: int = 16) -> torch.Tensor:
     return torch.rand(n, 3, height, width, generator=generator(9))
 
 
+def in_bytes(n: int = 8, height: int = 24, width: int = 16) -> torch.Tensor:
+    """As a store holds them: channels last."""
+    return (posters(n, height, width) * 255).byte().contiguous(memory_format=torch.channels_last)
+
+
+def smooth(n: int) -> torch.Tensor:
+    """Posters of 96×64 whose neighbouring pixels are 12 levels apart at most."""
+    coarse = torch.rand(n, 3, 3, 2, generator=generator(5)) * 255
+    return F.interpolate(coarse, (96, 64), mode="bicubic").clamp(0, 255).round().byte()
+
+
+def ramp(n: int) -> torch.Tensor:
+    """Posters of 80×32 whose rows are 3 levels apart."""
+    return (torch.arange(80) * 3).byte().view(1, 1, 80, 1).expand(n, 3, 80, 32)
+
+
+@pytest.fixture(params=[resample_bytes, resample_by_grid])
+def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Crops as on a CPU, then as on a GPU."""
+    monkeypatch.setattr("onesheet.training.augment.resample_bytes", request.param)
+
+
 def test_the_same_generator_state_gives_the_same_batch() -> None:
-    for augment in (partial(random_resized_crop, size=(24, 16), area=(0.6, 1.0)), random_colour, random_blur):
-        assert torch.equal(augment(posters(), generator(1)), augment(posters(), generator(1)))
-        assert not torch.equal(augment(posters(), generator(1)), augment(posters(), generator(2)))
+    crop = partial(random_resized_crop, size=(24, 16), area=(0.6, 1.0))
+    for augment, batch in ((crop, in_bytes()), (random_colour, posters()), (random_blur, posters())):
+        assert torch.equal(augment(batch, generator(1)), augment(batch, generator(1)))
+        assert not torch.equal(augment(batch, generator(1)), augment(batch, generator(2)))
 
 
+@pytest.mark.usefixtures("either_way")
 def test_the_whole_poster_comes_back_as_it_is_or_mirrored() -> None:
-    batch = posters(16)
+    batch = in_bytes(16)
     out = random_resized_crop(batch, generator(), size=(24, 16), area=(1.0, 1.0), stretch=1.0)
-    same = [(a - b).abs().max() < 1e-5 for a, b in zip(out, batch, strict=True)]
-    mirrored = [(a - b.flip(-1)).abs().max() < 1e-5 for a, b in zip(out, batch, strict=True)]
+    same = [(a - b / 255).abs().max() < 1e-5 for a, b in zip(out, batch, strict=True)]
+    mirrored = [(a - b.flip(-1) / 255).abs().max() < 1e-5 for a, b in zip(out, batch, strict=True)]
     assert all(s or m for s, m in zip(same, mirrored, strict=True))
     assert any(same) and any(mirrored)
 
 
+@pytest.mark.usefixtures("either_way")
 def test_crops_come_at_the_size_asked_for() -> None:
-    ramp = torch.linspace(0, 1, 48).view(1, 1, 48, 1).expand(4, 3, 48, 32)
-    small = random_resized_crop(ramp, generator(), size=(24, 16), area=(1.0, 1.0), stretch=1.0)
-    assert small.shape == (4, 3, 24, 16)
-    assert torch.allclose(small, ramp.unflatten(2, (24, 2)).mean(3)[..., ::2], atol=1e-6)
+    small = random_resized_crop(ramp(4), generator(), size=(40, 16), area=(1.0, 1.0), stretch=1.0)
+    assert small.shape == (4, 3, 40, 16) and small.dtype == torch.float32
+    expected = (torch.arange(40) * 6 + 1.5)[None, None, :, None] / 255
+    assert ((small - expected).abs()[:, :, 1:-1] < 0.51 / 255).all()  # rounded, where bytes are resampled
 
 
+@pytest.mark.usefixtures("either_way")
 def test_crops_stay_inside_the_poster() -> None:
-    ramp = torch.linspace(0, 1, 48).view(1, 1, 48, 1).expand(64, 3, 48, 32)
-    rows = random_resized_crop(ramp, generator(), size=(48, 32), area=(0.6, 0.6), stretch=1.0)[:, 0, :, 16]
-    assert (rows.diff() > 0).all()  # no border repeated: every row lies inside
+    rows = random_resized_crop(ramp(64), generator(), size=(80, 32), area=(0.6, 0.6), stretch=1.0)[:, 0, :, 16]
+    assert (rows.diff()[:, 1:-1] > 0).all()  # no border repeated: every row lies inside
     assert rows[:, 0].std() > 0.02  # and the place varies
+    assert rows[:, 0].min() < 2 / 255 and rows[:, -1].max() > 235 / 255  # up to both borders
+
+
+@pytest.mark.usefixtures("either_way")
+def test_crops_show_the_share_asked_for() -> None:
+    crops = random_resized_crop(ramp(200), generator(), size=(80, 32), area=(0.25, 0.49), stretch=1.0)
+    shown = (crops[:, 0, -1, 0] - crops[:, 0, 0, 0]) * 255 / 3 / 80
+    assert 0.48 < shown.min() < 0.53 and 0.67 < shown.max() < 0.71
+
+
+def test_parts_are_resampled_as_pillow_does() -> None:
+    batch, size = in_bytes(4, 48, 32), (30, 40)  # smaller one way, larger the other
+    boxes = [(0, 0, 48, 32), (8, 4, 40, 20), (10, 0, 24, 31), (47, 31, 48, 32)]  # top, left, bottom, right
+    edges = torch.tensor(boxes).view(4, 2, 2) / torch.tensor([48, 32])
+    mirror = torch.tensor([False, True, True, False])
+    parts = resample_bytes(batch, edges[:, 1] - edges[:, 0], edges.sum(1) - 1, mirror, size)
+    for part, poster, (top, left, bottom, right), mirrored in zip(parts, batch, boxes, mirror, strict=True):
+        picture = Image.fromarray(poster.permute(1, 2, 0).numpy()).crop((left, top, right, bottom))
+        expected = np.asarray(picture.resize(size[::-1], Image.Resampling.BILINEAR)).astype(float)
+        seen = part.permute(1, 2, 0).numpy() * 255
+        assert np.abs(seen - (expected[:, ::-1] if mirrored else expected)).max() < 1.01
+
+
+def test_a_grid_shows_the_parts_that_bytes_show() -> None:
+    batch, n, size = smooth(40), 40, (96, 64)
+    pixels = (torch.tensor(size) * torch.empty(n, 2).uniform_(0.5, 1, generator=generator())).round()
+    starts = ((torch.tensor(size) - pixels) * torch.rand(n, 2, generator=generator(1))).round()
+    sides, offsets = pixels / torch.tensor(size), (2 * starts + pixels) / torch.tensor(size) - 1
+    mirror = torch.arange(n) % 2 == 0
+    seen, expected = (way(batch, sides, offsets, mirror, size) for way in (resample_by_grid, resample_bytes))
+    assert (seen - expected).abs().max() * 255 < 4  # at a part's edges a grid sees the pixels outside
+    assert (seen - expected).abs().mean() * 255 < 0.5
 
 
 def test_colour_keeps_the_range_and_changes_every_poster() -> None:
@@ -125,4 +187,4 @@ def test_a_network_that_takes_crops_gets_crops_of_its_size() -> None:
     alexnet = build_network("alexnet", genres=2, size=(80, 80))
     stored = np.random.default_rng(0).integers(0, 256, (6, 80, 80, 3), dtype=np.uint8)
     augment = build_augmentation(alexnet, stored, np.arange(6), crop_area=0.6, seed=0)
-    assert augment(posters(3, 80, 80), generator(), (80, 80)).shape == (3, 3, *alexnet.input_size)
+    assert augment(in_bytes(3, 80, 80), generator(), (80, 80)).shape == (3, 3, *alexnet.input_size)

@@ -17,7 +17,9 @@ from onesheet.models.alexnet import colour_principal_components, pca_colour
 from onesheet.training.config import TrainConfig
 from onesheet.training.loader import Batch
 
-Augmentation = Callable[[Tensor, torch.Generator, tuple[int, int]], Tensor]  # posters, randomness, H×W to return
+Augmentation = Callable[[Tensor, torch.Generator, tuple[int, int]], Tensor]
+"""uint8 N×3×H×W posters, randomness and the H×W to return -> float N×3×H×W in [0, 1]."""
+
 COLOUR_SAMPLE = 256  # posters whose pixels give the principal components of colour
 
 
@@ -45,7 +47,7 @@ def build_augmentation(
     eigenvalues, eigenvectors = (torch.from_numpy(values) for values in components)
 
     def as_published(batch: Tensor, generator: torch.Generator, _: tuple[int, int]) -> Tensor:
-        patches = random_crop(batch, generator, size=network.input_size)
+        patches = in_floats(random_crop(batch, generator, size=network.input_size))
         alphas = torch.empty(len(batch), 3).normal_(0, 0.1, generator=generator)
         device = batch.device
         return pca_colour(
@@ -68,23 +70,60 @@ def random_resized_crop(
 ) -> Tensor:
     """A random part of each poster, mirrored half the time, brought to `size` by one bilinear resampling.
 
+    On a CPU bytes are resampled, in less than half the time that a grid of floats takes (benchmarks/NOTES.md); a GPU
+    takes one grid for the whole batch.
+
     Args:
-        posters: float N×3×H×W.
+        posters: uint8 N×3×H×W.
         generator: source of randomness, on the CPU.
         size: H, W of the result.
         area: range of the part's share of the poster.
         stretch: largest change of the aspect ratio.
+
+    Returns:
+        float N×3×H×W in [0, 1].
     """
     n = len(posters)
     share = torch.empty(n).uniform_(*area, generator=generator).sqrt()
     ratio = torch.empty(n).uniform_(-math.log(stretch), math.log(stretch), generator=generator).exp().sqrt()
-    width, height = (share * ratio).clamp(max=1), (share / ratio).clamp(max=1)
-    mirror = torch.randint(0, 2, (n,), generator=generator) * 2.0 - 1
-    offset = torch.rand(n, 2, generator=generator) * 2 - 1
-    across = _places(size[1], width * mirror, offset[:, 0] * (1 - width)).to(posters)
-    down = _places(size[0], height, offset[:, 1] * (1 - height)).to(posters)
-    grid = torch.stack((across[:, None, :].expand(n, *size), down[:, :, None].expand(n, *size)), -1)
-    return F.grid_sample(posters, grid, padding_mode="border", align_corners=False)
+    sides = torch.stack((share / ratio, share * ratio), 1).clamp(max=1)  # height and width, of the poster's
+    mirror = torch.randint(0, 2, (n,), generator=generator) == 0
+    offsets = (torch.rand(n, 2, generator=generator) * 2 - 1).flip(1) * (1 - sides)  # of the middles, in -1..1
+    resample = resample_bytes if posters.is_cpu else resample_by_grid
+    return resample(posters, sides, offsets, mirror, size)
+
+
+def resample_bytes(posters: Tensor, sides: Tensor, offsets: Tensor, mirror: Tensor, size: tuple[int, int]) -> Tensor:
+    """A part of whole pixels of each poster, resampled in 8 bits, antialiased, one poster after the other.
+
+    Args:
+        posters: uint8 N×3×H×W.
+        sides: float N×2, height and width of the parts, of the posters'.
+        offsets: float N×2, where their middles lie, down and across, in -1..1.
+        mirror: bool N.
+        size: H, W of the result.
+
+    Returns:
+        float N×3×H×W in [0, 1].
+    """
+    whole = torch.tensor(posters.shape[2:])
+    pixels = (sides * whole).round().clamp(min=1)
+    starts = ((1 + offsets) * whole / 2 - pixels / 2).round().clamp(min=0).minimum(whole - pixels)
+    boxes = torch.cat((starts, starts + pixels), 1).int().tolist()
+    parts = posters.new_empty(len(posters), 3, *size)
+    for part, poster, (top, left, bottom, right), mirrored in zip(parts, posters, boxes, mirror.tolist(), strict=True):
+        resized = F.interpolate(poster[None, :, top:bottom, left:right], size, mode="bilinear", antialias=True)[0]
+        part.copy_(resized.flip(-1) if mirrored else resized)
+    return in_floats(parts)
+
+
+def resample_by_grid(posters: Tensor, sides: Tensor, offsets: Tensor, mirror: Tensor, size: tuple[int, int]) -> Tensor:
+    """As `resample_bytes`, at fractions of pixels, not antialiased: a few kernels for the whole batch."""
+    across = _places(size[1], torch.where(mirror, -sides[:, 1], sides[:, 1]), offsets[:, 1]).to(posters.device)
+    down = _places(size[0], sides[:, 0], offsets[:, 0]).to(posters.device)
+    shape = (len(posters), *size)
+    grid = torch.stack((across[:, None, :].expand(shape), down[:, :, None].expand(shape)), -1)
+    return F.grid_sample(in_floats(posters), grid, padding_mode="border", align_corners=False)
 
 
 def _places(count: int, scale: Tensor, shift: Tensor) -> Tensor:
@@ -186,9 +225,14 @@ def cutmix(posters: Tensor, labels: Tensor, generator: torch.Generator) -> tuple
     return mixed, torch.lerp(labels[other], labels, keep)
 
 
+def in_floats(posters: Tensor) -> Tensor:
+    """uint8 posters -> float in [0, 1], laid out as they are."""
+    return posters.float().div_(255)
+
+
 def as_floats(batch: Batch, _: int = 0) -> Batch:
     """uint8 N×H×W×3 posters -> float N×3×H×W in [0, 1], channels last, as validation sees them in every epoch."""
-    return batch._replace(inputs=batch.inputs.permute(0, 3, 1, 2).float().div_(255))
+    return batch._replace(inputs=in_floats(batch.inputs.permute(0, 3, 1, 2)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,9 +249,9 @@ class Augmenting:
 
     def __call__(self, batch: Batch, epoch: int) -> Batch:
         """uint8 N×H×W×3 posters -> float N×3×H×W in [0, 1], channels last; `epoch` counts from 0."""
-        inputs, generator = as_floats(batch).inputs, torch.Generator().manual_seed(batch.seed)
-        if self.augment:
-            inputs = self.augment(inputs, generator, self._crop_size(inputs, epoch))
+        posters, generator = batch.inputs.permute(0, 3, 1, 2), torch.Generator().manual_seed(batch.seed)
+        augment, size = self.augment, self._crop_size(posters, epoch)
+        inputs = augment(posters, generator, size) if augment else in_floats(posters)
         inputs, targets = self._mix(inputs, batch.targets, generator)
         # Resampling and mixing return NCHW, in which a step of MobileNetV2 takes 1.25 times as long.
         return batch._replace(inputs=inputs.contiguous(memory_format=torch.channels_last), targets=targets)
