@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -22,6 +23,8 @@ from onesheet.training.augment import (
     resample_bytes,
 )
 
+Resample = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, tuple[int, int]], torch.Tensor]
+
 
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
@@ -43,8 +46,12 @@ def smooth(n: int) -> torch.Tensor:
 
 
 def ramp(n: int) -> torch.Tensor:
-    """Posters of 80×32 whose rows are 3 levels apart."""
-    return (torch.arange(80) * 3).byte().view(1, 1, 80, 1).expand(n, 3, 80, 32)
+    """Posters of 80×80 whose rows are 3 levels apart in red and green, and whose columns are in blue."""
+    down, across = (
+        (torch.arange(80) * 3).byte().view(80, 1).expand(80, 80),
+        (torch.arange(80) * 3).byte().expand(80, 80),
+    )
+    return torch.stack((down, down, across)).expand(n, -1, -1, -1)
 
 
 @pytest.fixture(params=[resample_bytes, resample_by_grid])
@@ -70,27 +77,55 @@ def test_the_whole_poster_comes_back_as_it_is_or_mirrored() -> None:
     assert any(same) and any(mirrored)
 
 
+@pytest.mark.parametrize(("device", "expected"), [("cpu", "resample_bytes"), ("meta", "resample_by_grid")])
+def test_bytes_are_resampled_on_a_cpu_alone(device: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    for name in ("resample_bytes", "resample_by_grid"):
+        monkeypatch.setattr(f"onesheet.training.augment.{name}", lambda *_, name=name: asked.append(name))
+    random_resized_crop(in_bytes().to(device), generator(), size=(24, 16), area=(0.6, 1.0))
+    assert asked == [expected]
+
+
 @pytest.mark.usefixtures("either_way")
 def test_crops_come_at_the_size_asked_for() -> None:
     small = random_resized_crop(ramp(4), generator(), size=(40, 16), area=(1.0, 1.0), stretch=1.0)
     assert small.shape == (4, 3, 40, 16) and small.dtype == torch.float32
     expected = (torch.arange(40) * 6 + 1.5)[None, None, :, None] / 255
-    assert ((small - expected).abs()[:, :, 1:-1] < 0.51 / 255).all()  # rounded, where bytes are resampled
+    assert ((small[:, :2] - expected).abs()[:, :, 1:-1] < 0.51 / 255).all()  # rounded, where bytes are resampled
+
+
+@pytest.mark.usefixtures("either_way")
+def test_crops_are_parts_of_the_shape_share_and_place_asked_for() -> None:
+    crops = random_resized_crop(ramp(400), generator(), size=(80, 80), area=(0.5, 1), stretch=1.5)
+    edges = torch.stack((crops[:, 0, [0, -1], 40], crops[:, 2, 40][:, [0, -1]].sort().values), 1) * 85  # pixels
+    sides = edges.diff(dim=2)[..., 0] + 1  # a pixel that is enlarged begins before its middle
+    height, width = sides.T
+    assert ((sides > 44) & (sides < 82)).all()
+    share, ratio = height * width / 6400, (height / width).log() / np.log(1.5)
+    assert 0.46 < share.min() < 0.55 and share.max() > 0.85
+    assert ratio.min() < -0.8 and ratio.max() > 0.8 and ratio.abs().max() < 1.06
+    free = (sides < 70).all(1)
+    places = ((edges.mean(2) - 39.5) / (80 - sides) * 2)[free]  # of the middles, -1..1 as far as the side allows
+    assert free.sum() > 80 and (places.abs() < 1.15).all()
+    assert (places.amin(0) < -0.9).all() and (places.amax(0) > 0.9).all()
+    assert abs(float(torch.corrcoef(places.T)[0, 1])) < 0.3
 
 
 @pytest.mark.usefixtures("either_way")
 def test_crops_stay_inside_the_poster() -> None:
-    rows = random_resized_crop(ramp(64), generator(), size=(80, 32), area=(0.6, 0.6), stretch=1.0)[:, 0, :, 16]
-    assert (rows.diff()[:, 1:-1] > 0).all()  # no border repeated: every row lies inside
-    assert rows[:, 0].std() > 0.02  # and the place varies
-    assert rows[:, 0].min() < 2 / 255 and rows[:, -1].max() > 235 / 255  # up to both borders
+    rows = random_resized_crop(ramp(64), generator(), size=(80, 32), area=(0.6, 1.0), stretch=1.5)[:, 0, :, 16]
+    assert (rows.diff()[:, 1:-1] > 0).all()  # no border repeated, but for the last half pixel
 
 
-@pytest.mark.usefixtures("either_way")
-def test_crops_show_the_share_asked_for() -> None:
-    crops = random_resized_crop(ramp(200), generator(), size=(80, 32), area=(0.25, 0.49), stretch=1.0)
-    shown = (crops[:, 0, -1, 0] - crops[:, 0, 0, 0]) * 255 / 3 / 80
-    assert 0.48 < shown.min() < 0.53 and 0.67 < shown.max() < 0.71
+@pytest.mark.parametrize("resample", [resample_bytes, resample_by_grid])
+def test_of_the_smallest_parts_and_posters_a_pixel_is_seen(resample: Resample) -> None:
+    nothing, mirror = torch.zeros(2, 2), torch.tensor([False, True])
+    for batch in (in_bytes(2), in_bytes(2, 1, 1)):
+        parts = resample(batch, nothing + 1e-6, nothing, mirror, (5, 4))
+        assert parts.shape == (2, 3, 5, 4) and torch.allclose(parts, parts[..., :1, :1], atol=1e-5)
+    corners = torch.tensor([[-1.0, -1], [1, 1]]) * 1.0001  # as rounding may leave them
+    seen = resample_bytes(in_bytes(2), nothing + 1e-6, corners, mirror, (1, 1))[..., 0, 0]
+    assert torch.equal(seen * 255, torch.stack((in_bytes(2)[0, :, 0, 0], in_bytes(2)[1, :, -1, -1])).float())
 
 
 def test_parts_are_resampled_as_pillow_does() -> None:
@@ -187,4 +222,6 @@ def test_a_network_that_takes_crops_gets_crops_of_its_size() -> None:
     alexnet = build_network("alexnet", genres=2, size=(80, 80))
     stored = np.random.default_rng(0).integers(0, 256, (6, 80, 80, 3), dtype=np.uint8)
     augment = build_augmentation(alexnet, stored, np.arange(6), crop_area=0.6, seed=0)
-    assert augment(in_bytes(3, 80, 80), generator(), (80, 80)).shape == (3, 3, *alexnet.input_size)
+    patches = augment(in_bytes(3, 80, 80), generator(), (80, 80))
+    assert patches.shape == (3, 3, *alexnet.input_size) and patches.dtype == torch.float32
+    assert 0.4 < patches.mean() < 0.6 and patches.std() > 0.2

@@ -45,3 +45,5 @@ def test_validation_sees_posters_as_they_are() -> None:
     plain = as_floats(batch)
     assert torch.equal(plain.inputs, batch.inputs.permute(0, 3, 1, 2) / 255) and plain.targets is batch.targets
     assert plain.inputs.is_contiguous(memory_format=torch.channels_last)
+    unchanged = Augmenting(TrainConfig(model="poster-cnn"))(batch, 0)
+    assert torch.equal(unchanged.inputs, plain.inputs) and unchanged.targets is batch.targets

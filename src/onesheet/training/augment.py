@@ -1,4 +1,4 @@
-"""Augmentation of whole batches on the device that trains: one resampling for all geometry, then colour."""
+"""Augmentation of batches on the device that trains: one resampling for all geometry, then colour."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from onesheet.training.config import TrainConfig
 from onesheet.training.loader import Batch
 
 Augmentation = Callable[[Tensor, torch.Generator, tuple[int, int]], Tensor]
-"""uint8 N×3×H×W posters, randomness and the H×W to return -> float N×3×H×W in [0, 1]."""
+"""uint8 N×3×H×W posters, randomness and the H×W to return -> float32 N×3×H×W in [0, 1]."""
 
 COLOUR_SAMPLE = 256  # posters whose pixels give the principal components of colour
 
@@ -70,25 +70,24 @@ def random_resized_crop(
 ) -> Tensor:
     """A random part of each poster, mirrored half the time, brought to `size` by one bilinear resampling.
 
-    On a CPU bytes are resampled, in less than half the time that a grid of floats takes (benchmarks/NOTES.md); a GPU
-    takes one grid for the whole batch.
+    On a CPU bytes are resampled, which is faster there (benchmarks/NOTES.md); elsewhere one grid does for all posters.
 
     Args:
         posters: uint8 N×3×H×W.
         generator: source of randomness, on the CPU.
         size: H, W of the result.
-        area: range of the part's share of the poster.
-        stretch: largest change of the aspect ratio.
+        area: range of the part's share of the poster, in (0, 1].
+        stretch: largest change of the aspect ratio, at least 1.
 
     Returns:
-        float N×3×H×W in [0, 1].
+        float32 N×3×H×W in [0, 1].
     """
     n = len(posters)
     share = torch.empty(n).uniform_(*area, generator=generator).sqrt()
     ratio = torch.empty(n).uniform_(-math.log(stretch), math.log(stretch), generator=generator).exp().sqrt()
-    sides = torch.stack((share / ratio, share * ratio), 1).clamp(max=1)  # height and width, of the poster's
-    mirror = torch.randint(0, 2, (n,), generator=generator) == 0
-    offsets = (torch.rand(n, 2, generator=generator) * 2 - 1).flip(1) * (1 - sides)  # of the middles, in -1..1
+    sides = torch.stack((share / ratio, share * ratio), 1).clamp(max=1)
+    mirror = torch.randint(0, 2, (n,), generator=generator) == 1
+    offsets = (torch.rand(n, 2, generator=generator) * 2 - 1) * (1 - sides)
     resample = resample_bytes if posters.is_cpu else resample_by_grid
     return resample(posters, sides, offsets, mirror, size)
 
@@ -98,27 +97,28 @@ def resample_bytes(posters: Tensor, sides: Tensor, offsets: Tensor, mirror: Tens
 
     Args:
         posters: uint8 N×3×H×W.
-        sides: float N×2, height and width of the parts, of the posters'.
-        offsets: float N×2, where their middles lie, down and across, in -1..1.
+        sides: float N×2, heights and widths of the parts as shares of the poster's, in 0..1.
+        offsets: float N×2, where the parts' middles lie, down and across: 0 is the poster's middle, 1 - side the
+            farthest that a part may lie from it.
         mirror: bool N.
         size: H, W of the result.
 
     Returns:
-        float N×3×H×W in [0, 1].
+        float32 N×3×H×W in [0, 1].
     """
     whole = torch.tensor(posters.shape[2:])
     pixels = (sides * whole).round().clamp(min=1)
-    starts = ((1 + offsets) * whole / 2 - pixels / 2).round().clamp(min=0).minimum(whole - pixels)
+    starts = (((1 + offsets) * whole - pixels) / 2).round().clamp(min=0).minimum(whole - pixels)
     boxes = torch.cat((starts, starts + pixels), 1).int().tolist()
-    parts = posters.new_empty(len(posters), 3, *size)
-    for part, poster, (top, left, bottom, right), mirrored in zip(parts, posters, boxes, mirror.tolist(), strict=True):
-        resized = F.interpolate(poster[None, :, top:bottom, left:right], size, mode="bilinear", antialias=True)[0]
-        part.copy_(resized.flip(-1) if mirrored else resized)
-    return in_floats(parts)
+    parts = []
+    for poster, (top, left, bottom, right), mirrored in zip(posters, boxes, mirror.tolist(), strict=True):
+        part = F.interpolate(poster[None, :, top:bottom, left:right], size, mode="bilinear", antialias=True)[0]
+        parts.append(part.flip(-1) if mirrored else part)
+    return in_floats(torch.stack(parts))
 
 
 def resample_by_grid(posters: Tensor, sides: Tensor, offsets: Tensor, mirror: Tensor, size: tuple[int, int]) -> Tensor:
-    """As `resample_bytes`, at fractions of pixels, not antialiased: a few kernels for the whole batch."""
+    """As `resample_bytes`, at fractions of pixels, not antialiased, in a few kernels for the whole batch."""
     across = _places(size[1], torch.where(mirror, -sides[:, 1], sides[:, 1]), offsets[:, 1]).to(posters.device)
     down = _places(size[0], sides[:, 0], offsets[:, 0]).to(posters.device)
     shape = (len(posters), *size)
@@ -226,8 +226,8 @@ def cutmix(posters: Tensor, labels: Tensor, generator: torch.Generator) -> tuple
 
 
 def in_floats(posters: Tensor) -> Tensor:
-    """uint8 posters -> float in [0, 1], laid out as they are."""
-    return posters.float().div_(255)
+    """uint8 posters -> float32 in [0, 1], laid out as they are."""
+    return posters / 255
 
 
 def as_floats(batch: Batch, _: int = 0) -> Batch:
@@ -237,7 +237,7 @@ def as_floats(batch: Batch, _: int = 0) -> Batch:
 
 @dataclass(frozen=True, eq=False)
 class Augmenting:
-    """Training posters to floats, augmented and mixed.
+    """Training posters augmented, to floats and mixed.
 
     Attributes:
         config: resolved choices.
