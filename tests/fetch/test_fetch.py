@@ -246,7 +246,8 @@ def test_a_discovery_that_fails_is_said(services, tmp_path, fault):
 def test_ctrl_c_ends_at_once_and_keeps_what_there_is(services, tmp_path):
     services.faults["/3/movie/9"] = [(429, {"Retry-After": "100"})]
     code = (
-        "import sys; from onesheet.fetch import fetch\n"
+        "import signal, sys; from onesheet.fetch import fetch\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell lets its background jobs ignore Ctrl-C
         "fetch('tmdb', sys.argv[3].split(), sys.argv[1], url=sys.argv[2] + '/3', posters_url=sys.argv[2] + '/t/p')\n"
     )
     words = [sys.executable, "-c", code, str(tmp_path), services.url, " ".join(map(str, range(1, 50)))]
