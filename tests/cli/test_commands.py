@@ -12,8 +12,9 @@ import pyarrow.parquet as parquet
 import pytest
 
 from onesheet.cli import build_parser, main, train
-from onesheet.data import Catalogue, write_catalogue
+from onesheet.data import Catalogue, Packed, write_catalogue
 from onesheet.predict import DEFAULT_MODEL
+from onesheet.training import Run, TrainConfig, pipeline
 
 TINY = [
     *("--model", "poster-cnn", "--widths", "8,16", "--size", "48x32", "--epochs", "2"),
@@ -62,6 +63,38 @@ def test_train_leaves_every_file(trained: Path) -> None:
     evaluation = json.loads((trained / "evaluation.json").read_text())
     assert evaluation["ranking"]["macro_roc_auc"]["value"] > 0.7
     assert len(parquet.read_table(trained / "catalogue.parquet")) == 200
+
+
+@pytest.mark.parametrize("epoch_has_ended", [False, True])
+def test_an_interrupted_training_offers_an_export_only_once_an_epoch_has_ended(
+    epoch_has_ended: bool,
+    table: Path,
+    packed: Packed,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def stopped(*_: object, folder: Path = tmp_path / "run", **__: object) -> Run:
+        run = Run(Path(folder), TrainConfig(model="poster-cnn"), packed.folder, packed.fingerprint)
+        if epoch_has_ended:
+            run.folder.mkdir(exist_ok=True)
+            run.network_path.touch()
+        return run
+
+    monkeypatch.setattr(pipeline, "fit_in", stopped)
+    monkeypatch.setattr("onesheet.training.fit", stopped)
+    for command in (["train", str(table), "--size", "48x32"], ["fit", str(packed.folder)]):
+        assert main([*command, "--out", str(tmp_path / "run"), "--model", "poster-cnn"]) == 130
+        said = "".join(capsys.readouterr())
+        assert "interrupted; go on with" in said and ("the best epoch so far" in said) == epoch_has_ended
+
+
+def test_a_teacher_that_is_not_there_leaves_the_folder_free(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert "no.onnx" in failing(capsys, "train", table, "--out", out, *TINY, "--teacher", tmp_path / "no.onnx")
+    assert not out.exists() or not list(out.iterdir())
 
 
 def test_the_demo_ends_with_posters_the_network_has_not_learnt(

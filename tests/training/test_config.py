@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from dataclasses import fields
+from dataclasses import Field, fields
 from pathlib import Path
 
 import pytest
@@ -35,6 +35,17 @@ from onesheet.training.config_file import read_config, to_toml
 def test_wrong_values_are_refused_with_the_cure(choice: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         TrainConfig(**choice)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "item", [item for item in fields(Recipe) if " in [" in item.metadata["help"]], ids=lambda item: item.name
+)
+def test_help_says_the_range_that_is_taken(item: Field[object]) -> None:
+    low, high = item.metadata["help"].partition(" in [")[2].partition("]")[0].split(", ")
+    for edge, beyond in ((float(low), float(low) - 1e-6), (float(high), float(high) + 1e-6)):
+        TrainConfig(model="poster-cnn", **{item.name: edge})  # type: ignore[arg-type]
+        with pytest.raises(ConfigError, match=f"between {low} and {high}"):
+            TrainConfig(model="poster-cnn", **{item.name: beyond})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("model", ["alexnet", "poster-cnn", "hf:some/backbone"])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from sklearn.metrics import average_precision_score
@@ -16,9 +17,11 @@ from onesheet.bundle import CARD_KEY, read_bundle
 from onesheet.data import Packed, Split, pack
 from onesheet.errors import ConfigError, ExportError, RunError
 from onesheet.evaluation import fit_calibration, fit_operating_points
+from onesheet.models import build_network
 from onesheet.predict import load, score_part
 from onesheet.training import Run, TrainConfig, export, exporting, fit
 from onesheet.training.exporting import kept_network
+from onesheet.training.onnx_graph import ExportGraph, to_precision, write_graph
 
 
 def posters_of(packed: Packed, part: str) -> np.ndarray:  # type: ignore[type-arg]
@@ -167,6 +170,28 @@ def test_a_run_without_weights_or_with_another_store_is_refused(run: Run, packed
 def test_options_out_of_range_are_refused(options: dict[str, object], run: Run, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="option must be"):
         export(run, tmp_path / "genres.onnx", **options)  # type: ignore[arg-type]
+
+
+def test_in_8_bits_a_channel_without_a_deviation_stays_a_number(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    MobileNetV2Config(depth_multiplier=0.1, min_depth=4, finegrained_output=False).save_pretrained(tmp_path)
+    network = build_network(f"hf:{tmp_path}", genres=3, size=(64, 48), pretrained=False)
+    posters = np.random.default_rng(0).integers(0, 256, (40, 8, 6, 3), dtype=np.uint8).repeat(8, 1).repeat(8, 2)
+    graph, path, given = ExportGraph(network), tmp_path / "graph.onnx", torch.from_numpy(posters)
+    norms = [layer for layer in network.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = 1.0
+        torch.nn.init.normal_(norm.weight[1:], 1, 0.5)
+        torch.nn.init.zeros_(norm.weight[:1])  # a channel that is the same everywhere
+    with torch.no_grad():
+        network.train()(given.permute(0, 3, 1, 2) / 255)
+        network.eval()
+        logits, embedding, evidence = (values.numpy() for values in graph(given))
+    write_graph(graph, path, size=(64, 48))
+    to_precision(path, "int8", posters, np.arange(40))
+    seen = onnxruntime.InferenceSession(path).run(["logits", "embedding", "evidence"], {"posters": posters})
+    for found, expected in zip(seen, (logits, embedding, evidence), strict=True):
+        assert np.isfinite(found).all() and np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.8
 
 
 def test_a_run_is_exported_without_the_folder_of_its_backbone(packed: Packed, tmp_path: Path) -> None:

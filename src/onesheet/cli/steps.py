@@ -201,7 +201,8 @@ def _fit(arguments: argparse.Namespace) -> int:
             f"next: onesheet export {arguments.out} --out {Path(arguments.out) / 'genres.onnx'}"
         )
     else:
-        print(f"interrupted; go on with the same command and --resume, or export what there is: {arguments.out}")
+        kept = f", or export the best epoch so far: {arguments.out}" if run.network_path.exists() else ""
+        print(f"interrupted; go on with the same command and --resume{kept}")
     return 0 if run.finished else 130
 
 

@@ -41,7 +41,7 @@ class TrainConfig:
     tune: str = option("full", "train the whole network, or its head on a frozen backbone", TUNES)
     widths: tuple[int, ...] | None = option(None, "poster-cnn: channels of each block, comma-separated")
     levels: bool = option(True, "hf: the head reads all levels of the backbone, not the last one alone")
-    dropout: float | None = option(None, "dropout before the last layer, in [0, 1)")
+    dropout: float | None = option(None, "dropout before the last layer, in [0, 0.95]")
     epochs: int | None = option(None, "passes over the training part")
     head_epochs: int = option(30, "tune=full on a pretrained backbone: epochs of the head alone, first")
     batch_size: int | None = option(None, "posters a step")
@@ -54,17 +54,18 @@ class TrainConfig:
         None, "weight decay; default: what suits the model, for tune=head the films too"
     )
     schedule: str = option("cosine", "learning rate over time", SCHEDULES)
-    warmup: float = option(0.05, "share of the steps in which the learning rate rises, in [0, 1)")
+    warmup: float = option(0.05, "share of the steps in which the learning rate rises, in [0, 0.9]")
     loss: str = option("bce", "loss function", LOSSES)
     positive_weights: bool = option(False, "weigh a genre's positives by how rare it is")
     augment: bool = option(True, "random crop, flip, colour and blur (tune=head trains on whole posters)")
-    crop_area: float = option(0.6, "smallest share of the poster that a training crop shows, in (0, 1]")
+    crop_area: float = option(0.6, "smallest share of the poster that a training crop shows, in [0.08, 1]")
     crop_scale: float = option(
         1.0,
-        "side of the training crops, as a share of the poster's: a network answers best to what is larger than they",
+        "side of the training crops, as a share of the poster's, in [0.5, 1]: "
+        "a network answers best to what is larger than they",
     )
     start_scale: float = option(
-        1.0, "side of the training crops in the first epoch, as a share of the last's; it grows in a line"
+        1.0, "side of the training crops in the first epoch, as a share of the last's, in [0.25, 1]; it grows in a line"
     )
     mirror: bool = option(
         True, "answer from the mean of a poster and its somewhat smaller mirror image (alexnet: from ten crops)"
@@ -72,7 +73,7 @@ class TrainConfig:
     cutmix: float = option(0.0, "share of the batches mixed by CutMix, in [0, 1]")
     mixup: float = option(0.0, "share of the batches mixed by mixup, in [0, 1]")
     label_smoothing: float = option(
-        0.0, "how far targets move from the labels to each genre's share of the training films, in [0, 1)"
+        0.0, "how far targets move from the labels to each genre's share of the training films, in [0, 0.99]"
     )
     teacher: tuple[str, ...] = option(
         (), "model files whose answers are learnt together with the labels, comma-separated"

@@ -110,16 +110,22 @@ def to_precision(path: Path, precision: str, posters: NDArray[np.uint8], rows: N
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
                 op_types_to_quantize=list(QUANTIZED),
-                nodes_to_exclude=_last_layers(path),
+                nodes_to_exclude=_in_32_bits(path),
             )
 
 
-def _last_layers(path: Path) -> list[str]:
-    """Names of the nodes after which nothing is multiplied by weights any more."""
+def _in_32_bits(path: Path) -> list[str]:
+    """Names of the nodes that 8 bits would spoil.
+
+    They are those after which nothing is multiplied by weights any more, and sums with a single number: under a root or
+    a fraction it keeps a channel without a deviation from infinity, and is less than a step of 8 bits.
+    """
+    graph = onnx.load(path).graph
+    numbers = {tensor.name for tensor in graph.initializer if not tensor.dims}
     found, before = [], set[str]()  # before: values that a layer is yet to read
-    for node in reversed(onnx.load(path).graph.node):
+    for node in reversed(graph.node):
         leads_on = not before.isdisjoint(node.output)
-        if not leads_on:
+        if not leads_on or (node.op_type == "Add" and not numbers.isdisjoint(node.input)):
             found.append(node.name)
         if leads_on or node.op_type in WEIGHTED:
             before.update(node.input)

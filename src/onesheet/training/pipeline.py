@@ -10,6 +10,7 @@ from onesheet.errors import ConfigError, Interrupted, RunError
 from onesheet.evaluation import Evaluation
 from onesheet.files import sole_use
 from onesheet.models import build_network, default_size
+from onesheet.predict import load
 from onesheet.progress import Progress, silent
 from onesheet.training.config import Recipe
 from onesheet.training.config_file import read_config, refuse_other_choices
@@ -66,6 +67,8 @@ def _train(recipe: Recipe, out: Path, here: Processes, *, resume: bool, progress
     """`train` in the first process, in a folder that is its own."""
     _check_folder(recipe, out, resume=resume)
     _check_choices(recipe)
+    for teacher in () if resume else recipe.training.teacher:  # a run that goes on has kept what they said
+        load(teacher)
     if resume and (out / "packed" / "manifest.json").exists():
         packed = open_packed(out / "packed")
         findings = Findings.read_csv(out / "findings.csv")
@@ -76,9 +79,9 @@ def _train(recipe: Recipe, out: Path, here: Processes, *, resume: bool, progress
     here.wait()
     run = fit_in(out, recipe.training, packed, here, resume=resume, progress=progress)
     if not run.finished:
+        best = f", or take the best epoch so far with: onesheet export {out} --out {out / 'genres.onnx'}"
         raise Interrupted(
-            f"interrupted; go on with: onesheet train --out {out} --resume, or take the best epoch so far with: "
-            f"onesheet export {out} --out {out / 'genres.onnx'}"
+            f"interrupted; go on with: onesheet train --out {out} --resume{best if run.network_path.exists() else ''}"
         )
     tell(f"trained {run.config.model} in {run.seconds:.0f} s; kept epoch {run.best_epoch} of {len(run.history)}")
     return evaluate_file(
