@@ -90,10 +90,13 @@ def test_an_interrupted_training_offers_an_export_only_once_an_epoch_has_ended(
 
 
 def test_a_teacher_that_is_not_there_leaves_the_folder_free(
-    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    table: Path, packed: Packed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "run"
     assert "no.onnx" in failing(capsys, "train", table, "--out", out, *TINY, "--teacher", tmp_path / "no.onnx")
+    assert not out.exists() or not list(out.iterdir())
+    scratch = ("--model", "poster-cnn", "--teacher", tmp_path / "no.onnx")
+    assert "no.onnx" in failing(capsys, "fit", packed.folder, "--out", out, *scratch)
     assert not out.exists() or not list(out.iterdir())
 
 

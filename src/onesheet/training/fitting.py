@@ -21,6 +21,7 @@ from onesheet.training.machine import prepare
 from onesheet.training.processes import Processes, processes
 from onesheet.training.run import ARCHITECTURE, CHECKPOINTS, STATE, Run, open_run
 from onesheet.training.stages import Clock, Fitting
+from onesheet.training.teacher import check_teachers
 
 
 def fit(
@@ -74,6 +75,7 @@ def fit_in(
     network = _network(config, packed)
     run = earlier or Run(folder, config, packed.folder, packed.fingerprint)
     if here.first and not earlier:
+        check_teachers(config.teacher)
         packed.verify(progress=progress)
         folder.mkdir(parents=True, exist_ok=True)
         if config.model.startswith("hf:"):

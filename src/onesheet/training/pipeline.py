@@ -10,7 +10,6 @@ from onesheet.errors import ConfigError, Interrupted, RunError
 from onesheet.evaluation import Evaluation
 from onesheet.files import sole_use
 from onesheet.models import build_network, default_size
-from onesheet.predict import load
 from onesheet.progress import Progress, silent
 from onesheet.training.config import Recipe
 from onesheet.training.config_file import read_config, refuse_other_choices
@@ -20,6 +19,7 @@ from onesheet.training.fitting import check_crops, fit_in
 from onesheet.training.preparing import CONFIG, Tell, mute, prepare
 from onesheet.training.processes import Processes, processes
 from onesheet.training.run import Run
+from onesheet.training.teacher import check_teachers
 
 RUN_FILES = (
     *("catalogue.parquet", "evaluation.json", "findings.csv", "genres.onnx", "history.csv"),
@@ -67,8 +67,8 @@ def _train(recipe: Recipe, out: Path, here: Processes, *, resume: bool, progress
     """`train` in the first process, in a folder that is its own."""
     _check_folder(recipe, out, resume=resume)
     _check_choices(recipe)
-    for teacher in () if resume else recipe.training.teacher:  # a run that goes on has kept what they said
-        load(teacher)
+    if not resume:  # a run that goes on has kept what they said
+        check_teachers(recipe.training.teacher)
     if resume and (out / "packed" / "manifest.json").exists():
         packed = open_packed(out / "packed")
         findings = Findings.read_csv(out / "findings.csv")

@@ -15,6 +15,16 @@ from onesheet.training.evaluating import check_genres
 SHARE = 0.5  # of a target that is the teachers' answer
 
 
+def check_teachers(teachers: Sequence[str]) -> None:
+    """Refuse now what `soft_targets` would refuse once a run has begun.
+
+    Raises:
+        BundleError: a teacher that is not there or cannot be read.
+    """
+    for path in teachers:
+        load(path)
+
+
 def soft_targets(
     packed: Packed,
     teachers: Sequence[str],
