@@ -23,9 +23,10 @@ from material import SIZE, jpegs, read, to_tune
 from ratio import arguments, at_least, in_turn, load_now, plain_environment, quotients, report, row, seconds, spread
 from tuning import VALIDATION, pipeline_rate, tuned
 
-from onesheet.data import Catalogue, Split, pack
+from onesheet.data import Catalogue
+from onesheet.packed import Split, pack
 from onesheet.training import TrainConfig, fit
-from onesheet.training.machine import arithmetic
+from onesheet.training.device import arithmetic
 
 EPOCHS = 40
 KERAS = Path(__file__).with_name("keras_reference.py")

@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from onesheet.batch import run_batch
-from onesheet.batch.plan import PLAN, begin
-from onesheet.batch.source import Listed, Source, open_source
-from onesheet.batch.storage import Place
+from onesheet.apps.batch import run_batch
+from onesheet.apps.batch.batch_source import Listed, Source, open_source
+from onesheet.apps.batch.plan import PLAN, begin
+from onesheet.apps.batch.storage import Place
 from onesheet.predict import find_posters
 
 

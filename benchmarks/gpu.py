@@ -28,11 +28,12 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 from tuning import SKIPPED, VALIDATION, BareStep, pipeline_rate, tuned, wait
 
-from onesheet.data import Packed, pack, read_catalogue
-from onesheet.data.drawn import draw_catalogue
+from onesheet.data import read_catalogue
+from onesheet.drawn import draw_catalogue
+from onesheet.exporting.onnx_graph import ExportGraph, write_graph
 from onesheet.models import PosterNetwork, build_network
-from onesheet.training.machine import autocast, device
-from onesheet.training.onnx_graph import ExportGraph, write_graph
+from onesheet.packed import Packed, pack
+from onesheet.training.device import autocast, device
 
 BACKBONES = {
     "MobileNetV2": transformers.MobileNetV2Config,

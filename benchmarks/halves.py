@@ -12,10 +12,10 @@ import argparse
 import numpy as np
 from numpy.typing import NDArray
 
-from onesheet.data import open_packed
 from onesheet.evaluation import average_precision, fit_calibration, recall_at_precision, roc_auc
 from onesheet.evaluation.label_sets import fit_label_sets
-from onesheet.evaluation.operating import SMOOTHING_FILMS, best_f1_threshold, smooth
+from onesheet.evaluation.operating_points import SMOOTHING_FILMS, best_f1_threshold, smooth
+from onesheet.packed import open_packed
 from onesheet.predict import load, score_part
 
 FILMS = (0, 30, 100, 300, 1000)

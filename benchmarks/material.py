@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from onesheet.data import Catalogue, Film, Packed, Split, pack, read_catalogue, read_split, split
+from onesheet.data import Catalogue, Film, read_catalogue
 from onesheet.images import Resize, Size, read_poster
+from onesheet.packed import Packed, Split, pack, read_split, split
 from onesheet.threads import thread_count
 
 SIZE = (224, 160)

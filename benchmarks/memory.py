@@ -20,7 +20,7 @@ from peak import Peak, watch
 from ratio import load_now, report, row
 
 from onesheet.data import Findings, read_catalogue
-from onesheet.data.drawn import draw_catalogue
+from onesheet.drawn import draw_catalogue
 
 LIMIT_MB = 2000
 FOLDER_FILES = 10_000

@@ -18,14 +18,16 @@ from material import read
 from peak import watch
 from ratio import arguments, in_turn, load_now, quotients, report, row, seconds, spread
 
-from onesheet.data.hashing import RADIUS, Hashes, distances, near_pairs
-from onesheet.data.looks import look_at
+from onesheet.audit.looks import look_at
+from onesheet.audit.perceptual_hashes import RADIUS, Hashes, distances, near_pairs
 from onesheet.progress import silent
 
 TIMES_MORE = 10
 BANDS = 16
 LAPTOP_MB = 2000
-SEARCH = "import sys, numpy; from onesheet.data.hashing import near_pairs; near_pairs(numpy.load(sys.argv[1]))"
+SEARCH = (
+    "import sys, numpy; from onesheet.audit.perceptual_hashes import near_pairs; near_pairs(numpy.load(sys.argv[1]))"
+)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 
-from onesheet.data import open_packed
+from onesheet.packed import open_packed
 from onesheet.predict import load, score_part
 
 

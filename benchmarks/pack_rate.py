@@ -11,7 +11,7 @@ from pathlib import Path
 from material import SIZE, decode_all, one_part, read
 from ratio import arguments, at_least, in_turn, load_now, quotients, report, row, seconds, spread
 
-from onesheet.data import pack
+from onesheet.packed import pack
 
 SLAB = 16
 

@@ -13,10 +13,11 @@ import numpy as np
 from material import pack_parts
 from ratio import arguments, at_least, in_turn, load_now, processor_facts, quotients, report, row, seconds, spread
 
-from onesheet.data import Packed
 from onesheet.evaluation import average_precision
+from onesheet.exporting import export
+from onesheet.packed import Packed
 from onesheet.predict import Predictor, load, score_part
-from onesheet.training import Run, TrainConfig, export, fit, open_run
+from onesheet.training import Run, TrainConfig, fit, open_run
 from onesheet.training.config import PRECISIONS
 
 LARGEST_CHANGE = 0.005

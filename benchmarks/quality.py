@@ -21,9 +21,10 @@ from ratio import processor_name
 from table import cell
 
 from onesheet.bundle import MODEL_CARD_KEY
-from onesheet.data import Catalogue, Film, Packed, Split, pack, read_catalogue, read_split
+from onesheet.data import Catalogue, Film, read_catalogue
 from onesheet.evaluation import Evaluation, Score, evaluate, write_evaluation
 from onesheet.files import whole_file
+from onesheet.packed import Packed, Split, pack, read_split
 from onesheet.predict import DEFAULT_MODEL, Predictor, load, score_part
 
 CARD = Path(__file__).parents[1] / "docs" / "model-card.md"

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 from quality import figure, measure, pack_tests
 
-from onesheet.data import Packed
 from onesheet.images import open_poster, read_poster
+from onesheet.packed import Packed
 from onesheet.predict import DEFAULT_MODEL, Predictor, load
 
 Picture = Image.Image

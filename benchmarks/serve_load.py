@@ -38,7 +38,7 @@ def in_process(model: str | None, posters: list[str], *, count: int) -> float:
 @contextmanager
 def service(model: str | None):
     """The address of a service in a process of its own."""
-    code = "from onesheet.cli import main; raise SystemExit(main())"
+    code = "from onesheet.__main__ import main; raise SystemExit(main())"
     options = ["--port", "0", *(["--model", model] if model else [])]
     process = subprocess.Popen([sys.executable, "-c", code, "serve", *options], stderr=subprocess.PIPE, text=True)
     try:

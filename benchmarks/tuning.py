@@ -17,11 +17,11 @@ from material import SIZE, read, to_tune
 from ratio import arguments, at_least, in_turn, load_now, quotients, report, row, spread
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from onesheet.data import Packed, pack
 from onesheet.models import build_network
+from onesheet.packed import Packed, pack
 from onesheet.training import TrainConfig, fit
+from onesheet.training.device import arithmetic, autocast, device, prepare
 from onesheet.training.loader import BatchLoader
-from onesheet.training.machine import arithmetic, autocast, device, prepare
 from onesheet.training.module import TrainingModule
 
 SKIPPED = 3  # first steps: memory is claimed, kernels are chosen

@@ -10,7 +10,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from onesheet.cli import build_parser
+from onesheet.__main__ import build_parser
 
 WIDTH = 88  # of the usage lines
 

@@ -17,12 +17,14 @@ from PIL import Image
 
 from motifs import MOTIFS, draw_poster
 from onesheet.bundle import CARD_KEY, POINTS, Card
-from onesheet.data import Catalogue, Film, Packed, Split, pack, split
+from onesheet.data import Catalogue, Film
 from onesheet.evaluation import Thresholds
+from onesheet.exporting import export
+from onesheet.exporting.onnx_graph import ExportGraph, finish_graph, write_graph
 from onesheet.genres import GenreSet
 from onesheet.models import PosterNetwork, build_network
-from onesheet.training import Run, TrainConfig, export, fit
-from onesheet.training.onnx_graph import ExportGraph, finish_graph, write_graph
+from onesheet.packed import Packed, Split, pack, split
+from onesheet.training import Run, TrainConfig, fit
 
 settings.register_profile("onesheet", deadline=None)  # no test is timed: a busy machine is no fault
 settings.load_profile("onesheet")

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from onesheet.data import Catalogue, Split, write_catalogue
+from onesheet.data import Catalogue, write_catalogue
 from onesheet.evaluation.answers import Answers, write_answers
+from onesheet.packed import Split
 
 HELD_OUT = 60
 SUSPECTS = (0, 1, 4, 5)  # rows with a label that the answers contradict: a missing one where there is one

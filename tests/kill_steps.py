@@ -19,12 +19,15 @@ from transformers import MobileNetV2Config, MobileNetV2Model
 
 from forks import Operations, forked
 from motifs import MOTIFS, draw_poster
-from onesheet.batch import run_batch
-from onesheet.data import Catalogue, Film, Split, open_packed, pack, packing, split, write_catalogue
+from onesheet.apps.batch import run_batch
+from onesheet.apps.review import DecisionStore, corrected
+from onesheet.data import Catalogue, Film, write_catalogue
 from onesheet.errors import PackError
+from onesheet.exporting import export
 from onesheet.genres import GenreSet
-from onesheet.review import DecisionStore, corrected
-from onesheet.training import TrainConfig, callbacks, export, fit, open_run
+from onesheet.packed import Split, open_packed, pack, packing, split
+from onesheet.training import TrainConfig, fit, open_run
+from onesheet.training import loop as callbacks
 
 MOST_KILLS = 3
 

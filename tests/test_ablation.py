@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from onesheet.cli.main import build_parser
+from onesheet.__main__ import build_parser
 from onesheet.cli.options import recipe_from
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "ablation.py"

@@ -16,13 +16,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from onesheet.cli import main
-from onesheet.data import Catalogue, Packed, Split, audit, open_packed, pack, packing, split, write_catalogue
+from onesheet.__main__ import main
+from onesheet.apps.review import DecisionStore
+from onesheet.apps.review import decision_store as store
+from onesheet.audit import audit
+from onesheet.data import Catalogue, write_catalogue
 from onesheet.errors import OnesheetError, ReviewError
+from onesheet.exporting import export
 from onesheet.files import sole_use
-from onesheet.review import DecisionStore, store
-from onesheet.training import Run, TrainConfig, callbacks, export, fit, open_run
-from onesheet.training.checkpoints import WholeCheckpoints
+from onesheet.packed import Packed, Split, open_packed, pack, packing, split
+from onesheet.training import Run, TrainConfig, fit, open_run
+from onesheet.training import loop as callbacks
+from onesheet.training.weights import WholeCheckpoints
 
 TINY = [
     *("--model", "poster-cnn", "--widths", "8,16", "--size", "48x32", "--epochs", "1"),

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import copy
-import io
-import re
-import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 import onesheet
-from onesheet.data import Catalogue, Film, Finding, Findings, Packed
+from onesheet.data import Catalogue, Film, Finding, Findings
 from onesheet.evaluation import Evaluation
-from onesheet.evaluation.headline import headlines
 from onesheet.genres import GenreSet
-from onesheet.training import Run, evaluate_file
+from onesheet.packed import Packed
+from onesheet.pipeline import evaluate_file
+from onesheet.training import Run
 
 NASTY = "<script>alert('1')</script>&\""
 
@@ -53,42 +46,12 @@ class Reader(HTMLParser):
             self.rows[-1][-1] += data
 
 
-def test_a_prediction_shows_its_poster_its_genres_and_the_points_that_give_them(
-    catalogue: Catalogue, model_path: Path
-) -> None:
-    model = onesheet.load(model_path)
-    prediction = model.predict(catalogue.films[0].poster)
-    html = prediction._repr_html_()
-    found = re.search(r'src="data:image/webp;base64,([^"]+)"', html)
-    assert found
-    picture = Image.open(io.BytesIO(base64.b64decode(found[1]))).convert("RGB")
-    poster = Image.open(catalogue.films[0].poster).convert("RGB")
-    assert picture.size == poster.size == (32, 48)
-    assert np.abs(np.asarray(picture, float) - np.asarray(poster)).mean() < 30
-    shown = Reader(html)
+def test_a_prediction_shows_its_genres(catalogue: Catalogue, model_path: Path) -> None:
+    prediction = onesheet.load(model_path).predict(catalogue.films[0].poster)
+    shown = Reader(prediction._repr_html_())
+    assert len(shown.rows) == 1 + len(catalogue.genres)
     likely = sorted(prediction.probabilities, key=lambda name: -prediction.probabilities[name])
     assert [row[0] for row in shown.rows[1:]] == likely
-    for name, _, probability, points in shown.rows[1:]:
-        assert probability == f"{prediction.probabilities[name]:.0%}"
-        given = [at for at in model.points if name in model.predict(catalogue.films[0].poster, at=at).genres]
-        assert points == ", ".join(given)
-    assert any(row[3] for row in shown.rows[1:])
-
-
-def test_a_prediction_without_its_poster_or_model_shows_the_rest(
-    catalogue: Catalogue, model_path: Path, tmp_path: Path
-) -> None:
-    poster = tmp_path / "poster.png"
-    shutil.copy(catalogue.films[0].poster, poster)
-    prediction = onesheet.load(model_path).predict(poster)
-    poster.unlink()
-    for one in (prediction, copy.deepcopy(prediction)):
-        shown = Reader(one._repr_html_())
-        assert "img" not in shown.tags and len(shown.rows) == 1 + len(catalogue.genres)
-    assert (
-        "img"
-        in Reader(onesheet.load(model_path).predict(Path(catalogue.films[0].poster).read_bytes())._repr_html_()).tags
-    )
 
 
 def test_names_are_escaped() -> None:
@@ -117,9 +80,14 @@ def test_an_evaluation_shows_its_figures_and_its_genres(
     evaluation: Evaluation = evaluate_file(model_path, packed, out=tmp_path, run=run, draws=20)
     shown = Reader(evaluation._repr_html_())
     rows = {row[0]: row for row in shown.rows}
-    for line in headlines(evaluation):
-        assert rows[line.name][1] == f"{line.score.value:.3f}"
-        assert rows[line.name][3] == f"{line.score.low:.3f}–{line.score.high:.3f}"
-    assert "prior" in rows["Mean average precision"][4]
+    for key, score in evaluation.ranking.items():
+        assert rows[key.replace("_", " ")][1] == f"{score.value:.3f}"
+    score = evaluation.at["balanced"]["micro_f1"]
+    row = rows["micro f1 at balanced"]
+    assert row[1] == f"{score.value:.3f}" and row[3] == f"{score.low:.3f}–{score.high:.3f}"
+    best = max(scores["micro_f1"].value for scores in evaluation.baselines.values())
+    assert row[4].startswith(f"{best:.3f}, ")
+    least = min(scores["hamming_loss"].value for scores in evaluation.baselines.values())
+    assert rows["hamming loss at balanced"][4].startswith(f"{least:.3f}, ")
     for genre in evaluation.per_genre:
         assert rows[genre.genre][1:3] == [str(genre.support), f"{genre.average_precision.value:.3f}"]

@@ -7,7 +7,7 @@ import tomllib
 
 import pytest
 
-from onesheet.cli import build_parser
+from onesheet.__main__ import build_parser
 from onesheet.data.findings import FLAGS
 from pages import PAGES, ROOT, blocks
 

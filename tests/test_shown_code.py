@@ -24,10 +24,11 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from onesheet.cli import main, train
-from onesheet.data import PARTS
-from onesheet.data.drawn import draw_catalogue
-from onesheet.review import DecisionStore
+from onesheet.__main__ import main
+from onesheet.apps.review import DecisionStore
+from onesheet.cli import train_command as train
+from onesheet.drawn import draw_catalogue
+from onesheet.packed import PARTS
 from pages import ROOT, Block, blocks
 
 FILMS = 90

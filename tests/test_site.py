@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from onesheet.cli import build_parser
+from onesheet.__main__ import build_parser
 from pages import ROOT
 
 PACKAGES = [path.parent.name for path in sorted(ROOT.glob("src/onesheet/*/__init__.py"))]

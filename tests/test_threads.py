@@ -66,5 +66,5 @@ def test_threads_of_a_training_share_one_heap() -> None:
         return done.stderr.count("Arena ")
 
     assert heaps("onesheet.cli") > 1
-    assert heaps("onesheet.training.machine") == 1
-    assert heaps("onesheet.training.machine", MALLOC_ARENA_MAX="4") > 1
+    assert heaps("onesheet.training.device") == 1
+    assert heaps("onesheet.training.device", MALLOC_ARENA_MAX="4") > 1

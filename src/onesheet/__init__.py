@@ -5,26 +5,21 @@
 ['Failure', 'Prediction', 'Predictor', '__version__', 'load']
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING
+import lazy_loader
 
-if TYPE_CHECKING:
-    from onesheet.predict import Failure, Prediction, Predictor, load
-
-    __version__: str
-
-__all__ = ["Failure", "Prediction", "Predictor", "__version__", "load"]
+_public, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__all__ = sorted([*__all__, "__version__"])
 
 
 def __dir__() -> list[str]:
-    """The public names, which are not loaded yet."""
+    """The public names, before they are loaded."""
     return __all__
 
 
 def __getattr__(name: str) -> object:
-    """Public names come with first use, so that `import onesheet` costs nothing."""
+    """Public names load with first use, so that `import onesheet` is fast."""
     if name == "__version__":
-        return import_module("importlib.metadata").version("onesheet")
-    if name in __all__:
-        return getattr(import_module("onesheet.predict"), name)
-    raise AttributeError(f"module 'onesheet' has no attribute {name!r}")
+        from importlib.metadata import version
+
+        return version("onesheet")
+    return _public(name)

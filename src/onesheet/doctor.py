@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 from typing import Any
 
-from onesheet.data.unpacking import cache_folder
+from onesheet.data.readers.unpacking import cache_folder
 from onesheet.errors import OnesheetError
 from onesheet.threads import thread_count
 
@@ -159,7 +159,7 @@ def _training_device() -> tuple[str, float]:
     """What torch trains on, in words, and the seconds that importing it took."""
     begun = time.perf_counter()
     try:
-        from onesheet.training import machine
+        from onesheet.training import device as machine
 
         device = machine.device()
         said = f"{'processor' if device.type == 'cpu' else device}, {machine.arithmetic('auto')}"

@@ -1,15 +1,16 @@
-"""GenreSet: genre names in column order, to and from multi-hot rows."""
+"""GenreSet: genre names in column order, to and from multi-hot rows, and whether two sets agree."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onesheet.errors import CatalogueError
+from onesheet.errors import BundleError, CatalogueError
 
 
 @dataclass(frozen=True)
@@ -74,3 +75,20 @@ class GenreSet:
     def decode(self, labels: NDArray[np.generic]) -> list[tuple[str, ...]]:
         """Labels N×G (anything truthy) -> names per film, in column order."""
         return [tuple(self.names[column] for column in np.flatnonzero(row)) for row in labels]
+
+
+def check_genres(model: GenreSet, catalogue: GenreSet, where: Path, *, model_may_have_more: bool = False) -> None:
+    """The catalogue's genres are the model's, or some of them.
+
+    Raises:
+        BundleError: they are not.
+    """
+    if model.names == catalogue.names or (model_may_have_more and set(catalogue.names) <= set(model.names)):
+        return
+    strange = [name for name in catalogue.names if name not in model]
+    absent = [name for name in model.names if name not in catalogue]
+    raise BundleError(
+        f"the genres of the model and of {str(where)!r} do not match: only the catalogue has "
+        f"{', '.join(strange) or 'none'}; only the model has {', '.join(absent) or 'none'}; "
+        "rename or drop genres with --genre-map"
+    )

@@ -21,8 +21,16 @@ from numpy.typing import NDArray
 from PIL import Image, TiffTags
 
 from onesheet.errors import ConfigError, UnreadablePoster
-from onesheet.formats import MAX_EXIF_BYTES, MAX_PIXELS, Bounded, check_memory, cut_short, identified, unreadable
-from onesheet.rgb import to_rgb
+from onesheet.formats import (
+    MAX_EXIF_BYTES,
+    MAX_PIXELS,
+    Bounded,
+    check_memory,
+    cut_short,
+    identified,
+    to_rgb,
+    unreadable,
+)
 
 Size = tuple[int, int]
 """Height and width in pixels."""

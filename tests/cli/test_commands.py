@@ -11,10 +11,13 @@ from pathlib import Path
 import pyarrow.parquet as parquet
 import pytest
 
-from onesheet.cli import build_parser, main, train
-from onesheet.data import Catalogue, Packed, write_catalogue
+from onesheet.__main__ import build_parser, main
+from onesheet.cli import train_command as train
+from onesheet.data import Catalogue, write_catalogue
+from onesheet.packed import Packed
+from onesheet.pipeline import pipeline
 from onesheet.predict import DEFAULT_MODEL
-from onesheet.training import Run, TrainConfig, pipeline
+from onesheet.training import Run, TrainConfig
 
 TINY = [
     *("--model", "poster-cnn", "--widths", "8,16", "--size", "48x32", "--epochs", "2"),
@@ -503,7 +506,7 @@ COMMANDS = sorted(
 )
 def test_help_is_free_of_heavy_packages(command: list[str]) -> None:
     code = (
-        "import sys\nimport onesheet\nfrom onesheet.cli import main\n"
+        "import sys\nimport onesheet\nfrom onesheet.__main__ import main\n"
         f"try:\n    main({[*command, '--help']!r})\nexcept SystemExit as stop:\n    assert not stop.code\n"
         "heavy = {'torch', 'lightning', 'transformers', 'onnx', 'onnxruntime', 'pyarrow', 'matplotlib', 'numpy'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
@@ -520,7 +523,7 @@ class Absent(MetaPathFinder):
                                   'jinja2', 'safetensors', 'sklearn', 'scipy', 'pandas', 'cleanlab'}:
             raise ModuleNotFoundError(f'No module named {name!r}', name=name)
 sys.meta_path.insert(0, Absent())
-from onesheet.cli import main
+from onesheet.__main__ import main
 sys.exit(main(sys.argv[1:]))
 """
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from onesheet.cli import build_parser, main
-from onesheet.cli.completion import SHELLS
+from onesheet.__main__ import build_parser, main
+from onesheet.cli.completion_command import SHELLS
 
 ASK = """
 source "$1"; shift

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import onesheet.doctor
-from onesheet.cli import main
+from onesheet.__main__ import main
 from onesheet.doctor import Extra, examine
 from onesheet.errors import BundleError
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from motifs import MOTIFS, draw_poster
-from onesheet.cli import main
+from onesheet.__main__ import main
 
 
 @pytest.fixture

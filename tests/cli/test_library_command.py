@@ -10,10 +10,10 @@ import pytest
 import yaml
 from PIL import Image
 
-from onesheet.cli import main
+from onesheet.__main__ import main
+from onesheet.apps.library import backups
 from onesheet.data import Catalogue
 from onesheet.files import cannot_write
-from onesheet.library import backups
 from onesheet.predict import load
 
 NFOS = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from onesheet.cli import main
+from onesheet.__main__ import main
 from onesheet.data import Catalogue
 from onesheet.predict import index_posters, load
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from onesheet.data.catalogue import Catalogue, Film
+from onesheet.data.catalogue_writer import write_catalogue
 from onesheet.data.findings import FLAGS, Finding, Findings
-from onesheet.data.readers import read_catalogue
-from onesheet.data.writers import write_catalogue
+from onesheet.data.reading import read_catalogue
 from onesheet.errors import CatalogueError, OnesheetError
 from onesheet.genres import GenreSet
 

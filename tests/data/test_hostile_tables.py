@@ -18,24 +18,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onesheet.data import Catalogue, Film, Findings, imdb, read_catalogue, shards, split, write_catalogue
+from onesheet.apps.fetch.wishes import read_wishes
+from onesheet.data import Catalogue, Film, Findings, read_catalogue, write_catalogue
+from onesheet.data.catalogue_writer import catalogue_csv
 from onesheet.data.cells import genre_names
 from onesheet.data.findings import Finding
 from onesheet.data.genre_map import read_genre_map
-from onesheet.data.packed import open_packed
-from onesheet.data.posters import Disk
-from onesheet.data.splitting import read_split
+from onesheet.data.poster_folders import Disk
+from onesheet.data.readers import imdb, shards
 from onesheet.data.tables import MAX_DOCUMENT_BYTES, MAX_LINE_BYTES, read_headings, read_table
-from onesheet.data.writers import catalogue_csv
 from onesheet.errors import CatalogueError, OnesheetError
 from onesheet.evaluation.answers import Answers, read_answers, write_answers
-from onesheet.evaluation.record import read_evaluation
-from onesheet.evaluation.sheets import _write_csv
-from onesheet.fetch.wishes import read_wishes
+from onesheet.evaluation.results import read_evaluation
 from onesheet.genres import GenreSet
+from onesheet.packed import split
+from onesheet.packed.splitting import read_split
+from onesheet.packed.store import open_packed
 from onesheet.predict.index_files import read_index
+from onesheet.reporting.figure_files import _write_csv
 from onesheet.spreadsheets import neutral, original
-from onesheet.training.config_file import read_config
+from onesheet.training.config import read_config
 from onesheet.training.run import open_run
 
 SOURCE = Path(__file__).parents[2] / "src"

@@ -16,9 +16,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from onesheet.data import audit, pack, read_catalogue, read_split, split
-from onesheet.data.imdb import HEADING
+from onesheet.audit import audit
+from onesheet.data import read_catalogue
+from onesheet.data.readers.imdb import HEADING
 from onesheet.errors import CatalogueError, MissingExtra
+from onesheet.packed import pack, read_split, split
 
 # What the tables of MovieLens-20M hold besides "(no genres listed)".
 MOVIELENS_GENRES = (

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from onesheet.data.cells import genre_delimiter, genre_names, imdb_id
-from onesheet.data.readers import read_catalogue
+from onesheet.data.reading import read_catalogue
 from onesheet.data.tables import read_table
 from onesheet.errors import CatalogueError, MissingExtra
 

@@ -6,29 +6,12 @@ import pytest
 from scipy import stats
 from sklearn.metrics import average_precision_score, f1_score
 
+from drawn_evaluation import ANSWERED_GENRES as GENRES
+from drawn_evaluation import answers
 from onesheet.errors import EvaluationError
-from onesheet.evaluation.answers import Answers, read_answers, write_answers
+from onesheet.evaluation.answers import read_answers, write_answers
 from onesheet.evaluation.comparison import compare_answers
-from onesheet.evaluation.comparison_page import conclusion, paired_headlines, write_comparison
-from onesheet.genres import GenreSet
-
-GENRES = ("Action", "Drama", "Horror, Thriller")
-
-
-def answers(films=400, *, skill=1.0, seed=0, genres=GENRES):
-    """Answers to the same drawn films; the noise of each is its own, its size by skill."""
-    labels = np.random.default_rng(7).random((films, len(genres))) < (0.5, 0.3, 0.15)[: len(genres)]
-    logits = skill * (2 * labels - 1) + np.random.default_rng(seed).normal(size=labels.shape)
-    probabilities = (1 / (1 + np.exp(-logits))).astype(np.float32)
-    return Answers(
-        film_ids=tuple(f"tt{k:07d}" for k in range(films)),
-        titles=tuple(f'Film "{k}", the' for k in range(films)),
-        posters=tuple(f"posters/{k}.jpg" for k in range(films)),
-        genres=GenreSet(genres),
-        labels=labels,
-        probabilities=probabilities,
-        given={"balanced": probabilities >= 0.5, "precise": probabilities >= 0.8},
-    )
+from onesheet.reporting.comparison_page import conclusion, paired_headlines, write_comparison
 
 
 class TestFile:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import onesheet
-from onesheet.data.drawn import draw_catalogue
+from onesheet.drawn import draw_catalogue
 from onesheet.predict import DEFAULT_MODEL, Prediction
 
 GOLDEN = Path(__file__).with_name("default_model.json")

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from onesheet.data import Catalogue, Packed
+from onesheet.data import Catalogue
 from onesheet.errors import CatalogueError, ConfigError, UnreadablePoster
 from onesheet.images import read_poster
+from onesheet.packed import Packed
 from onesheet.predict import Failure, Prediction, Predictor, find_posters, load, score_part
 
 

@@ -17,7 +17,17 @@ from sklearn.neighbors import NearestNeighbors
 from onesheet.data import Catalogue
 from onesheet.errors import CatalogueError, ConfigError, MissingExtra, OnesheetError, UnreadablePoster
 from onesheet.images import read_poster
-from onesheet.predict import Failure, Predictor, approximate, index_files, index_posters, load, similar
+from onesheet.predict import (
+    Failure,
+    Predictor,
+    index_files,
+    index_posters,
+    load,
+    similar,
+)
+from onesheet.predict import (
+    neighbour_graph as approximate,
+)
 from onesheet.predict.index_files import File, Stored
 
 

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onesheet.errors import ConfigError
-from onesheet.training.config import Recipe, TrainConfig
-from onesheet.training.config_file import read_config, to_toml
+from onesheet.training.config import Recipe, TrainConfig, read_config, to_toml
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import pytest
 import torch
 import transformers
 
-from onesheet.data import Packed, open_packed
 from onesheet.errors import RunError
 from onesheet.models import build_network
+from onesheet.packed import Packed, open_packed
 from onesheet.training.features import FeatureHead, adapt_normalisation, folded, frozen_features
 from resident import SMAPS, resident_kb
 

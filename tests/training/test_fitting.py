@@ -12,10 +12,11 @@ import torch
 from safetensors.torch import load_file
 from transformers import MobileNetV2Config, MobileNetV2Model, ViTConfig, ViTModel
 
-from onesheet.data import Packed
 from onesheet.errors import ConfigError, PackError, RunError
+from onesheet.exporting import export
 from onesheet.models import build_network
-from onesheet.training import Run, TrainConfig, augment, export, fit, loader, module, open_run, stages
+from onesheet.packed import Packed
+from onesheet.training import Run, TrainConfig, augment, fit, loader, module, open_run, stages
 from onesheet.training.augment import random_resized_crop
 from onesheet.training.module import TrainingModule
 from onesheet.training.weights import load_weights

@@ -16,8 +16,8 @@ import pytest
 import torch
 from transformers import ViTConfig, ViTModel
 
-from onesheet.data import Packed
 from onesheet.errors import ConfigError
+from onesheet.packed import Packed
 from onesheet.training import Run, TrainConfig, fit, open_run
 from onesheet.training.processes import Processes, processes
 from onesheet.training.weights import load_weights

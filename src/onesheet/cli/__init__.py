@@ -1,5 +1,1 @@
-"""The command line: parse, one library call, print."""
-
-from onesheet.cli.main import build_parser, main
-
-__all__ = ["build_parser", "main"]
+"""The command line of the core: parse, one library call, print."""

@@ -7,8 +7,7 @@ from dataclasses import Field, fields
 from typing import Any
 
 from onesheet.errors import ConfigError
-from onesheet.training.config import Recipe, TrainConfig, fits, flag, in_words
-from onesheet.training.config_file import read_config
+from onesheet.training.config import Recipe, TrainConfig, fits, flag, in_words, read_config
 
 CATALOGUE = ("posters", "poster_column", "id_column", "genre_column", "genre_map", "min_films")
 AUDIT = ("keep", "threads")

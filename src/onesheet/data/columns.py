@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from onesheet.data.cells import genre_delimiter, genre_names, imdb_id, raw_text, text, title_and_year
-from onesheet.data.posters import is_image
+from onesheet.data.poster_folders import is_image
 from onesheet.data.tables import Table
 from onesheet.errors import CatalogueError
 

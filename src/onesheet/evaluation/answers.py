@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onesheet.errors import CatalogueError, EvaluationError
-from onesheet.evaluation.checks import Floats, Labels
+from onesheet.evaluation.array_checks import Floats, Labels
 from onesheet.files import whole_file
 from onesheet.genres import GenreSet
 from onesheet.spreadsheets import Writer, original

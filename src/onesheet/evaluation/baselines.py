@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from onesheet.evaluation.checks import Floats, Labels
+from onesheet.evaluation.array_checks import Floats, Labels
 from onesheet.evaluation.label_sets import count_label_sets
 
 

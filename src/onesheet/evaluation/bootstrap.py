@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onesheet.errors import EvaluationError
-from onesheet.evaluation.checks import Floats
+from onesheet.evaluation.array_checks import Floats
 from onesheet.evaluation.results import Score
 from onesheet.progress import Progress, silent
 

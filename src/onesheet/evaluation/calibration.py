@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from onesheet.errors import EvaluationError
-from onesheet.evaluation.checks import Floats, Labels, as_labels, as_scores
+from onesheet.evaluation.array_checks import Floats, Labels, as_labels, as_scores
 
 PENALTIES = (1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1)
 _POOLED_PENALTY = 1.0  # pseudo-observations that keep the common fit finite on a handful of films

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from onesheet.errors import EvaluationError
 from onesheet.evaluation.answers import Answers
+from onesheet.evaluation.array_checks import Floats
 from onesheet.evaluation.bootstrap import bootstrap
-from onesheet.evaluation.checks import Floats
-from onesheet.evaluation.decisions import PER_GENRE
+from onesheet.evaluation.decision_metrics import PER_GENRE
 from onesheet.evaluation.measure import Key, Measure
 from onesheet.evaluation.results import Score
 from onesheet.progress import Progress, silent

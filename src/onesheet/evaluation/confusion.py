@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from onesheet.evaluation.checks import Labels
+from onesheet.evaluation.array_checks import Labels
 
 
 def confusion_matrix(labels: Labels, given: Labels) -> NDArray[np.int64]:

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from numpy.typing import ArrayLike
 
 from onesheet.errors import EvaluationError
+from onesheet.evaluation.array_checks import Labels, Scores, as_labels, as_probabilities
 from onesheet.evaluation.baselines import baseline_decisions
 from onesheet.evaluation.bootstrap import Intervals, bootstrap
-from onesheet.evaluation.checks import Labels, Scores, as_labels, as_probabilities
 from onesheet.evaluation.confusion import confusion_matrix, count_together
-from onesheet.evaluation.decisions import PER_GENRE
+from onesheet.evaluation.decision_metrics import PER_GENRE
 from onesheet.evaluation.measure import Key, Measure, TrivialMeasure
-from onesheet.evaluation.operating import OperatingPoint, Thresholds
-from onesheet.evaluation.ranking import precision_recall_curve
+from onesheet.evaluation.operating_points import OperatingPoint, Thresholds
+from onesheet.evaluation.ranking_metrics import precision_recall_curve
 from onesheet.evaluation.reliability import reliability
 from onesheet.evaluation.results import Evaluation, GenreAtPoint, GenreResult, Score
 from onesheet.genres import GenreSet

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from onesheet.errors import require
-from onesheet.evaluation.checks import as_labels, as_probabilities
+from onesheet.evaluation.array_checks import as_labels, as_probabilities
 
 FEW_FILMS = 5
 """Genres that fewer films have, or lack, are left alone: there is nothing to learn a threshold from."""

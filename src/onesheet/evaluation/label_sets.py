@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from onesheet.evaluation.checks import Floats, Labels, Scores, of_width
+from onesheet.evaluation.array_checks import Floats, Labels, Scores, of_width
 
 _STRENGTHS = np.linspace(0, 1, 11)
 _INDEPENDENT_FILMS = 10.0  # films' worth of belief that genres are independent

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from onesheet.evaluation.array_checks import Floats, Labels, Scores
 from onesheet.evaluation.baselines import baseline_decisions, prior
 from onesheet.evaluation.bootstrap import weighted_sums
-from onesheet.evaluation.checks import Floats, Labels, Scores
-from onesheet.evaluation.decisions import decision_figures, mean_of_defined
-from onesheet.evaluation.order import ranking_loss, top_hit
-from onesheet.evaluation.ranking import Ranking
+from onesheet.evaluation.decision_metrics import decision_figures, mean_of_defined
+from onesheet.evaluation.ranking_metrics import Ranking, ranking_loss, top_hit
 from onesheet.evaluation.reliability import calibration_errors
 
 Key = tuple[str, str]  # (what is measured, figure)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from onesheet.evaluation.bootstrap import weighted_sums
-from onesheet.evaluation.checks import (
+from onesheet.evaluation.array_checks import (
     Floats,
     Labels,
     Scores,
@@ -15,6 +14,7 @@ from onesheet.evaluation.checks import (
     as_weights,
     like_weights,
 )
+from onesheet.evaluation.bootstrap import weighted_sums
 from onesheet.evaluation.results import Bin
 
 BINS = 15

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
 
+from onesheet.errors import EvaluationError
+from onesheet.files import read_json, write_text
 from onesheet.markup import bar, table
+
+LOWER_IS_BETTER = frozenset({"calibration_error", "hamming_loss", "ranking_loss", "no_genre_share"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,18 +115,19 @@ class Evaluation:
     cooccurrence_given: tuple[tuple[int, ...], ...]
 
     def _repr_html_(self) -> str:
-        """For notebooks: the headline figures beside the best trivial answers, then the genres."""
-        from onesheet.evaluation.headline import headlines  # which reads these results
-
-        figures = []
-        for line in headlines(self):
-            trivial = f"{line.baseline[1].value:.3f}, {line.baseline[0]}" if line.baseline else ""
-            figures.append((line.name, *_cells(line.score), trivial))
+        """For notebooks: the metrics beside the best baselines, then the genres."""
+        rows = []
+        for scores, name in ((self.ranking, None), (self.at["balanced"], "balanced")):
+            for key, score in scores.items():
+                trivial = [(each[key].value, which) for which, each in self.baselines.items() if key in each]
+                best = (min if key in LOWER_IS_BETTER else max)(trivial, default=None)
+                label = key.replace("_", " ") + (f" at {name}" if name else "")
+                rows.append((label, *_cells(score), f"{best[0]:.3f}, {best[1]}" if best else ""))
         genres = [(genre.genre, f"{genre.support:,}", *_cells(genre.average_precision)) for genre in self.per_genre]
-        score = ("", "95 % interval")
+        interval = ("", "95 % interval")
         title = f"{self.films:,} films of part {self.part!r}, {len(self.genres)} genres"
-        return table(("figure", "value", *score, "best trivial answer"), figures, title=title) + table(
-            ("genre", "films", "average precision", *score), genres
+        return table(("metric", "value", *interval, "best baseline"), rows, title=title) + table(
+            ("genre", "films", "average precision", *interval), genres
         )
 
 
@@ -127,3 +136,93 @@ def _cells(score: Score) -> tuple[str, str, str]:
     if not math.isfinite(score.value):
         return "–", "", ""
     return f"{score.value:.3f}", bar(score.value), f"{score.low:.3f}–{score.high:.3f}"
+
+
+Row = TypeVar("Row")
+
+
+def write_evaluation(path: str | Path, evaluation: Evaluation) -> None:
+    """Write an evaluation, whole or not at all.
+
+    Raises:
+        OnesheetError: the place cannot be written.
+    """
+    plain = without_nan(asdict(evaluation))
+    write_text(path, json.dumps(plain, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_evaluation(path: str | Path) -> Evaluation:
+    """Read what `write_evaluation` wrote; unknown keys are refused.
+
+    Raises:
+        EvaluationError: there is no such file, or it is not an evaluation.
+    """
+    try:
+        plain = read_json(path)
+        return _evaluation(plain)
+    except OSError as error:
+        raise EvaluationError(f"cannot read {str(path)!r}: {error.strerror}; run: onesheet evaluate") from None
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise EvaluationError(
+            f"{str(path)!r} is not an evaluation ({type(error).__name__}: {error}); run: onesheet evaluate"
+        ) from None
+
+
+def without_nan(value: Any) -> Any:
+    """Dicts, lists and numbers with NaN as None, for JSON."""
+    if isinstance(value, dict):
+        return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _row(kind: type[Row], plain: Mapping[str, Any]) -> Row:
+    """A dataclass of numbers, null read as NaN."""
+    values: dict[str, Any] = {key: math.nan if value is None else value for key, value in plain.items()}
+    return kind(**values)
+
+
+def _scores(plain: Mapping[str, Any]) -> dict[str, Score]:
+    return _each(plain, lambda score: _row(Score, score))
+
+
+def _each(plain: Mapping[str, Any], read: Callable[[Any], Any]) -> dict[str, Any]:
+    return {name: read(value) for name, value in plain.items()}
+
+
+def _at_point(plain: dict[str, Any]) -> GenreAtPoint:
+    figures = _scores({name: value for name, value in plain.items() if name not in ("threshold", "given")})
+    return GenreAtPoint(threshold=plain["threshold"], given=plain["given"], **figures)
+
+
+def _genre(plain: dict[str, Any]) -> GenreResult:
+    read = plain | {
+        "at": _each(plain["at"], _at_point),
+        "curve": _table(plain["curve"]),
+        "reliability": _bins(plain["reliability"]),
+    }
+    scores = {field.name: _row(Score, plain[field.name]) for field in fields(GenreResult) if field.type == "Score"}
+    return GenreResult(**(read | scores))
+
+
+def _bins(plain: list[dict[str, Any]]) -> tuple[Bin, ...]:
+    return tuple(_row(Bin, row) for row in plain)
+
+
+def _table(plain: list[list[Any]]) -> tuple[tuple[Any, ...], ...]:
+    return tuple(tuple(row) for row in plain)
+
+
+def _evaluation(plain: dict[str, Any]) -> Evaluation:
+    tables = ("confusion", "cooccurrence_true", "cooccurrence_given")
+    read = {
+        "genres": tuple(plain["genres"]),
+        "ranking": _scores(plain["ranking"]),
+        "at": _each(plain["at"], _scores),
+        "baselines": _each(plain["baselines"], _scores),
+        "per_genre": tuple(_genre(genre) for genre in plain["per_genre"]),
+        "reliability": _bins(plain["reliability"]),
+        **{name: _table(plain[name]) for name in tables},
+    }
+    return Evaluation(**(plain | read))

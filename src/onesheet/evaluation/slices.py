@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from onesheet.evaluation.array_checks import Floats, Labels, Scores
 from onesheet.evaluation.bootstrap import bootstrap
-from onesheet.evaluation.checks import Floats, Labels, Scores
-from onesheet.evaluation.decisions import decision_figures
-from onesheet.evaluation.order import top_hit
+from onesheet.evaluation.decision_metrics import decision_figures
+from onesheet.evaluation.ranking_metrics import top_hit
 from onesheet.evaluation.results import Score
 
 FIGURES = ("micro_precision", "micro_recall", "micro_f1", "exact_match", "top1_hit")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onesheet.evaluation.checks import Labels, Scores
-from onesheet.evaluation.ranking import precision_recall_curve
+from onesheet.evaluation.array_checks import Labels, Scores
+from onesheet.evaluation.ranking_metrics import precision_recall_curve
 
 
 @dataclass(frozen=True, slots=True)

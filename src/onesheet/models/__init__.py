@@ -7,8 +7,11 @@ let_waiting_threads_sleep()
 require("torch", purpose="building a network", extra="train")
 
 from onesheet.models.alexnet import TenCrop  # noqa: E402
-from onesheet.models.ensemble import Ensemble  # noqa: E402
-from onesheet.models.network import Output, PosterNetwork  # noqa: E402
+from onesheet.models.network import (  # noqa: E402
+    Ensemble,
+    Output,
+    PosterNetwork,
+)
 from onesheet.models.registry import build_network, default_size  # noqa: E402
 
 __all__ = ["Ensemble", "Output", "PosterNetwork", "TenCrop", "build_network", "default_size"]

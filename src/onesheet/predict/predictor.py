@@ -12,15 +12,13 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from onesheet.bundle import Bundle, Card, read_bundle
+from onesheet.bundle import Bundle, Card, Scores, read_bundle
 from onesheet.errors import ConfigError, UnreadablePoster
-from onesheet.evaluation.operating import OperatingPoint
+from onesheet.evaluation.operating_points import OperatingPoint
 from onesheet.genres import GenreSet
 from onesheet.images import read_poster, resized_posters
-from onesheet.predict.explain import heat_maps
-from onesheet.predict.heat_map import HeatMap
-from onesheet.predict.results import Failure, Origin, Prediction
-from onesheet.scores import Scores
+from onesheet.predict.explanations import HeatMap, heat_maps
+from onesheet.predict.predictions import Failure, Prediction
 from onesheet.threads import in_order, thread_count
 
 DEFAULT_MODEL = Path(__file__).with_name("default.onnx")
@@ -79,17 +77,21 @@ class Predictor:
         pixels = read_poster(poster, size=self.card.size, resize=self.card.resize)
         return self.predictions([poster], self.score(pixels[None]), at, top)[0]
 
-    def explain(self, poster: str | Path | bytes, genre: str) -> HeatMap:
+    def explain(self, poster: str | Path | bytes, genre: str | None = None) -> HeatMap:
         """Where in a poster the evidence for a genre lies.
 
         From the model file's own class activation map; for a network without one, by covering the poster patch by
         patch, which reads it about a hundred times.
 
+        Args:
+            poster: the poster, a path or the bytes of an image file.
+            genre: any genre of the model; None = the most probable one.
+
         Raises:
             CatalogueError: the model has no such genre.
             UnreadablePoster: the poster cannot be decoded.
         """
-        return heat_maps(self, poster, [genre])[0]
+        return heat_maps(self, poster, [genre] if genre else list(self.predict(poster, top=1).genres))[0]
 
     def predict_many(
         self,
@@ -194,7 +196,6 @@ class Predictor:
                     genres={self.genres.names[column]: rounded[column] for column in columns},
                     probabilities=dict(zip(self.genres.names, rounded, strict=True)),
                     at=f"top {top}" if top else at,
-                    _origin=Origin(self, poster),
                 )
             )
         return predictions

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from onesheet.data.packed import Packed, let_go
 from onesheet.errors import BundleError
+from onesheet.packed.store import Packed, let_go
 from onesheet.predict.predictor import Predictor
 from onesheet.progress import Progress, silent
 

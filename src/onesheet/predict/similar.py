@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from onesheet.errors import ConfigError
 from onesheet.images import read_poster
-from onesheet.predict.approximate import Graph
 from onesheet.predict.index_files import BLOCK, Embeddings, File, Stored, check_writable, read_index, write_index
-from onesheet.predict.posters import find_posters
+from onesheet.predict.neighbour_graph import Graph
+from onesheet.predict.poster_paths import find_posters
+from onesheet.predict.predictions import Failure
 from onesheet.predict.predictor import Predictor
-from onesheet.predict.results import Failure
 from onesheet.progress import Progress, silent
 
 INDEX_FOLDER = ".onesheet-index"

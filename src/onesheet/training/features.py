@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from onesheet.data.packed import Packed, let_go
 from onesheet.files import cannot_write, read_json, sole_use, write_text
 from onesheet.models import Output, PosterNetwork
 from onesheet.models.network import SECOND_VIEW
+from onesheet.packed.store import Packed, let_go
 from onesheet.progress import Progress, silent
-from onesheet.training.machine import arithmetic, autocast, device
+from onesheet.training.device import arithmetic, autocast, device
 from onesheet.training.weights import load_weights, save_weights
 
 CHUNK = 64

@@ -9,19 +9,18 @@ from pathlib import Path
 
 import torch
 
-from onesheet.data.packed import Packed
 from onesheet.errors import ConfigError, Interrupted, PackError, RunError
 from onesheet.files import sole_use
 from onesheet.models import PosterNetwork, build_network
 from onesheet.models.pretrained import save_architecture
+from onesheet.packed.store import Packed
 from onesheet.progress import Progress, silent
-from onesheet.training.config import TrainConfig
-from onesheet.training.config_file import refuse_other_choices
-from onesheet.training.machine import prepare
+from onesheet.training.config import TrainConfig, refuse_other_choices
+from onesheet.training.device import prepare
+from onesheet.training.distillation import check_teachers
 from onesheet.training.processes import Processes, processes
 from onesheet.training.run import ARCHITECTURE, CHECKPOINTS, STATE, Run, open_run
 from onesheet.training.stages import Clock, Fitting
-from onesheet.training.teacher import check_teachers
 
 
 def fit(

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from onesheet.data.packed import let_go
-from onesheet.training.machine import SideStream, spare_thread, to_device
+from onesheet.packed.store import let_go
+from onesheet.training.device import SideStream, spare_thread, to_device
 
 
 class Batch(NamedTuple):

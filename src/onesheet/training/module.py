@@ -16,10 +16,10 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from onesheet.errors import RunError
 from onesheet.training.config import TrainConfig
-from onesheet.training.figures import EPOCH_FIGURES, EpochAnswers, epoch_figures
+from onesheet.training.device import seed_dropout
+from onesheet.training.epoch_metrics import EPOCH_FIGURES, EpochAnswers, epoch_figures
 from onesheet.training.loader import Batch, BatchLoader
 from onesheet.training.losses import build_loss
-from onesheet.training.machine import seed_dropout
 from onesheet.training.processes import Processes
 
 LAYER_STEPS = 10  # learning rates of a network whose layers learn at different ones

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from onesheet.data.packed import Packed, open_packed
 from onesheet.errors import ConfigError, RunError
 from onesheet.files import read_json, whole_file, write_text
+from onesheet.packed.store import Packed, open_packed
 from onesheet.training.config import TrainConfig
 
 STATE = "run.json"

@@ -14,19 +14,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from onesheet.data.packed import Packed
 from onesheet.errors import ConfigError
 from onesheet.models import PosterNetwork
+from onesheet.packed.store import Packed
 from onesheet.progress import Progress
 from onesheet.training.augment import Augmenting, as_floats, build_augmentation
 from onesheet.training.config import TrainConfig
+from onesheet.training.distillation import soft_targets
 from onesheet.training.features import FeatureHead, frozen_features
 from onesheet.training.loader import BatchLoader
 from onesheet.training.loop import Stage, train_stage
 from onesheet.training.module import TrainingModule
 from onesheet.training.processes import Processes
 from onesheet.training.run import CHECKPOINTS, Run
-from onesheet.training.teacher import soft_targets
 from onesheet.training.weights import load_weights, save_weights
 
 TARGETS = "targets.safetensors"

@@ -1,0 +1,97 @@
+"""A part: from its number to its file."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from onesheet.apps.batch.plan import Plan, PlanFile
+from onesheet.apps.batch.poster_shards import read_shard
+from onesheet.apps.batch.storage import Entry, Place
+from onesheet.predict import Predictor
+from onesheet.predict.predictions import table_columns, table_row, write_parquet
+from onesheet.spreadsheets import neutral
+
+Row = dict[str, Any]
+
+
+class PartDone(NamedTuple):
+    """A part that was made.
+
+    Attributes:
+        number: which.
+        posters: rows in it.
+        unreadable: rows in it that have an error.
+    """
+
+    number: int
+    posters: int
+    unreadable: int
+
+
+class PartMaker:
+    """Makes any part of a batch; the one scoring function of every engine.
+
+    Batches never reach over a part, so that a part's answers are the same to the last bit whoever makes it.
+    """
+
+    def __init__(self, place: Place, plan: Plan, predictor: Predictor) -> None:
+        self._place = place
+        self._plan = plan
+        self._predictor = predictor
+        self._listed = PlanFile(place)
+
+    def make(self, number: int) -> PartDone:
+        """Score a part and write its file, whole or not at all.
+
+        Raises:
+            OnesheetError: a shard cannot be fetched, or the file cannot be written.
+            MissingExtra: a package that reads a poster's URL is not installed.
+        """
+        genres = self._predictor.genres.names
+        answers = self._predictor.predict_many(self._entries(number), at=self._plan.at, read=Entry.read)
+        posters = unreadable = 0
+
+        def rows() -> Iterator[Row]:
+            nonlocal posters, unreadable
+            for answer in answers:
+                row = table_row(answer, genres)
+                posters += 1
+                unreadable += row["error"] is not None
+                yield row
+
+        with self._place.whole(self._plan.part_name(number)) as path:
+            FORMS[self._plan.form](path, rows(), genres)
+        return PartDone(number, posters, unreadable)
+
+    def _entries(self, number: int) -> Iterator[Entry]:
+        for row in self._listed.part(number):
+            if self._plan.kind in ("tar", "parquet"):
+                yield from read_shard(row.path, row.location, self._plan.kind)
+            elif row.location:
+                yield Entry(row.path, content=row.location)
+            else:
+                yield Entry(row.path, error=f"cannot read {row.path!r}: the row names no poster; write its path")
+
+
+def _write_csv(path: Path, rows: Iterable[Row], genres: Iterable[str]) -> None:
+    columns = table_columns(genres)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        writer.writerow(map(neutral, columns))
+        writer.writerows([neutral(row[column]) for column in columns] for row in rows)
+
+
+def _write_jsonl(path: Path, rows: Iterable[Row], genres: Iterable[str]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+
+
+FORMS: dict[str, Callable[[Path, Iterable[Row], Iterable[str]], None]] = {
+    "parquet": write_parquet,
+    "csv": _write_csv,
+    "jsonl": _write_jsonl,
+}

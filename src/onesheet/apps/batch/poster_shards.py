@@ -1,0 +1,117 @@
+"""Shards: many posters in one file, tar as WebDataset writes it or Parquet with the image's bytes in a column.
+
+A shard that is damaged in the middle gives what stands before, and then a row that says so.
+"""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from collections.abc import Iterator
+from typing import Any
+
+from onesheet.apps.batch.storage import Entry, file_system
+from onesheet.data.columns import IDS, POSTERS, plain
+from onesheet.data.poster_folders import is_image
+from onesheet.data.readers.shards import TAR_DAMAGE, image_columns, tar_members
+from onesheet.errors import CatalogueError, OnesheetError, require
+from onesheet.formats import MAX_BYTES
+
+IMAGES = ("image", "poster", "img", "jpg", "jpeg", "png", "webp", "bytes", "content", "data")
+NAMES = (*POSTERS, "key", "name", *IDS)
+ROWS_AT_ONCE = 64
+
+
+def read_shard(path: str, location: str, kind: str) -> Iterator[Entry]:
+    """The posters of a shard, in its order, each named by the shard's path and its own name in it.
+
+    Args:
+        path: the shard, as it was named.
+        location: its path or URL.
+        kind: "tar" or "parquet".
+
+    Raises:
+        OnesheetError: it cannot be fetched; to be tried again.
+    """
+    system, where = file_system(location)
+    try:
+        with system.open(where, "rb") as file:
+            yield from _tar_entries(path, file) if kind == "tar" else _parquet_entries(path, file)
+    except FileNotFoundError:
+        yield Entry(path, error=f"cannot read {path!r}: no such file; check the path")
+    except OSError as error:
+        raise OnesheetError(f"cannot read {path!r}: {error}; start again with the same command") from error
+
+
+def _tar_entries(path: str, file: Any) -> Iterator[Entry]:
+    end = 0
+    try:
+        furthest = file.seek(0, os.SEEK_END) + tarfile.BLOCKSIZE
+        file.seek(0)
+        with tarfile.open(fileobj=file, mode="r:") as archive:
+            for member in tar_members(archive, end=furthest):
+                if is_image(member.name.rsplit("/", 1)[-1]) and not member.isdir():
+                    yield _tar_entry(path, archive, member)
+            end = archive.offset
+        file.seek(end)
+        whole = file.read(tarfile.BLOCKSIZE) == bytes(tarfile.BLOCKSIZE)  # tarfile is silent about a cut heading
+        why = "" if whole else "its end is missing"
+    except TAR_DAMAGE as error:
+        why = str(error) or "it is damaged"
+    if why:
+        yield Entry(path, error=f"cannot read all of {path!r}: {why}; copy it again")
+
+
+def _tar_entry(path: str, archive: tarfile.TarFile, member: tarfile.TarInfo) -> Entry:
+    name = f"{path}/{member.name}"
+    if not member.isreg():
+        return Entry(name, error=f"cannot read {name!r}: it is not an ordinary file; pack the file itself")
+    if member.size > MAX_BYTES:
+        return Entry(name, error=f"cannot read {name!r}: more than {MAX_BYTES:,} bytes; scale the poster down")
+    content = archive.extractfile(member)
+    return Entry(name, content=content.read() if content else b"")
+
+
+def _parquet_entries(path: str, file: Any) -> Iterator[Entry]:
+    arrow = require("pyarrow", purpose="reading Parquet", extra="parquet")
+    parquet = require("pyarrow.parquet", purpose="reading Parquet", extra="parquet")
+    try:
+        shard = parquet.ParquetFile(file)
+        image, name = shard_columns(shard.schema_arrow, path)
+        columns = [image] if name is None else [image, name]
+        number = 0
+        for batch in shard.iter_batches(batch_size=ROWS_AT_ONCE, columns=columns):
+            for row in batch.to_pylist():
+                yield _parquet_entry(path, number, row[image], row.get(name) if name else None)
+                number += 1
+    except (arrow.ArrowException, CatalogueError, UnicodeDecodeError, OSError) as error:
+        if isinstance(error, OSError) and (type(error) is not OSError or error.errno is not None):
+            raise  # the file system's; pyarrow's own, of damage, has no number
+        why = next(iter(str(error).splitlines()), "it is damaged")
+        yield Entry(path, error=f"cannot read all of {path!r}: {why}; write it again")
+
+
+def _parquet_entry(path: str, number: int, image: Any, name: Any) -> Entry:
+    if isinstance(image, dict):
+        image, name = image["bytes"], image.get("path") or name
+    name = f"{path}/{number if name is None else name}"
+    return Entry(name, content=image) if image else Entry(name, error=f"cannot read {name!r}: no bytes in this row")
+
+
+def shard_columns(schema: Any, path: str) -> tuple[str, str | None]:
+    """The column of the image's bytes (binary, or a struct with `bytes`) and that of its name, None where none is.
+
+    Raises:
+        CatalogueError: no column holds bytes, or several and none is named as images are.
+    """
+    images = {plain(name): name for name in image_columns(schema)}
+    texts = {plain(name): name for name in schema.names if name not in images.values()}
+    image = next((images[name] for name in IMAGES if name in images), None)
+    if image is None and len(images) == 1:
+        image = next(iter(images.values()))
+    if image is None:
+        raise CatalogueError(
+            f"{path!r} has {'several columns' if images else 'no column'} of bytes; seen: "
+            f"{', '.join(schema.names)}; name the one with the image files 'image'"
+        )
+    return image, next((texts[name] for name in NAMES if name in texts), None)

@@ -1,0 +1,60 @@
+"""OMDb: https://www.omdbapi.com."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from onesheet.apps.fetch.found import Ask, Found
+from onesheet.apps.fetch.wishes import Wish
+from onesheet.data.cells import imdb_id, title_and_year
+from onesheet.data.genre_map import NOT_GENRES
+from onesheet.errors import NotFetched
+from onesheet.files import parse_json
+
+URL = "https://www.omdbapi.com"
+KEY = "OMDB_API_KEY"
+NOTICE = """Films and genres come from the OMDb API (https://www.omdbapi.com), licensed CC BY-NC 4.0
+(https://creativecommons.org/licenses/by-nc/4.0/). Posters belong to their rights holders."""
+
+
+def sign(key: str) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """The key goes into the query; OMDb knows no other way."""
+    return {}, {"apikey": key}
+
+
+def refusal(status: int, data: bytes) -> str:
+    """Why OMDb will not answer anything, "" where it will. A used-up quota also comes as 401."""
+    if "limit reached" in _error(data).lower():
+        return "the day's requests to OMDb are used up; run the same command again tomorrow, it goes on from here"
+    return f"OMDb refuses the key; check {KEY}" if status in (401, 403) else ""
+
+
+def look_up(wish: Wish, ask: Ask, posters: str) -> Found:
+    """The film, by IMDb id or by title and year; `posters` is not needed, the answer has the whole address.
+
+    Raises:
+        NotFetched: OMDb has no such film, or does not answer.
+    """
+    query = {"i": wish.imdb} if wish.imdb else {"t": wish.title, "y": str(wish.year), "type": "movie"}
+    film = ask("/", query)
+    if film["Response"] != "True":
+        missing = any(word in str(film.get("Error")) for word in ("not found", "Incorrect IMDb ID"))
+        raise NotFetched("OMDb has no such film" if missing else "OMDb could not get the film", final=missing)
+    genres = (name.strip() for name in str(film["Genre"]).split(","))
+    poster = str(film.get("Poster", ""))
+    return Found(
+        film_id=imdb_id(str(film["imdbID"])) or wish.imdb,
+        title=str(film["Title"]),
+        year=title_and_year("", str(film.get("Year", "")))[1],
+        genres=tuple(name for name in genres if name.lower() not in NOT_GENRES),
+        poster=poster if poster.startswith(("https://", "http://")) else "",
+    )
+
+
+def _error(data: bytes) -> str:
+    """What an answer says went wrong, "" where it is no such answer."""
+    try:
+        found = parse_json(data)
+    except ValueError:
+        return ""
+    return str(found.get("Error", "")) if isinstance(found, dict) else ""

@@ -1,0 +1,120 @@
+"""TMDB, version 3: https://developer.themoviedb.org/reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from onesheet.apps.fetch.found import Ask, Found
+from onesheet.apps.fetch.wishes import Wish
+from onesheet.data.cells import imdb_id
+from onesheet.errors import ConfigError, FetchError, NotFetched
+
+URL = "https://api.themoviedb.org/3"
+POSTERS = "https://image.tmdb.org/t/p"
+KEY = "TMDB_API_KEY"
+SIZES = ("w92", "w154", "w185", "w342", "w500", "w780", "original")
+NOTICE = """This product uses the TMDB API but is not endorsed or certified by TMDB.
+
+Films, genres and posters come from TMDB (https://www.themoviedb.org). Its terms of use
+(https://www.themoviedb.org/api-terms-of-use) apply: the notice above is shown with what is made of them, commercial use
+needs an agreement, and nothing is kept for longer than six months. Posters belong to their rights holders."""
+# By number, as the names come in the language that is asked for.
+GENRES = {
+    **{28: "Action", 12: "Adventure", 16: "Animation", 35: "Comedy", 80: "Crime", 99: "Documentary", 18: "Drama"},
+    **{10751: "Family", 14: "Fantasy", 36: "History", 27: "Horror", 10402: "Music", 9648: "Mystery"},
+    **{10749: "Romance", 878: "Science Fiction", 10770: "TV Movie", 53: "Thriller", 10752: "War", 37: "Western"},
+}
+_LAST_PAGE = 500
+_QUERIES = "see https://developer.themoviedb.org/reference/discover-movie"
+
+
+def sign(key: str) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """A read access token (which has dots) goes into a header, an API key into the query."""
+    return ({"Authorization": f"Bearer {key}"}, {}) if "." in key else ({}, {"api_key": key})
+
+
+def refusal(status: int, data: bytes) -> str:
+    """Why TMDB will not answer anything, "" where it will."""
+    return f"TMDB refuses the key; check {KEY}" if status in (401, 403) else ""
+
+
+def look_up(wish: Wish, ask: Ask, posters: str) -> Found:
+    """The film, by number, by IMDb id, or by title and year (one year off at most).
+
+    Args:
+        wish: the film.
+        ask: asks TMDB.
+        posters: where posters lie, with the size.
+
+    Raises:
+        NotFetched: TMDB has no such film, or does not answer.
+    """
+    if wish.tmdb:
+        return _found(ask(f"/movie/{wish.tmdb}", {}), posters)
+    if wish.imdb:
+        films = ask(f"/find/{wish.imdb}", {"external_source": "imdb_id"})["movie_results"]
+        if not films:
+            raise NotFetched("TMDB has no film of this id", final=True)
+        return _found(films[0] | {"imdb_id": wish.imdb}, posters)
+    query = {"query": wish.title, "include_adult": "false"}
+    for more in ({"year": str(wish.year)}, {}):  # with it, TMDB answers with films of that very year
+        films = [film for film in ask("/search/movie", query | more)["results"] if _is_titled(film, wish.title)]
+        near = [(abs((_year(film) or 0) - (wish.year or 0)), film["id"]) for film in films]
+        distance, number = min(near, default=(2, 0), key=lambda pair: pair[0])  # of several, the most popular
+        if distance <= 1:
+            return _found(ask(f"/movie/{number}", {}), posters)
+    raise NotFetched("TMDB has no film of this title and year", final=True)
+
+
+def discover(query: str, limit: int, ask: Ask) -> list[Wish]:
+    """The films that a query of TMDB's "discover" finds, in its order.
+
+    Args:
+        query: such as "with_genres=27&primary_release_year=1999".
+        limit: at most so many.
+        ask: asks TMDB.
+
+    Raises:
+        ConfigError: the query is none, or holds a key.
+        FetchError: TMDB does not answer.
+    """
+    pairs = dict(parse_qsl(query.lstrip("?")))
+    if not pairs or {"api_key", "page"} & pairs.keys():
+        raise ConfigError(
+            f"a discovery query is NAME=VALUE&…, without page and api_key, such as with_genres=27; {_QUERIES}"
+        )
+    wishes: dict[Wish, None] = {}
+    for page in range(1, _LAST_PAGE + 1):
+        answer = ask("/discover/movie", {**pairs, "page": str(page)}, refused=f"does not take the query; {_QUERIES}")
+        try:
+            wishes |= dict.fromkeys(Wish(tmdb=str(int(film["id"]))) for film in answer["results"])
+            last = int(answer["total_pages"])
+        except (KeyError, TypeError, ValueError):
+            raise FetchError("TMDB sent an answer of an unknown form; run the same command again later") from None
+        if page >= last or len(wishes) >= limit:
+            break
+    return list(wishes)[:limit]
+
+
+def _is_titled(film: Mapping[str, Any], title: str) -> bool:
+    return title.casefold() in (str(film.get(name, "")).casefold() for name in ("title", "original_title"))
+
+
+def _year(film: Mapping[str, Any]) -> int | None:
+    year = str(film.get("release_date") or "")[:4]
+    return int(year) if year.isdigit() else None
+
+
+def _found(film: Mapping[str, Any], posters: str) -> Found:
+    """A film of any of TMDB's answers: they list genres by number, or with number and name."""
+    names = {int(genre["id"]): str(genre["name"]) for genre in film.get("genres") or ()}
+    numbers = film.get("genre_ids") or list(names)
+    return Found(
+        film_id=imdb_id(str(film.get("imdb_id") or "")) or f"tmdb-{int(film['id'])}",
+        title=str(film["title"]),
+        year=_year(film),
+        genres=tuple(name for number in numbers if (name := GENRES.get(number) or names.get(number))),
+        poster=f"{posters}{film['poster_path']}" if film.get("poster_path") else "",
+    )

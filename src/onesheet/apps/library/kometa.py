@@ -1,0 +1,39 @@
+"""A metadata file for Kometa, which gives Plex its genres and leaves every NFO alone."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+
+from onesheet.apps.library.changes import Policy, wanted_genres
+from onesheet.apps.library.suggesting import Suggestion
+
+HEAD = "# Genres that posters suggest, by: onesheet library write --kometa; name this file under metadata_files.\n"
+_ESCAPED = re.compile("[^ -~\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+
+
+def kometa_metadata(suggestions: Iterable[Suggestion], *, policy: Policy = "only-missing") -> str:
+    """The YAML text; a film is matched by title and year.
+
+    Kometa's `genre` adds to what Plex has; for the policy "replace" `genre.sync` makes it all there is.
+
+    Args:
+        suggestions: what the model says.
+        policy: which films get genres, judged by their NFO files.
+    """
+    lines = [HEAD, "metadata:\n"]
+    for suggestion in suggestions:
+        if wanted := wanted_genres(suggestion, policy):
+            film, sync = suggestion.film, policy == "replace"
+            lines.append(f"  {_quoted(film.name)}:\n    match:\n      title: {_quoted(film.title)}\n")
+            lines += [f"      year: {film.year}\n"] if film.year else []
+            genres = ", ".join(map(_quoted, wanted if sync else suggestion.added))
+            lines.append(f"    {'genre.sync' if sync else 'genre'}: [{genres}]\n")
+    return "".join(lines) if len(lines) > 2 else f"{HEAD}metadata: {{}}\n"
+
+
+def _quoted(text: str) -> str:
+    """A YAML scalar in double quotes, which are JSON's as long as every sign that YAML has none for is escaped."""
+    quoted = json.dumps(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"), ensure_ascii=False)
+    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", quoted)

@@ -1,0 +1,250 @@
+"""The Open Inference Protocol V2 over REST, so that clients of KServe, Triton and others work as they are.
+
+One model; input `posters`, as UINT8 N×H×W×3 of the model's size or as BYTES, N image files; outputs as in the model
+file, and `genres`: those given at the operating point `at` of the request's parameters, joined by "|".
+https://github.com/kserve/open-inference-protocol and its binary tensor data extension.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import reprlib
+from collections.abc import Sequence
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field, ValidationError
+
+from onesheet.apps.serving import examples, schema
+from onesheet.apps.serving.service import Service
+from onesheet.apps.serving.tensors import (
+    DATATYPES,
+    InputTensor,
+    OutputTensor,
+    Parameters,
+    read_posters,
+    refused,
+    write_tensor,
+)
+from onesheet.bundle import Scores
+from onesheet.errors import RequestRefused, UnreadablePoster
+from onesheet.files import parse_json
+
+INPUT = "posters"
+HEADER = "Inference-Header-Content-Length"
+JSON_SHARE = 16
+"""The JSON of a request may be this part of `request_bytes`: empty lists take 26 times their text in memory."""
+
+
+class RequestedOutput(BaseModel):
+    """An output that is asked for."""
+
+    name: str
+    parameters: Parameters = Field(default_factory=dict)
+
+
+class InferenceRequest(BaseModel):
+    """What a client sends."""
+
+    id: str | None = None
+    parameters: Parameters = Field(default_factory=dict, description="at: the operating point for the output genres")
+    inputs: list[InputTensor] = Field(min_length=1, max_length=1)
+    outputs: list[RequestedOutput] | None = Field(None, description="absent: all")
+
+
+class InferenceBody(BaseModel):
+    """What it gets."""
+
+    model_name: str
+    id: str | None = None
+    outputs: list[OutputTensor]
+
+
+class TensorBody(BaseModel):
+    """What a tensor looks like; -1 = any number."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+
+
+class ModelMetadataBody(BaseModel):
+    """What the model takes and gives."""
+
+    name: str
+    platform: str
+    inputs: list[TensorBody]
+    outputs: list[TensorBody]
+
+
+class ServerMetadataBody(BaseModel):
+    """Which server this is."""
+
+    name: str
+    version: str
+    extensions: list[str]
+
+
+def inference_health_routes(service: Service) -> APIRouter:
+    """`/v2/health`."""
+    router = APIRouter(prefix="/v2/health", tags=["open inference protocol"])
+
+    @router.get("/live", responses=schema.answer({"live": True}))
+    async def live() -> JSONResponse:
+        """The service lives."""
+        return JSONResponse({"live": True})
+
+    @router.get("/ready", responses=schema.answer({"live": True, "ready": True}) | schema.refusals(503))
+    async def ready() -> JSONResponse:
+        """The model is loaded, and requests are taken."""
+        service.check_ready()
+        return JSONResponse({"live": True, "ready": True})
+
+    return router
+
+
+def inference_routes(service: Service) -> APIRouter:
+    """`/v2` and `/v2/models/{model}`."""
+    router = APIRouter(prefix="/v2", tags=["open inference protocol"])
+    _add_metadata(router, service)
+    _add_infer(router, service)
+    return router
+
+
+def _add_metadata(router: APIRouter, service: Service) -> None:
+    """What the server and the model say of themselves."""
+    size = service.predictor.card.size
+
+    @router.get("", response_model=ServerMetadataBody, responses=schema.answer(examples.SERVER) | schema.refusals(401))
+    async def server() -> JSONResponse:
+        """Which server this is."""
+        return JSONResponse({"name": "onesheet", "version": version("onesheet"), "extensions": ["binary_tensor_data"]})
+
+    @router.get(
+        "/models/{model}",
+        response_model=ModelMetadataBody,
+        responses=schema.answer(examples.METADATA) | schema.refusals(401, 404, 422, 429),
+    )
+    async def metadata(model: str) -> JSONResponse:
+        """What the model takes and gives; `posters` may also be BYTES of shape [-1], image files."""
+        _check_name(model, service)
+        posters = TensorBody(name=INPUT, datatype="UINT8", shape=[-1, *size, 3])
+        blank = np.zeros((1, *size, 3), np.uint8)
+        example = await service.batcher.run(partial(service.predictor.score, blank))
+        outputs = [
+            TensorBody(name=name, datatype=DATATYPES[values.dtype.kind], shape=[-1, *values.shape[1:]])
+            for name, values in _outputs(service, [example], "balanced").items()
+        ]
+        body = ModelMetadataBody(name=model, platform="onnxruntime_onnx", inputs=[posters], outputs=outputs)
+        return JSONResponse(body.model_dump())
+
+    @router.get(
+        "/models/{model}/ready",
+        responses=schema.answer({"name": "default", "ready": True}) | schema.refusals(401, 404, 422, 503),
+    )
+    async def model_ready(model: str) -> JSONResponse:
+        """The model is loaded, and requests are taken."""
+        _check_name(model, service)
+        service.check_ready()
+        return JSONResponse({"name": model, "ready": True})
+
+
+def _add_infer(router: APIRouter, service: Service) -> None:
+    """The model's answers."""
+    one_at_a_time = asyncio.Lock()  # what JSON takes in memory, it takes while it is read
+
+    @router.post(
+        "/models/{model}/infer",
+        response_model=InferenceBody,
+        responses=schema.answer(examples.INFERENCE) | schema.refusals(400, 401, 404, 408, 413, 422, 429, 503, 504),
+        openapi_extra=schema.json_body(InferenceRequest, examples.INFERENCE_REQUEST),
+    )
+    async def infer(model: str, request: Request) -> Response:
+        """The model's answer to a tensor of posters."""
+        _check_name(model, service)
+        async with service.uploads.body(request) as body:
+            async with one_at_a_time:
+                asked, posters = await asyncio.to_thread(_read, body, request.headers.get(HEADER), service)
+            answers = await service.batcher.score(posters)
+        for number, answer in enumerate(answers):
+            if isinstance(answer, UnreadablePoster):
+                raise refused(f"poster {number}: {answer}")
+        scores = [answer for answer in answers if isinstance(answer, Scores)]
+        return await asyncio.to_thread(_answer, asked, scores, service)
+
+
+def _check_name(model: str, service: Service) -> None:
+    if model != service.name:
+        raise RequestRefused(f"no model {reprlib.repr(model)}; use {service.name!r}", status=404)
+
+
+def _read(
+    body: bytes, header: str | None, service: Service
+) -> tuple[InferenceRequest, Sequence[bytes | NDArray[np.uint8]]]:
+    """A request's JSON and its posters."""
+    if header is not None and (not header.isdecimal() or len(header) > 18 or int(header) > len(body)):
+        raise refused(f"{HEADER} must be the length of the JSON in bytes, at most {len(body):,}; got {header[:40]!r}")
+    length = len(body) if header is None else int(header)
+    most = service.limits.request_bytes // JSON_SHARE
+    if length > most:
+        raise RequestRefused(f"the JSON may have at most {most:,} bytes; send tensors as binary data", status=413)
+    try:
+        asked = InferenceRequest.model_validate(parse_json(body[:length]))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise refused(schema.fault(first, first["loc"] or ["the request"])) from error
+    except ValueError as error:
+        raise refused(f"the request is not JSON: {error}") from error
+    tensor = asked.inputs[0]
+    if tensor.name != INPUT:
+        raise refused(f"unknown input {reprlib.repr(tensor.name)}; use {INPUT!r}")
+    service.predictor.check(_point(asked), None)
+    posters = read_posters(tensor, body[length:], service.predictor.card.size)
+    if not posters:
+        raise refused("there is no poster; send at least one")
+    if any(len(poster) > service.limits.file_bytes for poster in posters if isinstance(poster, bytes)):
+        raise RequestRefused(f"a poster may have at most {service.limits.file_bytes:,} bytes", status=413)
+    return asked, posters
+
+
+def _answer(asked: InferenceRequest, scores: Sequence[Scores], service: Service) -> Response:
+    """The outputs asked for, as JSON and binary data."""
+    outputs = _outputs(service, scores, _point(asked))
+    wanted = asked.outputs if asked.outputs is not None else [RequestedOutput(name=name) for name in outputs]
+    binary = asked.parameters.get("binary_data_output", False)
+    tensors, behind = [], []
+    for output in wanted:
+        if output.name not in outputs:
+            raise refused(f"unknown output {reprlib.repr(output.name)}; use {', '.join(outputs)}")
+        as_binary = bool(output.parameters.get("binary_data", binary))
+        tensor, data = write_tensor(output.name, outputs[output.name], binary=as_binary)
+        tensors.append(tensor.model_dump(exclude_none=True))
+        behind.append(data)
+    document: dict[str, Any] = {"model_name": service.name, "outputs": tensors}
+    if asked.id is not None:
+        document["id"] = asked.id
+    text = json.dumps(document).encode()
+    if not any(behind):
+        return Response(text, media_type="application/json")
+    return Response(text + b"".join(behind), media_type="application/octet-stream", headers={HEADER: str(len(text))})
+
+
+def _outputs(service: Service, scores: Sequence[Scores], at: str) -> dict[str, NDArray[np.generic]]:
+    """Every output: the model file's, and the genres."""
+    arrays: dict[str, NDArray[np.generic]] = {
+        name: np.concatenate([getattr(one, name) for one in scores])
+        for name in ("probabilities", "logits", "embedding", "evidence")
+        if getattr(scores[0], name) is not None
+    }
+    given = [service.predictor.predictions([""], one, at, None)[0].genres for one in scores]
+    return arrays | {"genres": np.array(["|".join(genres) for genres in given], dtype=object)}
+
+
+def _point(asked: InferenceRequest) -> str:
+    return str(asked.parameters.get("at", "balanced"))[:40]  # no longer one is known, and errors repeat it

@@ -1,0 +1,229 @@
+"""The JSON of the API, for its OpenAPI description."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from onesheet.apps.serving import examples
+
+
+class GivenGenre(BaseModel):
+    """A genre given to a poster."""
+
+    genre: str
+    probability: float = Field(ge=0, le=1)
+
+
+class PredictionBody(BaseModel):
+    """The genres of one poster, as `onesheet predict --json` writes them."""
+
+    path: str = Field(description="the file's name; empty where the body was the file")
+    genres: list[GivenGenre] = Field(description="the genres given at the operating point, most probable first")
+    probabilities: dict[str, float] = Field(description="genre -> calibrated probability, for every genre")
+
+
+class FailureBody(BaseModel):
+    """A poster that could not be read."""
+
+    path: str
+    error: str
+
+
+class PredictionsBody(BaseModel):
+    """An answer for each file, in their order."""
+
+    predictions: list[PredictionBody | FailureBody]
+
+
+class ErrorBody(BaseModel):
+    """Why a request was turned away."""
+
+    error: str
+
+
+class ModelBody(BaseModel):
+    """What a model file says of itself."""
+
+    name: str
+    card: dict[str, Any] = Field(description="for programs: genres, thresholds, calibration, where it comes from")
+    model_card: str = Field(description="for people, Markdown; empty where the file has none")
+    offers: list[str] = Field(description="what else this service has: similar, review, report")
+
+
+class LimitsBody(BaseModel):
+    """What the service takes at most."""
+
+    file_bytes: int
+    request_bytes: int
+    pixels: int
+    queue: int
+    seconds: float
+
+
+class StateBody(BaseModel):
+    """Whether the service lives, or is ready."""
+
+    status: str
+
+
+class NeighbourBody(BaseModel):
+    """A poster near another."""
+
+    name: str = Field(description="the file's path below the folder")
+    similarity: float = Field(ge=-1, le=1, description="cosine of the two embeddings")
+    picture: str = Field(description="a small copy, as a data: address")
+
+
+class SimilarBody(BaseModel):
+    """The nearest posters, nearest first."""
+
+    neighbours: list[NeighbourBody]
+
+
+class HistoryRow(BaseModel):
+    """A decision, or an undo of one."""
+
+    id: int
+    film: str
+    action: str = Field(description="accept, correct, skip or undo")
+    genres: list[str] = Field(description="what the film is said to have")
+    undoes: int | None = Field(None, description="id of the decision that an undo takes back")
+    at: str = Field(description="when, UTC")
+
+
+class FilmBody(BaseModel):
+    """A film of the review queue."""
+
+    film: str
+    title: str
+    year: int | None
+    reason: str = Field(description="suspect, unsure or no-genres")
+    doubted: list[str] = Field(description="the genres whose label is suspect")
+    genres: list[str] = Field(description="as the catalogue has them")
+    predicted: list[str] = Field(description="what the model gives at the balanced operating point")
+    probabilities: dict[str, float]
+    version: int = Field(description="to be named by the next decision about the film")
+    decision: HistoryRow | None = Field(None, description="the one that stands")
+
+
+class ReviewBody(BaseModel):
+    """What is to be looked at next."""
+
+    about: str = Field(description="what is reviewed, and what the corrected catalogue is")
+    counts: dict[str, int] = Field(description="films that wait, by reason; and those decided and skipped")
+    genres: list[str] = Field(description="what a film may be said to have")
+    films: list[FilmBody]
+
+
+class StaleBody(BaseModel):
+    """Why a decision came too late."""
+
+    error: str
+    now: FilmBody | None = Field(description="the film as it stands")
+
+
+class UndoneBody(BaseModel):
+    """What was taken back."""
+
+    undo: HistoryRow
+    now: FilmBody | None = Field(description="the film as it stands; null where it is in the queue no more")
+
+
+class HistoryBody(BaseModel):
+    """Decisions and undos, newest first."""
+
+    history: list[HistoryRow]
+
+
+POSTERS_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["files"],
+                    "properties": {
+                        "files": {
+                            "type": "array",
+                            "items": {"type": "string", "format": "binary"},
+                            "minItems": 1,
+                            "description": "image files: JPEG, PNG, WebP, GIF, TIFF, BMP or AVIF",
+                        }
+                    },
+                }
+            },
+            "image/*": {"schema": {"type": "string", "format": "binary"}},
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
+
+_REFUSALS = {
+    400: "A host or input that is not served.",
+    401: "No token, or a wrong one.",
+    404: "No such model or film.",
+    408: "The upload took too long.",
+    413: "Too many bytes, pixels or files.",
+    422: "An option, a form or a single poster that cannot be read.",
+    429: "The queue is full, or too many uploads at the same time; see Retry-After.",
+    503: "Not ready, or stopping; see Retry-After.",
+    504: "The answer took too long.",
+}
+_EXAMPLES = {
+    400: "this service does not answer as 'example.org'; use 127.0.0.1 or localhost",
+    401: "a token is needed; send the header 'Authorization: Bearer TOKEN'",
+    404: "no model 'other'; use 'default'",
+    408: "the upload took longer than 60 seconds; send fewer posters at a time",
+    413: "poster.tif has 31,457,280 bytes and may have 20,000,000; scale it down",
+    422: "unknown operating point 'best'; use balanced, precise, generous, exact",
+    429: "505 posters are waiting, and 512 may; try again later",
+    503: "the service is stopping; try again later",
+    504: "the answer took longer than 60 seconds; send fewer posters at a time",
+}
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI responses of these error statuses."""
+    return {
+        status: {
+            "model": ErrorBody,
+            "description": _REFUSALS[status],
+            "content": {"application/json": {"example": {"error": _EXAMPLES[status]}}},
+        }
+        for status in statuses
+    }
+
+
+STALE: dict[int | str, dict[str, Any]] = {
+    409: {
+        "model": StaleBody,
+        "description": "Another decision came first; `now` is the film as it stands.",
+        "content": {"application/json": {"example": examples.STALE}},
+    }
+}
+
+
+def answer(example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI response of a route that answers with JSON."""
+    return {200: {"content": {"application/json": {"example": example}}}}
+
+
+def file_answer(media_type: str) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI response of a route that answers with a file of this kind."""
+    return {200: {"content": {media_type: {"schema": {"type": "string", "format": "binary"}}}}}
+
+
+def json_body(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI description of a JSON body that the route reads itself, within the limits."""
+    content = {"application/json": {"schema": model.model_json_schema(), "example": example}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def fault(error: Mapping[str, object], where: Iterable[object]) -> str:
+    """One of pydantic's errors in a line: where it is, what is wrong, what was got."""
+    return f"{'.'.join(str(part)[:40] for part in where)}: {error['msg']}; got {reprlib.repr(error['input'])}"

@@ -1,0 +1,1 @@
+from .auditing import audit as audit

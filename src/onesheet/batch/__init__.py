@@ -1,5 +1,0 @@
-"""A catalogue of any size predicted in parts, on this machine or on a Ray cluster."""
-
-from onesheet.batch.run import BatchDone, run_batch
-
-__all__ = ["BatchDone", "run_batch"]

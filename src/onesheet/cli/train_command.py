@@ -1,0 +1,92 @@
+"""`onesheet train`: the whole way in one command; `onesheet demo`: the same on posters drawn for it."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from onesheet.cli.console import Console
+from onesheet.cli.options import add_catalogue, add_options, recipe_from
+from onesheet.errors import RunError
+from onesheet.training.config import Recipe
+
+# A network and a size that learn the drawn posters in two minutes on two cores.
+DEMO = Recipe(model="poster-cnn", widths=(24, 48, 96, 192), size=(112, 80), epochs=24, min_films=20)
+DEMO_FILMS = 1500
+
+
+def add_commands(commands: Any) -> None:
+    """Add `train` and `demo`."""
+    train = commands.add_parser(
+        "train",
+        help="from posters and genres to a model file and its report",
+        description="Read, audit, split, pack, train, export and evaluate. OUT holds genres.onnx, report.html, "
+        "figures/, evaluation.json, predictions.csv, findings.csv, split.csv, history.csv, catalogue.parquet and "
+        "config.toml.",
+        allow_abbrev=False,
+    )
+    add_catalogue(train)
+    train.add_argument("--out", required=True, metavar="RUN", help="the run's folder")
+    train.add_argument("--resume", action="store_true", help="go on where the run in RUN stopped")
+    train.add_argument("--json", action="store_true", help="print the evaluation as JSON")
+    add_options(train, *(item.name for item in fields(Recipe) if item.name != "catalogue"))
+    train.set_defaults(run=_train)
+
+    demo = commands.add_parser(
+        "demo",
+        help="try everything on posters drawn for the purpose",
+        description="Draw a catalogue of posters, then do the whole main job on it.",
+        allow_abbrev=False,
+    )
+    demo.add_argument("--out", default="demo", metavar="FOLDER", help="folder for all of it (default: demo)")
+    demo.set_defaults(run=_demo)
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    from onesheet.cli.evaluate_command import print_evaluation
+    from onesheet.pipeline import train
+
+    out = Path(arguments.out)
+    if arguments.resume and not arguments.config and (out / "config.toml").exists():
+        arguments.config = str(out / "config.toml")
+    recipe = recipe_from(arguments)
+    with Console() as console:
+        evaluation = train(recipe, out, resume=arguments.resume, progress=console.progress, tell=console.tell)
+    if evaluation is None:  # one of several processes, of which the first speaks
+        return 0
+    print_evaluation(evaluation, out, as_json=arguments.json)
+    if not arguments.json:
+        print(f"model:  {out / 'genres.onnx'}\ntry it: onesheet predict POSTER --model {out / 'genres.onnx'}")
+    return 0
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from onesheet.cli.evaluate_command import print_evaluation
+    from onesheet.cli.predict_command import print_genres
+    from onesheet.drawn import draw_catalogue
+    from onesheet.evaluation.answers import read_answers
+    from onesheet.pipeline import train
+    from onesheet.predict import load
+
+    out = Path(arguments.out)
+    if out.exists() and any(out.iterdir()):
+        raise RunError(f"{str(out)!r} is not empty; delete it or choose another --out")
+    with Console() as console:
+        console.tell(f"drawing a catalogue of {DEMO_FILMS:,} posters, with the faults real ones have, into {out}")
+        table = draw_catalogue(out / "catalogue", films=DEMO_FILMS, progress=console.progress)
+        evaluation = train(
+            replace(DEMO, catalogue=(str(table),)), out / "run", progress=console.progress, tell=console.tell
+        )
+    assert evaluation, "one process alone"
+    print_evaluation(evaluation, out / "run", as_json=False)
+    unseen = read_answers(out / "run" / "predictions.csv").posters[:5]  # of the test part: not learnt from
+    posters = [str(out / "catalogue" / "posters" / Path(poster).name) for poster in unseen]
+    model = str(out / "run" / "genres.onnx")
+    print(f"\n$ onesheet predict {' '.join(posters)} --model {model}")
+    print_genres(load(model).predict_many(posters), posters)
+    print(f"\nmodel:  {model}\nreport: {out / 'run' / 'report.html'}\naudit:  {out / 'run' / 'audit.html'}")
+    return 0

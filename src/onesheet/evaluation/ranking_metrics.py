@@ -1,0 +1,237 @@
+"""How well the probabilities order films: average precision, ROC-AUC, recall at a precision.
+
+All figures accept bootstrap weights, so that a value and its draws come from the same code. Ties are treated
+as scikit-learn treats them: pairs with one score are accepted together.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from onesheet.evaluation.array_checks import (
+    Floats,
+    Labels,
+    Scores,
+    as_labels,
+    as_scores,
+    as_weights,
+    like_weights,
+    share_at_least,
+)
+
+CURVE_POINTS = 200
+
+
+class Counts(NamedTuple):
+    """Weights accepted from each distinct score of a positive on, scores falling: float K each.
+
+    Attributes:
+        held: weight of the positives at this very score.
+        tied: weight of the negatives at this very score.
+        true: weight of the positives at this score or above.
+        false: weight of the negatives at this score or above.
+        negatives: weight of all negatives.
+    """
+
+    held: Floats
+    tied: Floats
+    true: Floats
+    false: Floats
+    negatives: float
+
+    def precision(self) -> Floats:
+        """Precision at each score; 0 where nothing is accepted."""
+        accepted = self.true + self.false
+        return np.divide(self.true, accepted, out=np.zeros_like(accepted), where=accepted > 0)
+
+    def average_precision(self) -> float:
+        """Sum of precision × gained recall; NaN without positives."""
+        positives = self.true[-1] if len(self.true) else 0.0
+        return float(self.held @ self.precision() / positives) if positives else float("nan")
+
+    def roc_auc(self) -> float:
+        """Chance that a positive outranks a negative, ties one half; NaN without positives or negatives."""
+        pairs = self.negatives * (self.true[-1] if len(self.true) else 0.0)
+        won = self.negatives - self.false + self.tied / 2
+        return float(self.held @ won / pairs) if pairs else float("nan")
+
+    def recall_at_precision(self, precision: float) -> float:
+        """Highest recall at a score whose precision reaches the target, 0 if none; NaN without positives."""
+        positives = self.true[-1] if len(self.true) else 0.0
+        if not positives:
+            return float("nan")
+        return float(self.true[self.precision() >= precision].max(initial=0.0) / positives)
+
+
+class Ranking:
+    """Pairs put in order once, so that any number of weightings is measured without sorting again.
+
+    Every figure changes only at scores that a positive has. So each pair gets one bin: a positive that of its
+    score, a negative that of the highest positive's score not above its own (one more for "below them all"); a
+    weighting is then one `bincount` and a cumulative sum over the positives' distinct scores.
+
+    Args:
+        labels: bool P.
+        scores: float P, finite.
+    """
+
+    def __init__(self, labels: Labels, scores: Scores) -> None:
+        self.held = np.unique(scores[labels])[::-1]
+        rising = np.ascontiguousarray(self.held[::-1])
+        kinds = len(self.held)
+        bins = np.searchsorted(rising, scores, side="right")  # 0: below all positives
+        tied = np.zeros(len(scores), dtype=bool)
+        if kinds:
+            np.equal(rising[np.maximum(bins, 1) - 1], scores, out=tied)
+        np.subtract(kinds, bins, out=bins)
+        bins[~labels] += kinds + 1
+        bins[tied & ~labels] += kinds + 1
+        self._bins = bins
+
+    def counts(self, weights: NDArray[np.generic]) -> Counts:
+        """Count one weighting (P, float or int)."""
+        kinds = len(self.held)
+        counted = np.bincount(self._bins, weights, 3 * (kinds + 1)).astype(np.float64)
+        held, apart, tied = counted.reshape(3, kinds + 1)
+        false = np.cumsum(apart + tied)
+        return Counts(held[:-1], tied[:-1], np.cumsum(held[:-1]), false[:-1], float(false[-1]))
+
+
+def average_precision(
+    labels: ArrayLike, scores: ArrayLike, *, micro: bool = False, weights: ArrayLike | None = None
+) -> Floats:
+    """Average precision: the step-wise area under the precision-recall curve, not interpolated.
+
+    Args:
+        labels: bool N×G.
+        scores: float N×G, finite: logits or probabilities.
+        micro: pool all film-genre pairs instead of measuring each genre.
+        weights: N or B×N, >= 0; None means one each.
+
+    Returns:
+        float G (micro: a scalar), with a leading axis B for B×N weights. NaN for a genre without positives:
+        leave it out of a mean with `np.nanmean`. Equal to scikit-learn's `average_precision_score`.
+
+    Raises:
+        EvaluationError: shapes or values do not fit.
+
+    Example:
+        >>> float(average_precision([[1], [0], [1]], [[.9], [.8], [.7]])[0].round(4))
+        0.8333
+    """
+    return _each("average_precision", labels, scores, micro, weights)
+
+
+def roc_auc(labels: ArrayLike, scores: ArrayLike, *, micro: bool = False, weights: ArrayLike | None = None) -> Floats:
+    """Area under the ROC curve: the chance that a film of the genre outscores another, ties one half.
+
+    Arguments, shapes and errors as `average_precision`; NaN for a genre without positives or without
+    negatives.
+
+    Example:
+        >>> float(roc_auc([[1], [0], [1]], [[.9], [.8], [.7]])[0])
+        0.5
+    """
+    return _each("roc_auc", labels, scores, micro, weights)
+
+
+def recall_at_precision(
+    labels: ArrayLike, scores: ArrayLike, *, precision: float = 0.6, weights: ArrayLike | None = None
+) -> Floats:
+    """The highest micro recall of one common threshold with at least this micro precision; 0 if none has it.
+
+    Arguments, shapes and errors as `average_precision` with `micro=True`.
+
+    Example:
+        >>> float(recall_at_precision([[1, 0], [1, 0]], [[.9, .8], [.7, .2]], precision=.6))
+        1.0
+    """
+    share_at_least(precision, name="precision")
+    truth = as_labels(labels)
+    pairs = Ranking(truth.ravel(), as_scores(scores, truth).ravel())
+    draws = as_weights(weights, len(truth))
+    found = [pairs.counts(np.repeat(draw, truth.shape[1])).recall_at_precision(precision) for draw in draws]
+    return like_weights(np.array(found), weights)
+
+
+def _each(figure: str, labels: ArrayLike, scores: ArrayLike, micro: bool, weights: ArrayLike | None) -> Floats:
+    truth = as_labels(labels)
+    values = as_scores(scores, truth)
+    draws = as_weights(weights, len(truth))
+    if micro:
+        pairs = Ranking(truth.ravel(), values.ravel())
+        found = [getattr(pairs.counts(np.repeat(draw, truth.shape[1])), figure)() for draw in draws]
+    else:
+        columns = [Ranking(truth[:, genre], values[:, genre]) for genre in range(truth.shape[1])]
+        found = [[getattr(column.counts(draw), figure)() for column in columns] for draw in draws]
+    return like_weights(np.array(found, dtype=np.float64), weights)
+
+
+def precision_recall_curve(labels: Labels, scores: Scores) -> tuple[tuple[float, float, float], ...]:
+    """One genre's curve: at most 200 points of (recall, precision, threshold), recall rising.
+
+    A point for each distinct score of a film that has the genre, thinned evenly; empty without such films.
+
+    Args:
+        labels: bool N.
+        scores: float N, finite.
+
+    Example:
+        >>> precision_recall_curve(np.array([True, False, True]), np.array([.75, .5, .25]))[0]
+        (0.5, 1.0, 0.75)
+    """
+    ranking = Ranking(labels, scores)
+    counts = ranking.counts(np.ones(len(labels)))
+    if not len(counts.true):
+        return ()
+    kept = np.unique(np.linspace(0, len(counts.true) - 1, CURVE_POINTS).round().astype(int))
+    columns = (counts.true / counts.true[-1], counts.precision(), ranking.held)
+    return tuple(zip(*(column[kept].tolist() for column in columns), strict=True))
+
+
+def ranking_loss(labels: Labels, scores: Scores) -> Floats:
+    """Share of a film's (true, other) genre pairs that are not in order; a tie is not in order.
+
+    The mean over films is scikit-learn's `label_ranking_loss`; a film with no genre or with all counts 0, as
+    there.
+
+    Args:
+        labels: bool N×G.
+        scores: float N×G.
+
+    Returns:
+        float N in [0, 1].
+
+    Example:
+        >>> ranking_loss(np.array([[True, False, False]]), np.array([[.5, .7, .1]])).tolist()
+        [0.5]
+    """
+    wrong = np.zeros(len(labels))
+    for genre in range(labels.shape[1]):
+        above = ~labels & (scores >= scores[:, [genre]])
+        wrong += labels[:, genre] * above.sum(axis=1)
+    own = labels.sum(axis=1)
+    pairs = own * (labels.shape[1] - own)
+    return np.asarray(np.divide(wrong, pairs, out=np.zeros(len(labels)), where=pairs > 0))
+
+
+def top_hit(labels: Labels, scores: Scores, *, k: int) -> Labels:
+    """Whether one of the k best-scored genres is right (ties: the first column wins); none: False.
+
+    Args:
+        labels: bool N×G.
+        scores: float N×G.
+        k: 1..; more than G means G.
+
+    Returns:
+        bool N.
+
+    Example:
+        >>> top_hit(np.array([[False, True, False]]), np.array([[.5, .3, .1]]), k=2).tolist()
+        [True]
+    """
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return np.asarray(np.take_along_axis(labels, best, axis=1).any(axis=1))

@@ -1,0 +1,184 @@
+"""Keras files, of Keras 2 and 3, read by Keras 3 on torch: to a model in memory, and from there to ONNX."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from onesheet.errors import ConfigError, require
+from onesheet.evaluation.calibration import sigmoid
+from onesheet.exporting.input_conventions import Conventions
+from onesheet.exporting.onnx_graph import to_onnx
+from onesheet.images import Size
+
+OWN_SCALING = ("Rescaling", "Normalization")
+MODELS = ("Functional", "Model", "Sequential")
+BATCH = 4
+CURE = "save it as .h5 where it was trained, or as ONNX with model.export(PATH, format='onnx'), and adopt that"
+
+
+class KerasNetwork(nn.Module):
+    """A Keras model as torch sees it, outside of training."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, posters: Tensor) -> Tensor:
+        """What the model answers."""
+        answers: Tensor = self.model(posters, training=False)
+        return answers
+
+
+def open_keras(path: Path, weights: Path | None = None) -> Any:
+    """Read a Keras model.
+
+    Nothing in a file is executed: one with a Lambda layer or a class of its own is refused.
+
+    Args:
+        path: .keras, .h5, or the .json of an architecture.
+        weights: the .h5 of the weights that belong to a .json.
+
+    Raises:
+        MissingExtra: no Keras.
+        ConfigError: not there, damaged, with code of its own, or not made of layers that Keras knows.
+    """
+    for file in [path] if weights is None else [path, weights]:
+        if not file.is_file():
+            raise ConfigError(f"no such file: {str(file)!r}; name the network to adopt")
+    if (path.suffix == ".json") != (weights is not None):
+        cure = "leave out --weights" if weights else "name the file of its weights with --weights"
+        raise ConfigError(f"{str(path)!r} {'holds its weights' if weights else 'holds no weights'}; {cure}")
+    keras = _keras_on_torch()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # advice to who builds a model, not to who brings one
+            model = _read(keras, path, weights)
+        ends = len(model.inputs), len(model.outputs)
+    except Exception as error:  # Keras raises nearly anything
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigError(f"Keras cannot read {str(path)!r} ({reason}); {CURE}") from error
+    if ends != (1, 1) or len(model.inputs[0].shape) != 4:
+        raise ConfigError(f"{str(path)!r} has {ends[0]} inputs and {ends[1]} outputs; adopt an image classifier")
+    return model
+
+
+def _read(keras: Any, path: Path, weights: Path | None) -> Any:
+    """A model from its file, or from its architecture and its weights.
+
+    What Keras 2 wrote, Keras 3 reads from a whole .h5 alone, so its two files are laid together as one.
+    """
+    if path.suffix == ".keras":
+        return keras.saving.load_model(path, compile=False)
+    import h5py
+
+    with h5py.File(weights or path) as file, tempfile.TemporaryDirectory(prefix="onesheet-") as folder:
+        text = path.read_text(encoding="utf-8") if weights else file.attrs["model_config"]
+        group = file if weights else file["model_weights"]
+        if "layer_names" not in group.attrs:  # Keras 3's own form
+            model = keras.models.model_from_json(text)
+            model.load_weights(weights)
+            return model
+        architecture = json.loads(text)
+        if not _words(group.attrs.get("keras_version", "2")).startswith("3"):
+            architecture = _for_keras_3(architecture)
+        whole = Path(folder) / "whole.h5"
+        with h5py.File(whole, "w") as joined:
+            joined.attrs["model_config"] = json.dumps(architecture)
+            group.copy(group, joined, "model_weights")
+        return keras.saving.load_model(whole, compile=False)
+
+
+def _words(text: str | bytes) -> str:
+    return text.decode() if isinstance(text, bytes) else text
+
+
+def _for_keras_3(part: Any) -> Any:
+    """An architecture of Keras 2 as Keras 3 reads it.
+
+    Keras 3 takes the batch in a first layer's shape for a side, knows no `groups` where there is one only, looks for
+    classes in modules that are gone, and counts the calls of a model in a model from 0 where Keras 2 did from 1.
+    """
+    if isinstance(part, list):
+        return [_for_keras_3(one) for one in part]
+    if not isinstance(part, dict):
+        return part
+    gone = ("module", "registered_name", "build_config") if "class_name" in part else ()
+    made = {key: _for_keras_3(value) for key, value in part.items() if key not in gone}
+    config = made.get("config")
+    if "class_name" in made and isinstance(config, dict):
+        if made["class_name"] != "InputLayer" and "batch_input_shape" in config:
+            config["input_shape"] = config.pop("batch_input_shape")[1:]
+        if config.get("groups") == 1:
+            del config["groups"]
+        inner = [one["config"]["name"] for one in config.get("layers", []) if one["class_name"] in MODELS]
+        for layer in config.get("layers", []):
+            for call in (call for calls in layer.get("inbound_nodes", []) for call in calls):
+                call[1] -= call[0] in inner
+    return made
+
+
+def scales_itself(model: Any) -> bool:
+    """Whether a layer of the model, or of a model in it, scales pixels."""
+    return any(type(layer).__name__ in OWN_SCALING for layer in _layers(model))
+
+
+def keras_to_onnx(model: Any, path: Path, size: Size | None) -> None:
+    """Write a Keras model as the ONNX graph that its own export would be: floats in, its answers out.
+
+    Args:
+        model: from `open_keras`.
+        path: the file to write.
+        size: H, W of the images where it takes any.
+
+    Raises:
+        ConfigError: it takes images of any size, and none is said.
+        ExportError: a layer of it cannot be said in ONNX.
+    """
+    shape = list(model.inputs[0].shape[1:])
+    if None in shape:
+        if size is None:
+            raise ConfigError("the model takes images of any size; say that of training with --size, as 224x224")
+        shape = [3, *size] if shape[0] == 3 else [*size, 3]
+    to_onnx(KerasNetwork(model).eval(), torch.zeros(2, *shape), path, outputs=["answers"], cure=CURE)
+
+
+def keras_probabilities(model: Any, pixels: NDArray[np.float32], conventions: Conventions) -> NDArray[np.float64]:
+    """What Keras itself answers N×G to what `Conventions.pixels` makes of posters."""
+    fed = pixels if conventions.layout == "nhwc" else pixels.transpose(0, 3, 1, 2)
+    values = np.asarray(model.predict(fed, batch_size=BATCH, verbose=0), dtype=np.float64)
+    return values if conventions.answers == "probabilities" else sigmoid(values)
+
+
+def _keras_on_torch() -> Any:
+    """Keras, with torch under it.
+
+    Raises:
+        ConfigError: it runs in this process already, on something else.
+    """
+    if "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = "torch"
+    keras = require("keras", purpose="adopting a Keras model", extra="keras")
+    if keras.config.backend() != "torch":
+        raise ConfigError(
+            f"Keras runs on {keras.config.backend()} in this process; set KERAS_BACKEND=torch before it is imported"
+        )
+    return keras
+
+
+def _layers(model: Any) -> Iterator[Any]:
+    for layer in model.layers:
+        yield layer
+        if hasattr(layer, "layers"):
+            yield from _layers(layer)

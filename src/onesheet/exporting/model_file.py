@@ -1,0 +1,237 @@
+"""export: a run to the one model file, calibrated, thresholds chosen, and proved to give the network's answers."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import tempfile
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from onesheet.bundle import CARD_KEY, POINTS, Bundle, Card, label_counts, read_bundle
+from onesheet.errors import ConfigError, ExportError, RunError
+from onesheet.evaluation import Calibration, Thresholds, fit_calibration, fit_operating_points
+from onesheet.evaluation.calibration import sigmoid
+from onesheet.exporting.onnx_graph import ExportGraph, finish_graph, to_precision, write_graph
+from onesheet.files import whole_file
+from onesheet.models import Ensemble, TenCrop, build_network
+from onesheet.packed.splitting import PARTS
+from onesheet.packed.store import Packed
+from onesheet.predict import Predictor, score_part
+from onesheet.progress import Progress, silent
+from onesheet.training.device import prepare
+from onesheet.training.epoch_metrics import epoch_figures
+from onesheet.training.run import Run
+from onesheet.training.weights import load_weights
+
+# Largest difference of a probability between the file and the network, on real posters of the validation part.
+TOLERANCE = {"fp32": 1e-4, "w8": 0.1, "int8": 0.5}
+# Largest mean difference: int8 may differ at a few posters, never everywhere.
+MEAN_TOLERANCE = {"fp32": 3e-5, "w8": 5e-3, "int8": 0.03}
+PARITY_POSTERS = 64
+PARITY_BATCH = 8  # ten crops of 64 posters at once would take 9 GB
+
+
+def export(
+    runs: Run | Sequence[Run],
+    path: str | Path,
+    *,
+    precision: str = "fp32",
+    precision_target: float = 0.7,
+    recall_target: float = 0.8,
+    progress: Progress = silent,
+) -> Bundle:
+    """Write a run's network as one model file, or the networks of several runs, which then answer together.
+
+    The graph is written, compared with the network on real posters, then the written graph scores the
+    validation part, calibration and operating points are fitted to those scores, and the file is finished with
+    them. It appears whole or not at all.
+
+    Args:
+        runs: a run with kept weights, or several on the same packed posters: the file answers with the mean of
+            their logits.
+        path: the model file to write.
+        precision: "fp32", "w8" (weights in 8 bits, a quarter of the size) or "int8" (arithmetic too, faster where the
+            processor has VNNI).
+        precision_target: micro precision wanted at the operating point "precise", in (0, 1).
+        recall_target: recall of each genre wanted at "generous", in (0, 1).
+        progress: told of the validation posters scored.
+
+    Returns:
+        The file, read back.
+
+    Raises:
+        RunError: a run has no weights yet, its packed store has changed, or it learnt from other posters.
+        ExportError: the file does not give the network's answers.
+        ConfigError: an option out of range.
+    """
+    _check_options(precision, precision_target, recall_target)
+    runs = [runs] if isinstance(runs, Run) else list(runs)
+    threads, packed = runs[0].config.threads, _common_store(runs)
+    prepare(threads)
+    networks = [kept_network(run, packed) for run in runs]
+    graph = ExportGraph(networks[0] if len(runs) == 1 else Ensemble(networks))
+    genres = len(packed.genres)
+    with tempfile.TemporaryDirectory(prefix="onesheet-") as folder:
+        raw, draft = Path(folder) / "raw.onnx", Path(folder) / "draft.onnx"
+        write_graph(graph, raw, size=packed.size)
+        to_precision(raw, precision, packed.posters, packed.rows("train"))
+        card = _card(runs, packed, precision)
+        finish_graph(raw, draft, scale=np.ones(genres), bias=np.zeros(genres), metadata={CARD_KEY: card.to_json()})
+        predictor = Predictor(read_bundle(draft), threads=threads)
+        _check_parity(graph, read_bundle(draft), packed, np.ones(genres), np.zeros(genres))
+        logits = score_part(predictor, packed, "validation", progress=progress).logits
+        card, calibration = _calibrated(card, packed, logits, precision=precision_target, recall=recall_target)
+        with whole_file(path) as part:
+            metadata = {CARD_KEY: card.to_json()}
+            finish_graph(raw, part, scale=calibration.scale, bias=calibration.bias, metadata=metadata)
+            _check_parity(graph, read_bundle(part), packed, calibration.scale, calibration.bias)
+    return read_bundle(path)
+
+
+def _check_options(precision: str, precision_target: float, recall_target: float) -> None:
+    """Raises ConfigError for an option out of range."""
+    if precision not in TOLERANCE:
+        raise ConfigError(f"the 'precision' option must be one of {', '.join(TOLERANCE)}; got {precision!r}")
+    for name, value in (("precision_target", precision_target), ("recall_target", recall_target)):
+        if not 0 < value < 1:
+            raise ConfigError(f"the {name!r} option must be between 0 and 1; got {value}")
+
+
+def _calibrated(
+    card: Card, packed: Packed, logits: NDArray[np.float32], *, precision: float, recall: float
+) -> tuple[Card, Calibration]:
+    """Calibration fitted to the validation part's logits, float N×G, and the card with what follows from it."""
+    labels = packed.labels[packed.rows("validation")]
+    calibration = fit_calibration(logits, labels)
+    probabilities = calibration.probabilities(logits)
+    train_labels = packed.labels[packed.rows("train")]
+    points = fit_operating_points(probabilities, labels, train_labels=train_labels, precision=precision, recall=recall)
+    card = replace(
+        card,
+        calibration={"scale": calibration.scale.tolist(), "bias": calibration.bias.tolist()},
+        operating_points={name: point.to_dict() for name, point in points.items()},
+        validation={key: round(value, 4) for key, value in epoch_figures(labels, probabilities).items()},
+    )
+    return card, calibration
+
+
+def _common_store(runs: Sequence[Run]) -> Packed:
+    """The packed posters that all runs learnt from.
+
+    Raises:
+        RunError: they did not learn from the same.
+    """
+    packed = runs[0].packed()
+    for run in runs[1:]:
+        if run.fingerprint != packed.fingerprint:
+            raise RunError(
+                f"{str(run.folder)!r} and {str(runs[0].folder)!r} learnt from different packed posters; only runs on "
+                "the same ones answer together"
+            )
+    return packed
+
+
+def kept_network(run: Run, packed: Packed) -> nn.Module:
+    """The run's network with its kept weights, in eval mode; behind ten-crop testing where its paper has that.
+
+    Raises:
+        RunError: no epoch has ended yet.
+    """
+    if not run.network_path.exists():
+        raise RunError(f"no epoch of the run in {str(run.folder)!r} has ended; go on with --resume")
+    network = build_network(
+        run.architecture,
+        genres=len(packed.genres),
+        size=packed.size,
+        dropout=run.config.dropout,
+        widths=run.config.widths,
+        pretrained=False,
+        levels=run.config.levels,
+        mirror=run.config.mirror,
+    )
+    network.load_state_dict(load_weights(run.network_path))
+    network.eval()
+    return TenCrop(network) if network.test_crops == 10 else network
+
+
+def _check_parity(
+    graph: ExportGraph, bundle: Bundle, packed: Packed, scale: NDArray[np.float64], bias: NDArray[np.float64]
+) -> None:
+    """The file gives the network's answers, every output of it, on real posters.
+
+    Raises:
+        ExportError: it does not.
+    """
+    rows, precision = packed.rows("validation")[:PARITY_POSTERS], bundle.card.precision
+    differences: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
+    for chunk in np.array_split(rows, -(-len(rows) // PARITY_BATCH)):
+        posters = np.ascontiguousarray(packed.posters[chunk])
+        with torch.inference_mode():
+            outputs = [value.double().numpy() for value in graph(torch.from_numpy(posters))]
+        scores = bundle.score(posters)
+        differences["probabilities"].append(np.abs(scores.probabilities - sigmoid(outputs[0] * scale + bias)))
+        if precision == "fp32":  # the smaller precisions keep what users see, not every number on the way
+            for name, expected in zip(("logits", "embedding", "evidence"), outputs, strict=False):
+                size = max(1.0, float(np.abs(expected).max()))
+                differences[name].append(np.abs(getattr(scores, name) - expected) / size)
+    for name, parts in differences.items():
+        difference = np.concatenate(parts)
+        if not (difference.max() <= TOLERANCE[precision] and difference.mean() <= MEAN_TOLERANCE[precision]):
+            cure = "please report the network" if precision == "fp32" else "export with --precision fp32"
+            raise ExportError(
+                f"the {precision} file's {name} differ from the network's by up to {difference.max():.2g} (mean "
+                f"{difference.mean():.2g}; allowed {TOLERANCE[precision]:g}, mean {MEAN_TOLERANCE[precision]:g}); "
+                f"nothing was written; {cure}"
+            )
+
+
+def public_name(model: str) -> str:
+    """A model's name without the place of a local folder."""
+    folder = Path(model.removeprefix("hf:"))
+    return f"hf:{folder.resolve().name}" if model.startswith("hf:") and folder.is_dir() else model
+
+
+def _training(run: Run) -> dict[str, Any]:
+    """A run's choices and outcome for the card."""
+    return run.config.to_dict() | {
+        "model": public_name(run.config.model),
+        "teacher": ["/".join(Path(path).parts[-2:]) for path in run.config.teacher],
+        "best_epoch": run.best_epoch,
+        "seconds": round(run.seconds),
+    }
+
+
+def _card(runs: Sequence[Run], packed: Packed, precision: str) -> Card:
+    """The card before calibration: identity, and points that give nothing a meaning yet."""
+    genres = packed.genres.names
+    half = Thresholds((0.5,) * len(genres)).to_dict()
+    train = packed.labels[packed.rows("train")]
+    return Card(
+        genres=genres,
+        size=packed.size,
+        resize=packed.resize,
+        precision=precision,
+        calibration={"scale": [1.0] * len(genres), "bias": [0.0] * len(genres)},
+        operating_points=dict.fromkeys(POINTS, half),
+        training=_training(runs[0]) | ({"together_with": [_training(run) for run in runs[1:]]} if runs[1:] else {}),
+        data={
+            "fingerprint": packed.fingerprint,
+            "films": {part: len(packed.rows(part)) for part in PARTS},
+            **label_counts(train, genres),
+        },
+        licences={
+            "code": "Apache-2.0",
+            "weights": "as their training posters' and backbone's licences allow",
+        },
+        versions={name: importlib.metadata.version(name) for name in ("onesheet", "torch", "onnx", "onnxruntime")},
+        created=datetime.now(UTC).date().isoformat(),
+    )

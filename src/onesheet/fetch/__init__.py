@@ -1,5 +1,0 @@
-"""From ids, titles or a query to a catalogue with posters, by way of TMDB, OMDb or plain addresses."""
-
-from onesheet.fetch.fetch import Fetched, fetch
-
-__all__ = ["Fetched", "fetch"]

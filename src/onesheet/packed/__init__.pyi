@@ -1,0 +1,7 @@
+from .packing import pack as pack
+from .splitting import PARTS as PARTS
+from .splitting import Split as Split
+from .splitting import read_split as read_split
+from .splitting import split as split
+from .store import Packed as Packed
+from .store import open_packed as open_packed

@@ -1,0 +1,2 @@
+from .file_evaluation import evaluate_file as evaluate_file
+from .pipeline import train as train

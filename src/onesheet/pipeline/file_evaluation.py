@@ -1,0 +1,236 @@
+"""evaluate_file: how good a model file is on one part of a packed catalogue, as figures and as a report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onesheet.data import Film, Findings
+from onesheet.data.findings import FLAGS
+from onesheet.errors import CatalogueError, RunError, UnreadablePoster, require
+from onesheet.evaluation import Evaluation, OperatingPoint, Thresholds, evaluate, write_evaluation
+from onesheet.evaluation.answers import Answers, write_answers
+from onesheet.evaluation.label_errors import suspect_labels
+from onesheet.evaluation.slices import Slice, slice_figures
+from onesheet.evaluation.threshold_steps import ThresholdSteps, threshold_steps
+from onesheet.genres import check_genres
+from onesheet.images import poster_size
+from onesheet.packed import PARTS, Packed
+from onesheet.pipeline.report_examples import Showing
+from onesheet.predict import Predictor, load, score_part
+from onesheet.progress import Progress, silent
+from onesheet.reporting.figure_files import write_sheets
+from onesheet.reporting.report_page import write_report
+from onesheet.threads import in_order
+from onesheet.training.run import Run
+
+FEW_FILMS = 30  # smaller slices say nothing
+WIDTHS = (0, 200, 400, 800)  # bands of poster widths, in pixels, begin here
+
+
+def evaluate_file(
+    model_path: str | Path,
+    packed: Packed,
+    *,
+    out: str | Path,
+    part: str = "test",
+    run: Run | None = None,
+    findings: Findings | None = None,
+    draws: int = 1000,
+    threads: int | None = None,
+    progress: Progress = silent,
+) -> Evaluation:
+    """Measure a model file on one part of a packed catalogue; write what was found into `out`.
+
+    A model that was adopted without a catalogue knows no training films: its trivial answers are the measured part's
+    own, as good as they can be. What is written is `evaluation.json`, `predictions.csv`,
+    `report.html` and `figures/`: its plots and their numbers.
+
+    Args:
+        model_path: the exported file: what is measured is what users get.
+        packed: posters and truth; its genres must be the model's.
+        out: the folder to write into.
+        part: the part to measure on.
+        run: where the file comes from, for the learning curves; None = unknown.
+        findings: what the audit found, for the report; None = not known.
+        draws: bootstrap draws.
+        threads: cores to use; None = all.
+        progress: told of the posters scored and the draws made.
+
+    Raises:
+        BundleError: the model's genres or poster size are not the store's.
+        RunError: the file does not come from the run.
+    """
+    require_report()  # before the work, not after it
+    predictor, out = load(model_path, threads=threads), Path(out)
+    if run:
+        check_run(predictor, run)
+    check_genres(predictor.genres, packed.genres, packed.folder)
+    rows = packed.rows(part)
+    if not len(rows):
+        raise CatalogueError(f"{str(packed.folder)!r} has no posters in part {part!r}; choose another --part")
+    probabilities = score_part(predictor, packed, part, progress=progress).probabilities
+    answers = _answers(predictor, packed, rows, probabilities)
+    evaluation = evaluate(
+        answers.labels,
+        probabilities,
+        genres=predictor.genres,
+        points=predictor.points,
+        train_labels=trained if len(trained := predictor.card.train_labels) else answers.labels,
+        part=part,
+        draws=draws,
+        progress=progress,
+    )
+    write_evaluation(out / "evaluation.json", evaluation)
+    write_answers(out / "predictions.csv", answers)
+    facts = _facts(Path(model_path), predictor, packed, run)
+    showing = Showing(predictor, packed, rows, answers)
+    _show(out, evaluation, showing, facts=facts, run=run, findings=findings, threads=threads)
+    return evaluation
+
+
+def check_run(predictor: Predictor, run: Run) -> None:
+    """A model file comes from a run, as far as the posters say that both learnt from.
+
+    Raises:
+        RunError: it does not.
+    """
+    if predictor.card.data.get("fingerprint") != run.fingerprint:
+        raise RunError(
+            f"the model file does not come from the run in {str(run.folder)!r}, which learnt from other posters; "
+            "name its own run or leave out --run"
+        )
+
+
+def require_report() -> None:
+    """What writes the report is installed.
+
+    Raises:
+        MissingExtra: it is not.
+    """
+    for package in ("jinja2", "matplotlib", "cleanlab"):
+        require(package, purpose="the report", extra="train")
+
+
+def _show(
+    out: Path,
+    evaluation: Evaluation,
+    showing: Showing,
+    *,
+    facts: dict[str, str],
+    run: Run | None,
+    findings: Findings | None,
+    threads: int | None,
+) -> None:
+    """Write the report, and its figures beside it."""
+    answers, packed = showing.answers, showing.packed
+    suspects = suspect_labels(answers.labels, answers.probabilities) if evaluation.part != "train" else None
+    shown: dict[str, Any] = {
+        "evaluation": evaluation,
+        "history": run.history if run else [],
+        "balance": {name: packed.labels[packed.rows(name)].sum(0).tolist() for name in _parts(packed)},
+        "steps": _steps(answers, showing.predictor.points),
+        "slices": _slices((packed.films[row] for row in showing.rows), answers, evaluation.draws, threads),
+        "suspects": suspects,
+    }
+    write_sheets(out / "figures", answers=answers, **shown)
+    write_report(
+        out / "report.html",
+        examples=showing.examples(suspects or ()),
+        findings=None if findings is None else {flag: (n, FLAGS[flag]) for flag, n in findings.counts.items()},
+        facts=facts,
+        **shown,
+    )
+
+
+def _answers(
+    predictor: Predictor, packed: Packed, rows: NDArray[np.int64], probabilities: NDArray[np.float32]
+) -> Answers:
+    film_ids, titles, posters = [], [], []
+    for row in rows:
+        film = packed.films[row]
+        film_ids.append(film.film_id)
+        titles.append(film.title)
+        posters.append(film.poster)
+    return Answers(
+        film_ids=tuple(film_ids),
+        titles=tuple(titles),
+        posters=tuple(posters),
+        genres=predictor.genres,
+        labels=packed.labels[rows],
+        probabilities=probabilities,
+        given={name: point.decide(probabilities) for name, point in predictor.points.items()},
+    )
+
+
+def _steps(answers: Answers, points: Mapping[str, OperatingPoint]) -> dict[str, ThresholdSteps]:
+    """What moving each genre's threshold does."""
+    ruled = {name: point.thresholds for name, point in points.items() if isinstance(point, Thresholds)}
+    return {
+        genre: threshold_steps(
+            answers.labels[:, column],
+            answers.probabilities[:, column],
+            points={name: thresholds[column] for name, thresholds in ruled.items()},
+        )
+        for column, genre in enumerate(answers.genres.names)
+    }
+
+
+def _slices(films: Iterable[Film], answers: Answers, draws: int, threads: int | None) -> dict[str, tuple[Slice, ...]]:
+    """By decade, source and poster size, as far as they are known and divide the films."""
+    kinds: dict[str, list[str]] = {"Decade": [], "Source": []}
+    for film in films:  # one at a time: a million take a lot of memory
+        kinds["Decade"].append(f"{film.year // 10 * 10}s" if film.year else "")
+        kinds["Source"].append(film.source)
+    kinds["Poster file"] = list(in_order(_poster_width, answers.posters, threads=threads, ahead=64))
+    slices = {}
+    for kind, names in kinds.items():
+        found = np.array(names)
+        groups = {str(name): np.flatnonzero(found == name) for name in sorted({*names} - {""}, key=_by_number)}
+        groups = {name: rows for name, rows in groups.items() if len(rows) >= FEW_FILMS}
+        if len(groups) > 1:
+            slices[kind] = slice_figures(
+                answers.labels, answers.probabilities, answers.given["balanced"], groups=groups, draws=draws
+            )
+    return slices
+
+
+def _by_number(name: str) -> tuple[int, str]:
+    return int(name.split()[0]) if name.split()[0].isdecimal() else 0, name
+
+
+def _poster_width(path: str) -> str:
+    """The band of the poster file's width, "" where the file is not there any more."""
+    try:
+        width = poster_size(path)[1]
+    except UnreadablePoster:
+        return ""
+    low = max(bound for bound in WIDTHS if bound <= width)
+    above = [bound for bound in WIDTHS if bound > low]
+    return f"{low} to {above[0] - 1} pixels wide" if above else f"{low} pixels wide or more"
+
+
+def _parts(packed: Packed) -> list[str]:
+    """The parts that have posters: train, validation and test first."""
+    return [part for part in dict.fromkeys([*PARTS, *packed.parts.tolist()]) if len(packed.rows(part))]
+
+
+def _facts(model_path: Path, predictor: Predictor, packed: Packed, run: Run | None) -> dict[str, str]:
+    card = predictor.card
+    facts = {
+        "Model file": f"{model_path.name}, {model_path.stat().st_size / 1e6:.1f} MB, {card.precision}",
+        "Model": str(card.training.get("model", "unknown")),
+        "Posters": ", ".join(f"{len(packed.rows(part)):,} {part}" for part in _parts(packed)),
+        "Poster size": f"{card.size[0]}×{card.size[1]} pixels, {card.resize}",
+    }
+    if not run:
+        facts["Learnt from"] = "not known here; films that the model learnt from, if any are among these, flatter it"
+    else:
+        facts["Training"] = f"{run.seconds:.0f} s, epoch {run.best_epoch} of {len(run.history)} kept"
+    facts["Written by"] = ", ".join(f"{name} {version}" for name, version in card.versions.items())
+    facts["Date"] = card.created
+    return facts

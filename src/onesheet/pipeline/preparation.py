@@ -1,0 +1,181 @@
+"""From a recipe's catalogue to packed posters; free of torch, so that the core's commands can use it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+from onesheet.audit import audit
+from onesheet.data import Catalogue, Film, Findings, read_catalogue, write_catalogue
+from onesheet.data.findings import AUDIT_FLAGS
+from onesheet.errors import CatalogueError
+from onesheet.files import write_text
+from onesheet.genres import GenreSet, check_genres
+from onesheet.images import Resize
+from onesheet.packed import PARTS, Packed, Split, pack, read_split, split
+from onesheet.progress import Progress, silent
+from onesheet.reporting import write_audit
+from onesheet.training.config import Recipe, to_toml
+
+Tell = Callable[[str], None]
+CONFIG = "config.toml"
+
+
+def mute(line: str) -> None:
+    """Tell nobody."""
+
+
+def prepare(
+    recipe: Recipe, out: Path, *, resume: bool, progress: Progress = silent, tell: Tell = mute
+) -> tuple[Packed, Findings]:
+    """Read, audit, split and pack by `recipe`, each step's file left in `out`.
+
+    Args:
+        recipe: every choice; its size is known.
+        out: the run's folder.
+        resume: take the findings and the split that `out` has by now.
+        progress: told of the work.
+        tell: told in plain words what each step did.
+    """
+    catalogue = open_catalogue(recipe, tell=tell)
+    catalogue.without(Findings(), keep=recipe.keep)  # wrong flags and split files are refused before
+    if recipe.split:  # anything is written
+        read_split(catalogue, *recipe.split)
+    found = None
+    if resume and (out / "audit.html").exists():
+        found = Findings.read_csv(out / "findings.csv").of(*AUDIT_FLAGS)
+    cleaned = clean(catalogue, recipe, findings=found, progress=progress, tell=tell)
+    write_text(out / CONFIG, to_toml(recipe.to_dict()))
+    if found is None:
+        write_audit(cleaned.findings, catalogue, out)
+        tell(f"what was found: {out / 'audit.html'}")
+    made = (out / "split.csv",) if resume and (out / "split.csv").exists() else ()
+    parts = split_by(recipe, cleaned, files=recipe.split or made, tell=tell)
+    write_catalogue(parts.catalogue, out / "catalogue.parquet")
+    parts.write_csv(out / "split.csv")
+    findings = parts.catalogue.findings + parts.findings
+    findings.write_csv(out / "findings.csv")
+    packed = pack(
+        parts,
+        out / "packed",
+        size=recipe.size or (224, 160),
+        resize=cast(Resize, recipe.resize),
+        threads=recipe.threads,
+        progress=progress,
+    )
+    findings += packed.findings
+    findings.write_csv(out / "findings.csv")
+    return packed, findings
+
+
+def clean(
+    catalogue: Catalogue,
+    recipe: Recipe,
+    *,
+    findings: Findings | None = None,
+    progress: Progress = silent,
+    tell: Tell = mute,
+) -> Catalogue:
+    """Leave out what an audit (made before, or now) says to leave out, and the genres that are too rare by then."""
+    if findings is None:
+        findings = audit(catalogue, threads=recipe.threads, progress=progress)
+        tell(f"audited{_noted(findings)}")
+    cleaned = _enough(catalogue.without(findings, keep=recipe.keep).drop_rare(recipe.min_films))
+    tell(f"{len(cleaned):,} films in {len(cleaned.genres)} genres stay")
+    return cleaned
+
+
+def whole_catalogue(
+    recipe: Recipe,
+    genres: GenreSet,
+    *,
+    choose: Callable[[tuple[Film, ...]], tuple[Film, ...]] = tuple,
+    progress: Progress = silent,
+    tell: Tell = mute,
+) -> Catalogue:
+    """All usable films of the recipe's catalogues that `choose` takes, in a model's genres and their order.
+
+    Raises:
+        CatalogueError: they cannot be read, or nothing usable is left.
+        BundleError: a genre that the model does not have.
+    """
+    read = open_catalogue(replace(recipe, min_films=1), tell=tell)
+    catalogue = read.drop_rare(recipe.min_films, spare=genres.names)
+    strange = _strange(read, genres)
+    if not len(catalogue):
+        raise CatalogueError(f"no film has a genre of the model, but for {strange}; rename them with --genre-map")
+    if strange:
+        tell(f"genres that the model does not have: {strange}; --genre-map renames them")
+    if foreign := len(read) - len(catalogue):
+        tell(
+            f"{foreign:,} films left out: none of their genres is one of the model's; what follows holds for films "
+            "that have one, and where others are, probabilities are too high"
+        )
+    check_genres(genres, catalogue.genres, Path(recipe.catalogue[0]), model_may_have_more=True)
+    catalogue = Catalogue(choose(catalogue.films), genres, catalogue.findings)
+    catalogue = clean(catalogue, replace(recipe, min_films=1), progress=progress, tell=tell)
+    return Catalogue(catalogue.films, genres, catalogue.findings)
+
+
+def _strange(catalogue: Catalogue, genres: GenreSet) -> str:
+    """Genres of a catalogue that are not a model's, the commonest first, and what they may be."""
+    counts = Counter(name for film in catalogue.films for name in film.genres if name not in genres)
+    meant = {name: f"; {near}?" if (near := genres.nearest(name)) else "" for name in counts}
+    return ", ".join(f"{name} ({count:,} films{meant[name]})" for name, count in counts.most_common())
+
+
+def _enough(catalogue: Catalogue) -> Catalogue:
+    """The catalogue, if there is something to tell apart in it.
+
+    Raises:
+        CatalogueError: fewer than two genres are left.
+    """
+    if len(catalogue.genres) < 2:
+        only = ", ".join(catalogue.genres.names) or "no genre"
+        raise CatalogueError(
+            f"of {len(catalogue):,} usable films only {only} is left; add films of at least two genres, "
+            "lower --min-films or --keep what the audit leaves out"
+        )
+    return catalogue
+
+
+def open_catalogue(recipe: Recipe, *, tell: Tell = mute) -> Catalogue:
+    """Read the recipe's catalogues.
+
+    Raises:
+        CatalogueError: they cannot be read, or fewer than two genres are left.
+    """
+    catalogue = read_catalogue(
+        *recipe.catalogue,
+        posters=list(recipe.posters) or None,
+        poster_column=recipe.poster_column,
+        id_column=recipe.id_column,
+        genre_column=recipe.genre_column,
+        genre_map=recipe.genre_map,
+        min_films=recipe.min_films,
+    )
+    tell(f"read {len(catalogue):,} films in {len(catalogue.genres)} genres{_noted(catalogue.findings)}")
+    return catalogue
+
+
+def split_by(recipe: Recipe, catalogue: Catalogue, *, files: Sequence[str | Path] = (), tell: Tell = mute) -> Split:
+    """Split by the split files, or anew."""
+    if files:
+        parts = read_split(catalogue, *files)
+        smaller = _enough(parts.catalogue.drop_rare(recipe.min_films))  # a file may name some of the films only
+        if smaller.genres != parts.catalogue.genres:
+            parts = read_split(smaller, *files)
+    else:
+        parts = split(catalogue, seed=recipe.seed, validation=recipe.validation, test=recipe.test)
+    sizes = ", ".join(f"{len(parts.rows(part)):,} {part}" for part in PARTS)
+    tell(f"split into {sizes}{_noted(parts.findings)}")
+    return parts
+
+
+def _noted(findings: Findings) -> str:
+    """Findings in a clause: "; left out or noted: 12 no-poster, 3 repeated-id"."""
+    counts = ", ".join(f"{count:,} {flag}" for flag, count in findings.counts.items())
+    return f"; noted: {counts}" if counts else ""

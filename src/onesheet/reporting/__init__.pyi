@@ -1,0 +1,1 @@
+from .audit_page import write_audit as write_audit

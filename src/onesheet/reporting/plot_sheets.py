@@ -1,0 +1,190 @@
+"""The report's plots as whole sheets, for PNG: drawn inside `house_style(on_paper=True)`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onesheet.evaluation.results import Evaluation, GenreResult, Score
+from onesheet.evaluation.slices import Slice
+from onesheet.evaluation.threshold_steps import ThresholdSteps
+from onesheet.reporting import plots as figures
+from onesheet.reporting.plots import INK, LIGHT, MODEL, MUTED, OTHER, PAPER
+from onesheet.reporting.verdict import Headline
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+AT_POINT = ("precision", "recall", "f1", "accuracy")
+ACROSS = 6  # small plots a row
+NAME_LETTERS = 28  # of a genre; longer ones would leave no room for the plot
+Item = TypeVar("Item")
+
+
+def headline(heads: Sequence[Headline]) -> Figure:
+    """The headline figures with their intervals, the trivial answers as strokes."""
+    marks = [one.baseline[1].value if one.baseline else math.nan for one in heads]
+    return _intervals({"": [(one.name, one.score, mark) for one, mark in zip(heads, marks, strict=True)]})
+
+
+def genres(results: Sequence[GenreResult]) -> Figure:
+    """Average precision (chance as strokes) and F1 at the balanced point (giving it to all), by genre."""
+    return _intervals({
+        "Average precision": [(one.genre, one.average_precision, one.share) for one in results],
+        "F1 at the balanced point": [
+            (one.genre, one.at["balanced"].f1, 2 * one.share / (1 + one.share)) for one in results
+        ],
+    })  # fmt: skip
+
+
+def slices(kinds: Mapping[str, Sequence[Slice]]) -> Figure:
+    """Micro-F1 and the first guess of each slice."""
+    rows = [(f"{kind}: {one.name}", one.figures) for kind, group in kinds.items() for one in group]
+    titles = {"micro_f1": "Micro-F1 at the balanced point", "top1_hit": "First guess right"}
+    return _intervals({title: [(name, found[key], math.nan) for name, found in rows] for key, title in titles.items()})
+
+
+def learning(history: Sequence[Mapping[str, float]]) -> Figure:
+    """The four learning curves."""
+
+    def draw(axes: Axes, item: tuple[str, str]) -> None:
+        figures.draw_learning(axes, history, item[0])
+
+    sheet = _multiples(list(figures.CURVES.items()), lambda item: item[1], draw, across=2, width=270, height=200)
+    sheet.axes[0].legend(fontsize=7, frameon=False)
+    return sheet
+
+
+def precision_recall(results: Sequence[GenreResult]) -> Figure:
+    """The precision-recall curve of every genre with its operating points."""
+    sheet = _multiples(results, lambda one: one.genre, figures.draw_precision_recall)
+    sheet.axes[0].legend(fontsize=6, frameon=False)
+    return sheet
+
+
+def reliability(evaluation: Evaluation) -> Figure:
+    """The reliability diagram of all genres pooled, and of each."""
+    everything = [
+        ("all genres", evaluation.reliability),
+        *((one.genre, one.reliability) for one in evaluation.per_genre),
+    ]
+    return _multiples(
+        everything,
+        lambda item: item[0],
+        lambda axes, item: figures.draw_reliability(axes, item[1], ticks=(0, 0.5, 1), by_count=True),
+    )
+
+
+def thresholds(steps: Mapping[str, ThresholdSteps]) -> Figure:
+    """Precision and recall (dashed) of every genre by threshold."""
+    return _multiples(
+        list(steps.items()), lambda item: item[0], lambda axes, item: figures.draw_thresholds(axes, item[1])
+    )
+
+
+def balance(names: Sequence[str], parts: Mapping[str, Sequence[int]]) -> Figure:
+    """Each genre's share of all labels, a bar for each part."""
+    from matplotlib.figure import Figure
+
+    sheet = Figure(figsize=(7, 1 + 0.28 * len(names)), layout="constrained")
+    axes = sheet.add_subplot()
+    height = 0.8 / max(len(parts), 1)
+    for number, ((part, films), colour) in enumerate(zip(parts.items(), (MODEL, OTHER, MUTED, INK), strict=False)):
+        shares = np.array(films) / max(sum(films), 1)
+        axes.barh(np.arange(len(names)) + number * height, shares, height, color=colour, label=part)
+    axes.set(
+        yticks=np.arange(len(names)) + 0.4 - height / 2,
+        yticklabels=[*map(_short, names)],
+        xlabel="share of the part’s genre labels",
+    )
+    axes.invert_yaxis()
+    axes.legend(fontsize=8, frameon=False)
+    return sheet
+
+
+def confusion(evaluation: Evaluation) -> Figure:
+    """The several-label confusion matrix, in shares of each row."""
+    counts = np.array(evaluation.confusion, dtype=float)
+    return _heats({"": _of(counts, counts.sum(axis=1))}, (*evaluation.genres, "no genre"), (*evaluation.genres, "none"))
+
+
+def cooccurrence(evaluation: Evaluation) -> Figure:
+    """Which genres go together: in truth and as given, in shares of the row's genre."""
+    tables = {"True": evaluation.cooccurrence_true, "Given": evaluation.cooccurrence_given}
+    shares = {name: _of(np.array(table, float), np.diagonal(np.array(table, float))) for name, table in tables.items()}
+    return _heats(shares, evaluation.genres, evaluation.genres)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= NAME_LETTERS else name[: NAME_LETTERS - 1] + "…"
+
+
+def _of(counts: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    part = np.zeros_like(counts)
+    return np.divide(counts, whole[:, None], out=part, where=whole[:, None] > 0)
+
+
+def _multiples(
+    items: Sequence[Item],
+    title: Callable[[Item], str],
+    draw: Callable[[Axes, Item], None],
+    *,
+    across: int = ACROSS,
+    width: float = 150,
+    height: float = 140,
+) -> Figure:
+    """Small plots of one kind, `width` × `height` units each."""
+    from matplotlib.figure import Figure
+
+    columns = min(across, len(items))
+    rows = math.ceil(len(items) / columns)
+    sheet = Figure(figsize=(columns * width / 72, rows * height / 72), layout="constrained")
+    for number, item in enumerate(items, 1):
+        axes = sheet.add_subplot(rows, columns, number)
+        axes.tick_params(length=0, labelsize=8)
+        axes.set_title(_short(title(item)))
+        draw(axes, item)
+    return sheet
+
+
+def _intervals(columns: Mapping[str, Sequence[tuple[str, Score, float]]]) -> Figure:
+    """One column of plots a title: (name, figure, what is trivial) from top to bottom."""
+    from matplotlib.figure import Figure
+
+    most = max(len(rows) for rows in columns.values())
+    sheet = Figure(figsize=(3 + 3.4 * len(columns), 0.9 + 0.28 * most), layout="constrained")
+    for number, (title, rows) in enumerate(columns.items(), 1):
+        axes = sheet.add_subplot(1, len(columns), number)
+        names, scores, marks = zip(*rows, strict=True)
+        places = np.arange(len(rows))
+        axes.hlines(places, [s.low for s in scores], [s.high for s in scores], color=MODEL, linewidth=4, alpha=0.45)
+        axes.plot([score.value for score in scores], places, "o", color=MODEL, markersize=5)
+        axes.plot(marks, places, "|", color=OTHER, markersize=10, markeredgewidth=2)
+        axes.set(yticks=places, yticklabels=[*map(_short, names)] if number == 1 else [], xlim=(0, 1), title=title)
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+    return sheet
+
+
+def _heats(tables: Mapping[str, NDArray[np.float64]], rows: Sequence[str], columns: Sequence[str]) -> Figure:
+    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.figure import Figure
+
+    paper_to_blue = LinearSegmentedColormap.from_list("paper to blue", [PAPER, LIGHT[3]])
+    side = 1.8 + 0.26 * len(rows)
+    sheet = Figure(figsize=(side * len(tables), side), layout="constrained")
+    for number, (title, shares) in enumerate(tables.items(), 1):
+        axes = sheet.add_subplot(1, len(tables), number)
+        axes.imshow(shares, cmap=paper_to_blue, vmin=0, vmax=1)
+        axes.set(xticks=range(len(columns)), yticks=range(len(rows)), yticklabels=[*map(_short, rows)], title=title)
+        axes.set_xticklabels([*map(_short, columns)], rotation=90)
+        axes.grid(visible=False)
+        for (row, column), share in np.ndenumerate(shares):
+            if share >= 0.05:
+                colour = PAPER if share > 0.55 else INK
+                axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=6, color=colour)
+    return sheet

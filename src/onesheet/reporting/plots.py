@@ -1,0 +1,255 @@
+"""The house style of every drawing: SVG that follows the page's light and dark, PNG on light paper.
+
+Draw inside `house_style()`; a drawing is the same bytes for the same figures.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from onesheet.errors import require
+from onesheet.evaluation.results import Bin, GenreResult
+from onesheet.evaluation.threshold_steps import ThresholdSteps
+from onesheet.files import whole_file
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK, MUTED, RULE, MODEL, OTHER = "C0", "C1", "C2", "C3", "C4"
+# The cycle that these names stand for: in SVG stand-ins, replaced by the page's CSS variables once drawn.
+VARIABLES = {
+    "#010101": "--ink",
+    "#020202": "--muted",
+    "#030303": "--rule",
+    "#040404": "--accent",
+    "#050505": "--second",
+}
+LIGHT = ("#25241f", "#6d6a60", "#dcd8cc", "#1d5c88", "#b4531f")
+PAPER = "#fdfcf9"
+DOTS_PER_INCH = 144
+
+STYLE: dict[str, Any] = {
+    "svg.fonttype": "none",  # text stays text
+    "text.parse_math": False,  # a genre may be called "$1"
+    "text.color": INK,
+    "font.sans-serif": ["DejaVu Sans"],  # measures the text; the page sets its own font
+    "font.size": 10,
+    "axes.edgecolor": RULE,
+    "axes.labelcolor": MUTED,
+    "axes.facecolor": "none",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "grid.color": RULE,
+    "grid.linewidth": 0.5,
+    "figure.facecolor": "none",
+    "xtick.color": RULE,
+    "ytick.color": RULE,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": MUTED,
+    "lines.linewidth": 1.6,
+}
+
+
+@contextmanager
+def house_style(*, on_paper: bool = False) -> Iterator[None]:
+    """Matplotlib's settings for these drawings, whatever the user's own are; given back at the end.
+
+    Args:
+        on_paper: in the colours of light paper, for PNG; else in those that `as_svg` replaces.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    matplotlib = require("matplotlib", purpose="the report", extra="train")
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)
+        matplotlib.rcParams["axes.prop_cycle"] = matplotlib.cycler(color=LIGHT if on_paper else tuple(VARIABLES))
+        yield
+
+
+def new_axes(width: float, height: float, *, left: float, bottom: float) -> tuple[Figure, Axes]:
+    """A figure and its axes; every length in SVG units (1/72 inch)."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width / 72, height / 72))
+    box = (left / width, bottom / height, (width - left - 8) / width, (height - bottom - 8) / height)
+    axes = figure.add_axes(box)
+    axes.tick_params(length=0, labelsize=9)
+    return figure, axes
+
+
+def as_svg(figure: Figure, words: str) -> str:
+    """Markup of one `<svg>`, without prologue, metadata, fixed size and group ids (which repeat between drawings)."""
+    import matplotlib
+
+    matplotlib.rcParams["svg.hashsalt"] = words  # ids that differ by drawing, not by run
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<[^>]*>", _slim, svg)
+    for colour, variable in VARIABLES.items():
+        svg = svg.replace(colour, f"var({variable})")
+    return svg.replace("<svg", f'<svg role="img" aria-label="{escape(words)}"', 1).strip()
+
+
+def write_png(path: Path, figure: Figure) -> None:
+    """Write a drawing made in the style `on_paper`, whole or not at all."""
+    with whole_file(path) as part, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a genre may be written in any script
+        figure.savefig(part, format="png", dpi=DOTS_PER_INCH, facecolor=PAPER, metadata={"Software": None})
+
+
+def _slim(tag: re.Match[str]) -> str:
+    slim = re.sub(r'(?<=<g) id="[^"]*"|font-family: [^;"]*;? ?', "", tag[0])
+    if slim.startswith("<svg"):
+        slim = re.sub(r' (width|height|version|xmlns|xmlns:xlink)="[^"]*"', "", slim)
+    slim = re.sub(r"(\d\.\d\d)\d+", r"\1", slim)  # hundredths of a pixel are enough
+    return re.sub(r"\s+", " ", slim)
+
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CURVES = {"loss": "Loss", "precision": "Precision", "recall": "Recall", "map": "Mean average precision"}
+"""The learning curves: column of `history.csv` -> title."""
+
+POINTS = {"balanced": "o", "precise": "^", "generous": "s", "exact": "X", "0.5": "D"}
+"""Operating point -> its mark on a precision-recall curve."""
+
+
+def learning_curve(history: Sequence[Mapping[str, float]], figure: str) -> str:
+    """SVG: one figure by epoch, train (dashed) and validation, the chosen epoch marked.
+
+    Args:
+        history: rows with `epoch`, `train_<figure>`, `validation_<figure>` and `best` (1 = the chosen epoch).
+        figure: "loss", "precision", "recall", "map", ….
+    """
+    drawing, axes = new_axes(270, 190, left=38, bottom=34)
+    draw_learning(axes, history, figure)
+    return as_svg(drawing, f"{figure} by epoch, train and validation")
+
+
+def precision_recall(result: GenreResult) -> str:
+    """SVG: a genre's precision-recall curve, the operating points on it, chance as a dashed line."""
+    drawing, axes = new_axes(170, 140, left=27, bottom=20)
+    draw_precision_recall(axes, result)
+    return as_svg(drawing, f"Precision-recall curve of {result.genre}")
+
+
+def reliability(bins: Sequence[Bin]) -> str:
+    """SVG: stated probability against true share, over a histogram (logarithmic) of how often each is stated."""
+    from matplotlib.figure import Figure
+
+    drawing = Figure(figsize=(440 / 72, 340 / 72))
+    draw_reliability_with_counts(drawing, bins)
+    return as_svg(drawing, "Reliability diagram: stated probability against true share")
+
+
+def genre_reliability(result: GenreResult) -> str:
+    """SVG: the reliability diagram of one genre, small."""
+    drawing, axes = new_axes(170, 140, left=27, bottom=20)
+    draw_reliability(axes, result.reliability, ticks=(0, 0.5, 1), by_count=True)
+    return as_svg(drawing, f"Reliability diagram of {result.genre}")
+
+
+def draw_learning(axes: Axes, history: Sequence[Mapping[str, float]], figure: str) -> None:
+    """As `learning_curve`."""
+    from matplotlib.ticker import MaxNLocator
+
+    epochs = [row["epoch"] for row in history]
+    for part, colour, dashes in (("train", OTHER, (0, (4, 2))), ("validation", MODEL, "solid")):
+        values = [row.get(f"{part}_{figure}", math.nan) for row in history]
+        axes.plot(epochs, values, color=colour, linestyle=dashes, marker="o", markersize=2.5, label=part)
+    for row in history:
+        if row.get("best"):
+            axes.axvline(row["epoch"], color=MUTED, linewidth=1, linestyle=(0, (1, 2)), label="the epoch kept")
+    axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.set_xlabel("epoch")
+
+
+def draw_precision_recall(axes: Axes, result: GenreResult) -> None:
+    """As `precision_recall`."""
+    axes.axhline(result.share, color=MUTED, linewidth=0.8, linestyle=(0, (3, 2)))
+    if result.curve:
+        recall, precision, _ = zip(*result.curve, strict=True)
+        axes.plot(recall, precision, color=MODEL, linewidth=1.4)
+    for name, mark in reversed(POINTS.items()):  # balanced on top
+        if name in result.at:
+            point, size = result.at[name], 7 if name == "balanced" else 5
+            place = [point.recall.value], [point.precision.value]
+            axes.plot(*place, mark, color=OTHER, markersize=size, markeredgewidth=0, clip_on=False, label=name)
+    unit_square(axes, ticks=(0, 0.5, 1))
+
+
+def draw_reliability(axes: Axes, bins: Sequence[Bin], *, ticks: Sequence[float], by_count: bool = False) -> None:
+    """Stated probability against true share; `by_count`: the area of a dot grows with the pairs behind it."""
+    filled = [one for one in bins if one.pairs]
+    most = max([one.pairs for one in filled], default=1)
+    sizes = [4 + 36 * math.sqrt(one.pairs / most) if by_count else 25.0 for one in filled]
+    stated, true = [one.mean_probability for one in filled], [one.true_share for one in filled]
+    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=(0, (3, 2)))
+    axes.plot(stated, true, color=MODEL, linewidth=1 if by_count else 1.6)
+    axes.scatter(stated, true, s=sizes, color=MODEL, clip_on=False, zorder=3, linewidths=0)
+    unit_square(axes, ticks=ticks)
+
+
+def draw_reliability_with_counts(drawing: Figure, bins: Sequence[Bin]) -> None:
+    """As `reliability`, filling a figure of 440×340 units."""
+    axes = drawing.add_axes((44 / 440, 130 / 340, 388 / 440, 202 / 340))
+    axes.tick_params(length=0, labelsize=9, labelbottom=False)
+    draw_reliability(axes, bins, ticks=(0, 0.2, 0.4, 0.6, 0.8, 1))
+    axes.set_ylabel("films that have the genre")
+    filled = [one for one in bins if one.pairs]
+    counts = drawing.add_axes((44 / 440, 38 / 340, 388 / 440, 80 / 340))
+    counts.bar(
+        [one.low for one in filled], [one.pairs for one in filled],
+        width=[one.high - one.low for one in filled], align="edge", color=RULE, edgecolor=MUTED, linewidth=0.5,
+    )  # fmt: skip
+    for one in filled:
+        middle = (one.low + one.high) / 2
+        counts.text(middle, one.pairs, _short(one.pairs), ha="center", va="bottom", fontsize=7.5, color=MUTED)
+    counts.set(xlim=(0, 1), yscale="log", xlabel="stated probability", ylabel="pairs", yticks=[])
+    counts.set(xticks=axes.get_xticks(), xticklabels=[label.get_text() for label in axes.get_yticklabels()])
+    counts.tick_params(length=0, labelsize=9)
+    counts.set_ylim(0.5, 8 * max([one.pairs for one in filled], default=1))
+    counts.yaxis.minorticks_off()
+    counts.grid(visible=False)
+
+
+def draw_thresholds(axes: Axes, steps: ThresholdSteps) -> None:
+    """A genre's precision and recall (dashed) by threshold, the balanced point as a dotted line."""
+    shown = [place for place, given in enumerate(steps.given) if given]
+    at = [steps.thresholds[place] for place in shown]
+    axes.plot(at, [steps.right[place] / steps.given[place] for place in shown], color=MODEL, linewidth=1.4)
+    recall = [right / max(steps.support, 1) for right in steps.right]
+    axes.plot(steps.thresholds, recall, color=OTHER, linewidth=1.4, linestyle=(0, (4, 2)))
+    if "balanced" in steps.points:
+        axes.axvline(steps.thresholds[steps.points["balanced"]], color=INK, linewidth=0.8, linestyle=(0, (1, 2)))
+    unit_square(axes, ticks=(0, 0.5, 1))
+
+
+def unit_square(axes: Axes, *, ticks: Sequence[float]) -> None:
+    """Both axes from 0 to 1."""
+    names = [f"{tick:g}" for tick in ticks]
+    axes.set(xlim=(0, 1), ylim=(0, 1.02), xticks=ticks, yticks=ticks, xticklabels=names, yticklabels=names)
+
+
+def _short(count: int) -> str:
+    return str(count) if count < 1000 else f"{count / 1000:.1f}k" if count < 9950 else f"{count / 1000:,.0f}k"

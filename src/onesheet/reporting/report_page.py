@@ -1,0 +1,150 @@
+"""`report.html`: one page, one file, that tells how good a model is to a person with three minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onesheet.evaluation.label_errors import SuspectLabel
+from onesheet.evaluation.results import Evaluation
+from onesheet.evaluation.slices import Slice
+from onesheet.evaluation.threshold_steps import ThresholdSteps
+from onesheet.reporting import plots as figures
+from onesheet.reporting.page import write_page
+from onesheet.reporting.plots import house_style
+from onesheet.reporting.verdict import JUDGEMENTS, headlines, judge, verdict
+
+
+@dataclass(frozen=True)
+class Example:
+    """A poster shown in the report.
+
+    Attributes:
+        poster: uint8 h×w×3.
+        title: the film's title.
+        true, given: genre names; given at the balanced point.
+        probabilities: genre -> probability.
+        kind: the group it is shown in; "sample" for the threshold explorer.
+        heat: a genre and its heat map over the poster, uint8 h×w×3; None where the model has none.
+        doubted: genres whose labels are suspect.
+    """
+
+    poster: NDArray[np.uint8]
+    title: str
+    true: tuple[str, ...]
+    given: tuple[str, ...]
+    probabilities: Mapping[str, float]
+    kind: Literal["best", "worst", "suspect", "sample"]
+    heat: tuple[str, NDArray[np.uint8]] | None = None
+    doubted: tuple[str, ...] = ()
+
+
+def write_report(
+    path: str | Path,
+    *,
+    evaluation: Evaluation,
+    history: Sequence[Mapping[str, float]],
+    balance: Mapping[str, Sequence[int]],
+    steps: Mapping[str, ThresholdSteps],
+    slices: Mapping[str, Sequence[Slice]],
+    suspects: Sequence[SuspectLabel] | None,
+    examples: Sequence[Example],
+    findings: Mapping[str, tuple[int, str]] | None,
+    facts: Mapping[str, str],
+) -> None:
+    """Write the report: self-contained, the same bytes for the same input.
+
+    Args:
+        path: the HTML file.
+        evaluation: the figures.
+        history: one row an epoch, `history.csv` as numbers; empty where nothing was trained.
+        balance: part -> films per genre, in the evaluation's genre order.
+        steps: genre -> what its thresholds give, for the threshold explorer.
+        slices: what films have in common ("Decade") -> its slices; empty where nothing is known.
+        suspects: suspected label errors; None where the films are not held out.
+        examples: posters, in the order to be shown.
+        findings: flag -> how many, and the flag in a sentence; None where no audit is known.
+        facts: what else to state, in order (model, posters, training time, …).
+
+    Raises:
+        MissingExtra: jinja2 or matplotlib is not installed.
+        OnesheetError: the file cannot be written.
+    """
+    values = {
+        "evaluation": evaluation,
+        "verdict": verdict(evaluation),
+        "judgements": JUDGEMENTS,
+        "headlines": list(headlines(evaluation)),
+        "genres": _by_average_precision(evaluation),
+        "confusion": _shares(evaluation.confusion),
+        "pairs": [
+            ("True", _shares(evaluation.cooccurrence_true, by_diagonal=True)),
+            ("Given", _shares(evaluation.cooccurrence_given, by_diagonal=True)),
+        ],
+        "history": history,
+        "balance": _balance(balance),
+        "steps": steps,
+        "slices": slices,
+        "suspects": suspects,
+        "examples": [(example, _bars(example)) for example in examples if example.kind != "sample"],
+        "sample": [_sampled(example, evaluation.genres) for example in examples if example.kind == "sample"],
+        "findings": findings,
+        "facts": facts,
+    }
+    write_page(path, "report.html", values | _drawings(evaluation, history))
+
+
+def _drawings(evaluation: Evaluation, history: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    results = evaluation.per_genre
+    with house_style():
+        return {
+            "curves": {name: figures.learning_curve(history, key) for key, name in figures.CURVES.items() if history},
+            "precision_recall": {result.genre: figures.precision_recall(result) for result in results},
+            "reliability": figures.reliability(evaluation.reliability),
+            "genre_reliability": {result.genre: figures.genre_reliability(result) for result in results},
+        }
+
+
+def _by_average_precision(evaluation: Evaluation) -> list[tuple[Any, str]]:
+    results = sorted(evaluation.per_genre, key=lambda one: -np.nan_to_num(one.average_precision.value, nan=-1.0))
+    return [(result, judge(result)) for result in results]
+
+
+def _shares(counts: Sequence[Sequence[float]], *, by_diagonal: bool = False) -> list[list[tuple[float, float]]]:
+    """Each cell as (count, share of its row's sum, or of its row's diagonal); share 0 in an empty row."""
+    table = np.array(counts, dtype=float)
+    whole = table.diagonal() if by_diagonal else table.sum(axis=1)
+    shares = np.divide(table, whole[:, None], out=np.zeros_like(table), where=whole[:, None] > 0)
+    return [list(zip(*rows, strict=True)) for rows in zip(table.tolist(), shares.tolist(), strict=True)]
+
+
+def _balance(balance: Mapping[str, Sequence[int]]) -> dict[str, list[tuple[int, float, float]]]:
+    """Part -> per genre (films, share of the part's labels, the same scaled so that the longest bar is 1)."""
+    shares = {part: np.array(films) / max(sum(films), 1) for part, films in balance.items()}
+    longest = max((float(share.max(initial=0)) for share in shares.values()), default=0) or 1
+    return {
+        part: [(n, share, share / longest) for n, share in zip(films, shares[part].tolist(), strict=True)]
+        for part, films in balance.items()
+    }
+
+
+def _bars(example: Example, *, most: int = 5) -> list[tuple[str, float, str]]:
+    """(genre, probability, "hit" | "missed" | "wrong" | ""): the most probable, and all true or given ones."""
+    ranked = sorted(example.probabilities, key=lambda genre: -example.probabilities[genre])
+    told = {*example.true, *example.given, *example.doubted}
+    shown = [genre for place, genre in enumerate(ranked) if place < most or genre in told]
+    marks = {(True, True): "hit", (True, False): "missed", (False, True): "wrong", (False, False): ""}
+    return [
+        (genre, example.probabilities[genre], marks[genre in example.true, genre in example.given]) for genre in shown
+    ]
+
+
+def _sampled(example: Example, genres: Sequence[str]) -> tuple[Example, list[int], list[float]]:
+    """A poster of the threshold explorer, the columns of its true genres, and its probabilities in column order."""
+    true = [column for column, genre in enumerate(genres) if genre in example.true]
+    return example, true, [example.probabilities[genre] for genre in genres]

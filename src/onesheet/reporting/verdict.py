@@ -1,0 +1,365 @@
+"""What the figures of an evaluation mean, in words, weighed with their intervals and against the trivial answers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from onesheet.evaluation.results import Bin, Evaluation, GenreResult, Score
+
+FEW_FILMS = 30
+"""Below so many films of a genre, its interval is too wide to say anything."""
+
+LIKELY = 0.2
+"""From here on a probability is looked at; most film-genre pairs lie near 0, where every answer is well calibrated."""
+
+Comparison = Literal["better", "overlap", "worse"]
+Judgement = Literal["right", "fair", "misses", "wolf", "empty", "guess", "few"]
+
+JUDGEMENTS: dict[Judgement, tuple[str, str]] = {
+    "right": ("right", "F1 of 0.6 or more, and surely above 0.5"),
+    "fair": ("fair", "clearly better than guessing, with errors both ways"),
+    "misses": ("misses many", "finds fewer than two of five"),
+    "wolf": ("often wrong", "right fewer than two times of five when it gives the genre"),
+    "empty": ("adds nothing", "ranks better than chance, yet no surer than giving the genre to every film"),
+    "guess": ("guesses", "the interval reaches down to what chance gives"),
+    "few": ("too few films", f"fewer than {FEW_FILMS} films to judge by"),
+}
+"""Judgement -> its short name and what it means, best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The verdict in words.
+
+    Attributes:
+        headline: one sentence.
+        paragraphs: what the whole is worth, one thought each.
+        genres: judgement -> genres (with a word on each where it helps), in the order of `JUDGEMENTS`, none empty.
+    """
+
+    headline: str
+    paragraphs: tuple[str, ...]
+    genres: dict[Judgement, tuple[str, ...]]
+
+
+def compare(score: Score, other: Score, *, lower_is_better: bool = False) -> Comparison:
+    """Whether the intervals lie apart, and on which side; undefined figures "overlap".
+
+    Example:
+        >>> compare(Score(0.5, 0.4, 0.6), Score(0.2, 0.1, 0.3))
+        'better'
+        >>> compare(Score(0.5, 0.4, 0.6), Score(0.6, 0.5, 0.7), lower_is_better=True)
+        'overlap'
+    """
+    above, below = score.low > other.high, score.high < other.low
+    if lower_is_better:
+        above, below = below, above
+    return "better" if above else "worse" if below else "overlap"
+
+
+def best_baseline(evaluation: Evaluation, key: str, *, lower_is_better: bool = False) -> tuple[str, Score] | None:
+    """The trivial answer that does best on one figure, None where none defines it."""
+    known = [
+        (name, scores[key])
+        for name, scores in evaluation.baselines.items()
+        if key in scores and scores[key].value == scores[key].value
+    ]
+    sign = -1 if lower_is_better else 1
+    return max(known, key=lambda item: sign * item[1].value, default=None)
+
+
+def above_a_coin_toss(evaluation: Evaluation) -> bool:
+    """Whether the ranking is surely better than chance.
+
+    Average precision alone flatters small parts: with few films of a genre, luck lifts it above the genre's share, and
+    resampling lifts it further. ROC-AUC has no such bias.
+    """
+    return evaluation.ranking["macro_roc_auc"].low > 0.5
+
+
+def in_words(share: float) -> str:
+    """A share in [0, 1] as a plain fraction.
+
+    Example:
+        >>> in_words(0.74), in_words(0.02), in_words(1.0)
+        ('three of four', 'hardly any', 'all')
+    """
+    if share in (0, 1):
+        return "all" if share else "none"
+    words = {
+        0.02: "hardly any", 0.1: "one in ten", 0.2: "one of five", 0.25: "one of four", 1 / 3: "one of three",
+        0.4: "two of five", 0.5: "half", 0.6: "three of five", 2 / 3: "two of three", 0.75: "three of four",
+        0.8: "four of five", 0.9: "nine of ten", 0.98: "nearly all",
+    }  # fmt: skip
+    return words[min(words, key=lambda known: abs(known - share))]
+
+
+def judge(result: GenreResult, *, at: str = "balanced") -> Judgement:
+    """What a genre's figures at one operating point amount to."""
+    point = result.at[at]
+    always = 2 * result.share / (1 + result.share)  # F1 of giving the genre to every film
+    if result.support < FEW_FILMS:
+        return "few"
+    if not (result.roc_auc.low > 0.5 and result.average_precision.low > result.share):
+        return "guess"
+    if point.recall.value < 0.4:
+        return "misses"
+    if not point.f1.low > always:
+        return "empty"
+    if point.f1.value >= 0.6 and point.f1.low > 0.5:
+        return "right"
+    return "wolf" if point.precision.value < 0.4 else "fair"
+
+
+def verdict(evaluation: Evaluation) -> Verdict:
+    """The verdict on an evaluation: a headline, a few paragraphs, and every genre in its group.
+
+    Without bootstrap draws there are no intervals, and no verdict but this.
+    """
+    if not evaluation.draws:
+        return Verdict("Measured without intervals, so without a verdict.", (), {})
+    groups: dict[Judgement, list[GenreResult]] = {judgement: [] for judgement in JUDGEMENTS}
+    for result in sorted(evaluation.per_genre, key=_by_f1, reverse=True):
+        groups[judge(result)].append(result)
+    paragraphs = (_ranking(evaluation), _answers(evaluation), _all_right(evaluation), _trust(evaluation))
+    return Verdict(
+        headline=_headline(evaluation, groups),
+        paragraphs=tuple(paragraph for paragraph in paragraphs if paragraph),
+        genres={
+            judgement: tuple(_named(judgement, result) for result in results)
+            for judgement, results in groups.items()
+            if results
+        },
+    )
+
+
+def _by_f1(result: GenreResult) -> float:
+    value = result.at["balanced"].f1.value
+    return value if value == value else -1.0
+
+
+def _named(judgement: Judgement, result: GenreResult) -> str:
+    point = result.at["balanced"]
+    notes = {
+        "misses": in_words(1 - point.recall.value),
+        "wolf": f"{in_words(1 - point.precision.value)} times",
+        "few": f"{result.support}",
+    }
+    return f"{result.genre} ({notes[judgement]})" if judgement in notes else result.genre
+
+
+def _headline(evaluation: Evaluation, groups: Mapping[Judgement, Sequence[GenreResult]]) -> str:
+    if len(groups["few"]) == len(evaluation.per_genre):
+        return f"Too few films to say: no genre has {FEW_FILMS} of them."
+    chance = best_baseline(evaluation, "macro_average_precision")
+    reached = evaluation.ranking["macro_average_precision"]
+    if (chance and compare(reached, chance[1]) != "better") or not above_a_coin_toss(evaluation):
+        return "No better than chance, as far as these films can tell."
+    clauses = []
+    if groups["right"]:
+        clauses.append(f"right about {_some(groups['right'])}")
+    elif groups["fair"]:
+        clauses.append(f"fair about {_some(groups['fair'])}")
+    if groups["guess"]:
+        clauses.append(f"guesses about {_some(groups['guess'])}")
+    if groups["misses"]:
+        worst = min(groups["misses"], key=lambda result: result.at["balanced"].recall.value)
+        clauses.append(f"misses {in_words(1 - worst.at['balanced'].recall.value)} {worst.genre} films")
+    elif groups["wolf"]:
+        worst = min(groups["wolf"], key=lambda result: result.at["balanced"].precision.value)
+        wrong = in_words(1 - worst.at["balanced"].precision.value)
+        clauses.append(f"wrong {wrong} times it says {worst.genre}")
+    if not (groups["right"] or groups["fair"]):
+        clauses.insert(0, "better than chance, but sure of no genre")
+    sentence = "; ".join(clauses)
+    return sentence[0].upper() + sentence[1:] + "."
+
+
+def _some(results: Sequence[GenreResult], most: int = 3) -> str:
+    names = [result.genre for result in results[:most]]
+    if len(results) > most:
+        names.append(f"{len(results) - most} more")
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _luck(score: Score, baseline: Score) -> str:
+    return {
+        "better": "the intervals lie apart, so the gain is real",
+        "overlap": "the intervals overlap, so the difference may be luck",
+        "worse": "that is better than the model",
+    }[compare(score, baseline)]
+
+
+def _ranking(evaluation: Evaluation) -> str:
+    reached = evaluation.ranking["macro_average_precision"]
+    chance = best_baseline(evaluation, "macro_average_precision")
+    sentence = f"Ranking films by probability, the model reaches a mean average precision of {told(reached)}"
+    if not chance:
+        return sentence + "."
+    luck = _luck(reached, chance[1])
+    if compare(reached, chance[1]) == "better" and not above_a_coin_toss(evaluation):
+        luck = "as its ROC-AUC is not surely above a coin toss, the difference may be luck"
+    return f"{sentence}; chance gives {chance[1].value:.2f}, and {luck}."
+
+
+def _answers(evaluation: Evaluation) -> str:
+    at = evaluation.at["balanced"]
+    true = sum(result.support for result in evaluation.per_genre) / max(evaluation.films, 1)
+    sentence = (
+        f"At the balanced point it gives {at['genres_per_film'].value:.1f} genres a film "
+        f"(films have {true:.1f}): {_percent(at['micro_precision'].value)} of what it gives is right, and it finds "
+        f"{_percent(at['micro_recall'].value)} of what is there. "
+        f"Together that is a micro-F1 of {told(at['micro_f1'])}"
+    )
+    baseline = best_baseline(evaluation, "micro_f1")
+    if not baseline:
+        return sentence + "."
+    name, score = baseline
+    return f"{sentence}; answering “{name}” every time gives {score.value:.2f}, and {_luck(at['micro_f1'], score)}."
+
+
+def _all_right(evaluation: Evaluation) -> str:
+    point = "exact" if "exact" in evaluation.at else "balanced"
+    score = evaluation.at[point]["exact_match"]
+    sentence = (
+        f"All genres of a film exactly right: {_percent(score.value)} of films "
+        f"({100 * score.low:.0f}–{_percent(score.high)})"
+    )
+    baseline = best_baseline(evaluation, "exact_match")
+    if not baseline:
+        return sentence + "."
+    answer = {
+        "better": "clearly more than",
+        "overlap": "not surely more than",
+        "worse": "fewer than",
+    }[compare(score, baseline[1])]
+    return f"{sentence}, {answer} the {_percent(baseline[1].value)} of answering “{baseline[0]}” every time."
+
+
+def _trust(evaluation: Evaluation) -> str:
+    """By the pairs that are worth asking about: most lie near 0, where being right is no art."""
+    error = evaluation.ranking.get("calibration_error")
+    if error is None or error.value != error.value:
+        return ""
+    told = [one for one in evaluation.reliability if one.low > LIKELY - 1e-9 and one.pairs]
+    pairs = sum(one.pairs for one in told)
+    if pairs < FEW_FILMS:
+        return f"It is too seldom {_percent(LIKELY)} sure or more to say what its probabilities are worth."
+    off = sum(one.pairs * _gap(one) for one in told) / pairs
+    worst = max((one for one in told if _surely_off(one)), key=_gap, default=None)
+    luck = math.sqrt(2 / math.pi) * sum(one.pairs * _standard_error(one) for one in told) / pairs
+    least = _gap(worst) / 2 if worst else 0.0
+    opening = (
+        "Its probabilities can be taken at their word" if max(off, least) < 0.03
+        else "Its probabilities are roughly right" if max(off - luck, least) < 0.06
+        else "Do not take its probabilities at their word"
+    )  # fmt: skip
+    where = ""
+    if worst:
+        where = f"; near {_percent(worst.mean_probability)} it is right {_percent(worst.true_share)} of the time"
+    return (
+        f"{opening}: from {_percent(LIKELY)} on they are off by {off * 100:.1f} percentage points on average "
+        f"(by luck alone: {luck * 100:.1f}){where}."
+    )
+
+
+def _gap(one: Bin) -> float:
+    return abs(one.mean_probability - one.true_share)
+
+
+def _standard_error(one: Bin) -> float:
+    """Of the share that is true, were the probabilities right."""
+    return math.sqrt(one.mean_probability * (1 - one.mean_probability) / one.pairs)
+
+
+def _surely_off(one: Bin) -> bool:
+    """Two standard errors would be reached by one of a dozen bins by luck."""
+    return _gap(one) > 3 * _standard_error(one)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
+
+
+def told(score: Score) -> str:
+    """A figure with its interval.
+
+    Example:
+        >>> told(Score(0.312, 0.295, 0.330))
+        '0.31 (0.29–0.33)'
+    """
+    if score.value != score.value:
+        return "–"
+    return f"{score.value:.2f} ({score.low:.2f}–{score.high:.2f})"
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """One headline figure.
+
+    Attributes:
+        name: what it is called.
+        meaning: one plain sentence.
+        score: the model's.
+        baseline: the name and the score of the trivial answer that does best, None where none defines the figure.
+        judgement: the comparison with it in words, "" without one.
+        percent: whether the figure reads better as a percentage.
+    """
+
+    name: str
+    meaning: str
+    score: Score
+    baseline: tuple[str, Score] | None
+    judgement: str
+    percent: bool
+
+
+# Shared with the comparison of two models.
+# (name, operating point or None for the ranking, key, lower is better, percent, meaning)
+FIGURES: tuple[tuple[str, str | None, str, bool, bool, str], ...] = (
+    ("Mean average precision", None, "macro_average_precision", False, False,
+     "Sort all films by one genre's probability: how pure is the top of the list? Averaged over genres, rare ones "
+     "counting as much as common ones. 1 is perfect."),
+    ("Macro-F1", "balanced", "macro_f1", False, False,
+     "Precision and recall in one figure, averaged over genres: a genre never found drags it down."),
+    ("Micro-F1", "balanced", "micro_f1", False, False,
+     "The same over all answers pooled: common genres dominate."),
+    ("ROC-AUC", None, "macro_roc_auc", False, False,
+     "Of a film with a genre and one without, how often the first gets the higher probability. 0.5 is a coin toss."),
+    ("All right, “exact”", "exact", "exact_match", False, True,
+     "Films given exactly their genres, none more, none fewer, at the point made for it."),
+    ("All right, “balanced”", "balanced", "exact_match", False, True,
+     "The same at the balanced point, which trades this away for finding more genres."),
+    ("First guess right", None, "top1_hit", False, True,
+     "Films for which the most probable genre is one of theirs."),
+    ("One of three right", None, "top3_hit", False, True,
+     "Films for which at least one of the three most probable genres is theirs."),
+    ("Wrong answers", "balanced", "hamming_loss", True, True,
+     "Yes-or-no answers, one for each film and genre, that are wrong (Hamming loss). Saying nothing scores well "
+     "here, since most answers are no."),
+    ("Calibration error", None, "calibration_error", True, True,
+     "How far stated probabilities are from what happens, on average."),
+)  # fmt: skip
+
+_JUDGED = {
+    "better": "clearly better than",
+    "overlap": "intervals overlap with",
+    "worse": "worse than",
+    "doubtful": "not surely better than",
+}
+
+
+def headlines(evaluation: Evaluation) -> Iterator[Headline]:
+    """The headline figures that the evaluation defines, the leading one first."""
+    for name, point, key, lower_is_better, percent, meaning in FIGURES:
+        scores = evaluation.ranking if point is None else evaluation.at.get(point, {})
+        if key not in scores:
+            continue
+        baseline = best_baseline(evaluation, key, lower_is_better=lower_is_better)
+        judged: str = compare(scores[key], baseline[1], lower_is_better=lower_is_better) if baseline else ""
+        if key == "macro_average_precision" and judged == "better" and not above_a_coin_toss(evaluation):
+            judged = "doubtful"
+        yield Headline(name, meaning, scores[key], baseline, _JUDGED.get(judged, ""), percent)

@@ -1,0 +1,1 @@
+"""Speed, fenced: nothing here changes an answer, everything is called explicitly and can be switched off."""

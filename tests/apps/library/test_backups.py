@@ -1,0 +1,378 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from onesheet.apps.library.backups import BACKUPS, JOURNAL, apply_changes, undo_write
+from onesheet.apps.library.changes import Change, Left
+from onesheet.data.film_library.films import LibraryFilm
+from onesheet.errors import LibraryError, OnesheetError
+
+FILM = LibraryFilm("A", "A", None, None, None, Path("A.nfo"))
+OLD_NS = 1_000_000_000_123_456_789
+
+
+def change(path: Path, before: bytes | None, after: bytes) -> Change:
+    return Change(FILM, path, before, after, "utf-8")
+
+
+def laid(folder: Path, contents: dict[str, bytes]) -> dict[str, bytes]:
+    for name, data in contents.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        os.utime(path, ns=(OLD_NS, OLD_NS))
+    return contents
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file but the backups."""
+    found = (path for path in folder.rglob("*") if path.is_file() and BACKUPS not in path.parts)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+
+
+def write(folder: Path, **after: bytes) -> list[Change | Left]:
+    """Give files other bytes; one that is not there is made."""
+    paths = {folder / f"{name}.nfo": data for name, data in after.items()}
+    plan = [change(path, path.read_bytes() if path.exists() else None, data) for path, data in paths.items()]
+    return list(apply_changes(folder, plan))
+
+
+def reasons(steps: list[Change | Left]) -> list[str]:
+    return [step.why for step in steps if isinstance(step, Left)]
+
+
+def undo_what_there_is(folder: Path) -> None:
+    try:
+        assert undo_write(folder).left == ()
+    except LibraryError as error:
+        assert "nothing to undo" in str(error)
+
+
+def test_a_write_and_its_undo(tmp_path: Path) -> None:
+    old = laid(tmp_path, {"A.nfo": b"\xff\x00 old", "B.nfo": b"", "C.nfo": b"untouched"})
+    (tmp_path / "A.nfo").chmod(0o640)
+    assert reasons(write(tmp_path, A=b"new", B=b"new too", made=b"made")) == []
+    assert contents(tmp_path) == {"A.nfo": b"new", "B.nfo": b"new too", "C.nfo": b"untouched", "made.nfo": b"made"}
+    state = (tmp_path / "A.nfo").stat()
+    assert stat.S_IMODE(state.st_mode) == 0o640 and state.st_mtime_ns > OLD_NS
+    assert (tmp_path / BACKUPS / "0001" / "000001.backup").read_bytes() == b"\xff\x00 old"
+    undone = undo_write(tmp_path)
+    assert {path.name for path in undone.restored} == {"A.nfo", "B.nfo", "made.nfo"} and undone.left == ()
+    assert contents(tmp_path) == old
+    state = (tmp_path / "A.nfo").stat()
+    assert stat.S_IMODE(state.st_mode) == 0o640 and state.st_mtime_ns == OLD_NS
+    with pytest.raises(LibraryError, match="nothing to undo"):
+        undo_write(tmp_path)
+
+
+def test_undo_goes_back_write_by_write(tmp_path: Path) -> None:
+    laid(tmp_path, {"A.nfo": b"0"})
+    for data in (b"1", b"2", b"3"):
+        write(tmp_path, A=data)
+    for data in (b"2", b"1"):
+        undo_write(tmp_path)
+        assert contents(tmp_path) == {"A.nfo": data}
+    write(tmp_path, A=b"4")
+    undo_write(tmp_path)
+    undo_write(tmp_path)
+    assert contents(tmp_path) == {"A.nfo": b"0"}
+
+
+def test_undo_passes_over_a_write_that_changed_nothing(tmp_path: Path) -> None:
+    laid(tmp_path, {"A.nfo": b"0"})
+    write(tmp_path, A=b"1")
+    (tmp_path / BACKUPS / "0002").mkdir()  # stopped before its first file
+    undo_write(tmp_path)
+    assert contents(tmp_path) == {"A.nfo": b"0"}
+
+
+def test_nothing_to_change_leaves_no_folder(tmp_path: Path) -> None:
+    assert list(apply_changes(tmp_path, [Left(FILM, "locked")])) == [Left(FILM, "locked")]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_changed_since_stay_and_do_not_block_the_rest(tmp_path: Path) -> None:
+    laid(tmp_path, {"A.nfo": b"a", "B.nfo": b"b", "C.nfo": b"c"})
+    write(tmp_path, A=b"a0")
+    write(tmp_path, A=b"a1", B=b"b1", C=b"c1", made=b"m1")
+    (tmp_path / "B.nfo").write_bytes(b"a person's")
+    (tmp_path / "C.nfo").unlink()
+    (tmp_path / "made.nfo").write_bytes(b"kept")
+    undone = undo_write(tmp_path)
+    assert contents(tmp_path) == {"A.nfo": b"a0", "B.nfo": b"a person's", "made.nfo": b"kept"}
+    why = {remark.path.name: remark.why for remark in undone.left}
+    assert why["B.nfo"].startswith("has changed since it was written; its old bytes are in ")
+    assert why["C.nfo"].startswith("is gone since it was written; its old bytes are in ")
+    assert why["made.nfo"] == "has changed since it was written"
+    undo_write(tmp_path)
+    assert contents(tmp_path)["A.nfo"] == b"a"
+
+
+def test_links_and_read_only_files_are_left(tmp_path: Path) -> None:
+    laid(tmp_path, {"A.nfo": b"a", "B.nfo": b"b", "C.nfo": b"c", "elsewhere": b"e"})
+    (tmp_path / "A.nfo").chmod(0o444)
+    (tmp_path / "other name").hardlink_to(tmp_path / "B.nfo")
+    (tmp_path / "D.nfo").symlink_to("elsewhere")
+    before = contents(tmp_path)
+    plan = [
+        change(tmp_path / f"{name}.nfo", data, b"new")
+        for name, data in zip("ABDX", (b"a", b"b", b"e", b"x"), strict=True)
+    ]
+    read_only, hard, link, gone = reasons(list(apply_changes(tmp_path, plan)))
+    assert "is read-only" in read_only and "hard links" in hard and "is a link to 'elsewhere'" in link
+    assert "cannot be read: No such file" in gone
+    assert contents(tmp_path) == before and not (tmp_path / BACKUPS).exists()
+
+
+def test_a_file_that_changed_after_the_plan_is_left(tmp_path: Path) -> None:
+    laid(tmp_path, {"A.nfo": b"a person's", "made.nfo": b"theirs"})
+    plan = [change(tmp_path / "A.nfo", b"a", b"new"), change(tmp_path / "made.nfo", None, b"ours")]
+    assert reasons(list(apply_changes(tmp_path, plan))) == ["its NFO has changed meanwhile"] * 2
+    assert contents(tmp_path) == {"A.nfo": b"a person's", "made.nfo": b"theirs"}
+
+
+def test_a_full_disk_stops_before_the_file_is_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    laid(tmp_path, {"A.nfo": b"a"})
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OnesheetError, match=r"disk full while writing .*000001.backup"):
+        write(tmp_path, A=b"new")
+    assert contents(tmp_path) == {"A.nfo": b"a"}
+
+
+def test_a_file_that_cannot_be_replaced_is_left_and_undo_can_be_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    laid(tmp_path, {"A.nfo": b"a", "B.nfo": b"b"})
+    replace = Path.replace
+
+    def refuse(self: Path, target: Path) -> Path:
+        if Path(target).name == "A.nfo":
+            raise PermissionError(1, "Operation not permitted")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    (why,) = reasons(write(tmp_path, A=b"new", B=b"new"))
+    assert "A.nfo': Operation not permitted; check its permissions" in why
+    assert contents(tmp_path) == {"A.nfo": b"a", "B.nfo": b"new"}
+    monkeypatch.undo()
+    write(tmp_path, A=b"newer")
+    monkeypatch.setattr(Path, "replace", refuse)
+    (remark,) = undo_write(tmp_path).left
+    assert remark.why.endswith("; then undo again")
+    monkeypatch.undo()
+    for _ in range(2):
+        undo_write(tmp_path)
+    assert contents(tmp_path) == {"A.nfo": b"a", "B.nfo": b"b"}
+
+
+def test_one_process_writes_or_undoes_at_a_time(tmp_path: Path) -> None:
+    laid(tmp_path, {"A.nfo": b"a", "B.nfo": b"b"})
+    plan = [change(tmp_path / "A.nfo", b"a", b"new"), change(tmp_path / "B.nfo", b"b", b"new")]
+    steps = apply_changes(tmp_path, plan)
+    next(steps)
+    for another in (lambda: undo_write(tmp_path), lambda: write(tmp_path, B=b"newer")):
+        with pytest.raises(OnesheetError, match=r"onesheet-backup' is in use by process .*; wait for it$"):
+            another()
+    assert reasons(list(steps)) == []
+    assert len(undo_write(tmp_path).restored) == 2
+    assert contents(tmp_path) == {"A.nfo": b"a", "B.nfo": b"b"}
+    assert [path.name for path in (tmp_path / BACKUPS).iterdir()] == ["0001-undone"]
+
+
+def test_undo_finds_a_free_name(tmp_path: Path) -> None:
+    laid(tmp_path, {"A.nfo": b"a"})
+    for _ in range(3):
+        write(tmp_path, A=b"new")
+        (made,) = (path for path in (tmp_path / BACKUPS).iterdir() if "undone" not in path.name)
+        made.rename(made.with_name("0001"))
+        undo_write(tmp_path)
+        assert contents(tmp_path) == {"A.nfo": b"a"}
+    names = sorted(path.name for path in (tmp_path / BACKUPS).iterdir())
+    assert names == ["0001-undone", "0001-undone-2", "0001-undone-3"]
+
+
+def test_undo_makes_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(LibraryError, match="nothing to undo"):
+        undo_write(tmp_path / "none")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_read_is_left_and_the_rest_is_written(tmp_path: Path) -> None:
+    laid(tmp_path, {"A.nfo/inside": b"", "B.nfo": b"b"})
+    plan = [change(tmp_path / "A.nfo", None, b"new"), change(tmp_path / "B.nfo", b"b", b"new")]
+    (why,) = reasons(list(apply_changes(tmp_path, plan)))
+    assert why == f"{str(tmp_path / 'A.nfo')!r} cannot be read or made: Is a directory"
+    assert contents(tmp_path) == {"A.nfo/inside": b"", "B.nfo": b"new"}
+
+
+def as_another(user: int, groups: list[int], work: Callable[[], object]) -> bool:
+    """Do the work in a process of that user; whether it ended well."""
+    child = os.fork()
+    if child:
+        return os.waitpid(child, 0)[1] == 0
+    status = 1
+    try:
+        os.setgroups(groups)
+        os.setgid(user)
+        os.setuid(user)
+        work()
+        status = 0
+    finally:
+        os._exit(status)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may work as others")
+@pytest.mark.parametrize(("groups", "group"), [([4100], 4100), ([], 4002)], ids=["in the group", "not in it"])
+def test_a_file_of_another_owner_is_written_and_keeps_group_and_mode(groups: list[int], group: int) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder, path = Path(name), Path(name) / "A.nfo"
+        folder.chmod(0o777)
+        laid(folder, {"A.nfo": b"a"})
+        path.chmod(0o666)
+        os.chown(path, 4001, 4100)
+        assert as_another(4002, groups, lambda: write(folder, A=b"new").index(change(path, b"a", b"new")))
+        assert contents(folder) == {"A.nfo": b"new"}
+        state = path.stat()
+        assert (state.st_uid, state.st_gid, stat.S_IMODE(state.st_mode)) == (4002, group, 0o666)
+        assert as_another(4002, groups, lambda: undo_write(folder).restored.index(path))
+        assert contents(folder) == {"A.nfo": b"a"} and path.stat().st_mtime_ns == OLD_NS
+
+
+def test_damaged_backups_restore_nothing(tmp_path: Path) -> None:
+    laid(tmp_path, {"A.nfo": b"a"})
+    write(tmp_path, A=b"new")
+    (tmp_path / BACKUPS / "0001" / "000001.backup").write_bytes(b"spoilt")
+    (remark,) = undo_write(tmp_path).left
+    assert "is damaged" in remark.why and contents(tmp_path) == {"A.nfo": b"new"}
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda record: record | {"file": "../outside.nfo"},
+        lambda record: record | {"file": "/etc/passwd"},
+        lambda record: record | {"backup": "../../A.nfo"},
+        lambda record: record | {"mtime_ns": "soon"},
+        lambda record: {name: value for name, value in record.items() if name != "before"},
+        lambda record: [record],
+    ],
+)
+def test_a_journal_that_is_not_ours_is_refused(spoil: Callable[[dict[str, object]], object], tmp_path: Path) -> None:
+    laid(tmp_path, {"A.nfo": b"a"})
+    write(tmp_path, A=b"new")
+    journal = tmp_path / BACKUPS / "0001" / JOURNAL
+    journal.write_text(json.dumps(spoil(json.loads(journal.read_text()))) + "\n")
+    with pytest.raises(LibraryError, match="is damaged; the old files lie beside it"):
+        undo_write(tmp_path)
+    assert contents(tmp_path) == {"A.nfo": b"new"}
+
+
+@pytest.fixture
+def without_syncing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is killed loses nothing it has written; only the order of steps is tried, and quickly."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+
+
+def test_backup_and_journal_are_on_the_disk_before_the_file_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    laid(tmp_path, {"A.nfo": b"a"})
+    steps: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def synced(handle: int) -> None:
+        steps.append(Path(f"/proc/self/fd/{handle}").resolve().name)
+        fsync(handle)
+
+    def replaced(self: Path, target: Path) -> Path:
+        steps.append(f"-> {Path(target).name}")
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", replaced)
+    write(tmp_path, A=b"new")
+    steps = [step if not step.endswith(".part") else "data" for step in steps]
+    root = tmp_path.name
+    made = [BACKUPS, root]
+    backed_up = ["data", "-> 000001.backup", "0001", JOURNAL, "0001"]
+    assert steps == [*made, *backed_up, "data", "-> A.nfo", root]
+
+
+@pytest.mark.usefixtures("without_syncing")
+@given(st.dictionaries(st.sampled_from(["A", "B", "C"]), st.tuples(st.binary(), st.binary()), min_size=1))
+def test_any_bytes_come_back(tmp_path_factory: pytest.TempPathFactory, files: dict[str, tuple[bytes, bytes]]) -> None:
+    folder = tmp_path_factory.mktemp("library")
+    old = laid(folder, {f"{name}.nfo": before for name, (before, _) in files.items()})
+    write(folder, **{name: after for name, (_, after) in files.items()})
+    assert contents(folder) == {f"{name}.nfo": after for name, (_, after) in files.items()}
+    undo_what_there_is(folder)
+    assert contents(folder) == old
+
+
+def killed_at(line: int, work: Callable[[], object]) -> bool:
+    """Do the work in a process that is killed at the so many-th line of our code; False where it has fewer."""
+    child = os.fork()
+    if child:
+        return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+    lines = 0
+
+    def trace(frame: object, event: str, _: object) -> object:
+        nonlocal lines
+        if Path(frame.f_code.co_filename).name not in ("backups.py", "files.py"):  # type: ignore[attr-defined]
+            return None
+        lines += event == "line"
+        if lines == line:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return trace
+
+    try:
+        sys.settrace(trace)  # type: ignore[arg-type]
+        work()
+    finally:
+        os._exit(0)
+
+
+@pytest.mark.usefixtures("without_syncing")
+def test_killed_at_any_line_each_file_is_old_or_new_and_undo_restores_all(tmp_path: Path) -> None:
+    old, new = {"A.nfo": b"old a", "B.nfo": b"old b"}, {"A.nfo": b"new a", "B.nfo": b"new b", "made.nfo": b"made"}
+    seen, line, running = set(), 0, True
+    while running:
+        line += 1
+        folder = tmp_path / str(line)
+        laid(folder, old)
+        running = killed_at(line, lambda folder=folder: write(folder, A=b"new a", B=b"new b", made=b"made"))  # type: ignore[misc]
+        found = {name: data for name, data in contents(folder).items() if not name.endswith(".part")}
+        assert all(data in (old.get(name), new[name]) for name, data in found.items()) and old.keys() <= found.keys()
+        seen.add(tuple(found.values()))
+        undo_what_there_is(folder)
+        assert {name: data for name, data in contents(folder).items() if not name.endswith(".part")} == old, line
+    assert len(seen) == 4 and line > 100  # nothing, A, A and B, all
+
+
+@pytest.mark.usefixtures("without_syncing")
+def test_undo_killed_at_any_line_goes_on(tmp_path: Path) -> None:
+    old, line, running = {"A.nfo": b"old a", "B.nfo": b"old b"}, 0, True
+    while running:
+        line += 1
+        folder = tmp_path / str(line)
+        laid(folder, old)
+        write(folder, A=b"new a", B=b"new b", made=b"made")
+        running = killed_at(line, lambda folder=folder: undo_write(folder))  # type: ignore[misc]
+        undo_what_there_is(folder)
+        assert {name: data for name, data in contents(folder).items() if not name.endswith(".part")} == old, line
+    assert line > 60

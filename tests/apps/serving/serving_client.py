@@ -1,0 +1,81 @@
+"""A service of the tiny model, in this process or behind a real socket."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from starlette.testclient import TestClient
+
+from onesheet.apps.serving.middleware import Gate
+from onesheet.bundle import Scores, read_bundle
+from onesheet.predict import Predictor
+
+HERE = "http://127.0.0.1:8000"
+Client = Callable[..., TestClient]
+
+
+class Held(Predictor):
+    """A predictor that scores nothing while `go` is cleared."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(read_bundle(path), threads=1)
+        self.go = threading.Event()
+        self.go.set()
+        self.begun = threading.Semaphore(0)
+        self.fault: Exception | None = None
+
+    def score(self, posters: NDArray[np.uint8]) -> Scores:
+        self.begun.release()
+        assert self.go.wait(60)
+        if self.fault:
+            raise self.fault
+        return super().score(posters)
+
+
+def gate(client: TestClient) -> Gate:
+    assert isinstance(client.app, Gate)
+    return client.app
+
+
+def png(width: int, height: int) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (width, height), (40, 90, 160)).save(file, "PNG")
+    return file.getvalue()
+
+
+def as_files(posters: list[bytes]) -> list[tuple[str, tuple[str, bytes]]]:
+    return [("files", (f"{number}.png", poster)) for number, poster in enumerate(posters)]
+
+
+@contextmanager
+def serving(model: Path, *options: str, **environment: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """`onesheet serve` in a process of its own: its address, and the process."""
+    code = "from onesheet.__main__ import main; raise SystemExit(main())"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "serve", "--model", str(model), "--port", "0", "--threads", "1", *options],
+        env=os.environ | environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr
+    try:
+        said, found = "", None
+        while not found and (line := process.stderr.readline()):
+            said, found = said + line, re.search(r"http://\S+?(?=/ )", line)
+        assert found, said
+        yield found[0], process
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()

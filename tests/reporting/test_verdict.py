@@ -1,0 +1,190 @@
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drawn_evaluation import NAN, evaluation, genre, score
+from onesheet.evaluation.results import Bin, Score
+from onesheet.reporting.verdict import best_baseline, compare, headlines, in_words, judge, told, verdict
+
+
+@pytest.mark.parametrize(
+    ("figures", "judgement"),
+    [
+        ({"f1": 0.7, "precision": 0.7, "recall": 0.7}, "right"),
+        ({"f1": 0.5}, "fair"),
+        ({"f1": 0.61, "width": 0.15}, "fair"),  # good, but not surely
+        ({"f1": 0.3, "recall": 0.25}, "misses"),
+        ({"f1": 0.4, "precision": 0.3, "recall": 0.6}, "wolf"),
+        ({"share": 0.6, "ap": 0.7, "f1": 0.75}, "empty"),  # giving it to every film has F1 0.75
+        ({"f1": 0.5, "auc": 0.51}, "guess"),
+        ({"f1": 0.5, "ap": 0.11}, "guess"),  # the interval reaches down to the share
+        ({"f1": 0.9, "support": 29}, "few"),
+        ({"f1": 0.0, "recall": 0.0, "precision": 0.0}, "misses"),
+    ],
+)
+def test_judgement_weighs_the_interval_and_the_trivial_answer(figures, judgement):
+    assert judge(genre(**figures)) == judgement
+
+
+def test_a_genre_without_films_is_too_few():
+    result = dataclasses.replace(genre(support=0, share=0.0), average_precision=NAN, roc_auc=NAN)
+    assert judge(result) == "few"
+
+
+def test_the_headline_of_the_brief():
+    told = verdict(
+        evaluation(
+            [
+                genre("Animation", f1=0.7),
+                genre("Horror", f1=0.8),
+                genre("Mystery", auc=0.5),
+                genre("Musical", recall=0.24, f1=0.3),
+                genre("News", support=4),
+            ]
+        )
+    )
+    assert told.headline == (
+        "Right about Horror and Animation; guesses about Mystery; misses three of four Musical films."
+    )
+    assert told.genres["misses"] == ("Musical (three of four)",)
+    assert told.genres["few"] == ("News (4)",)
+    assert list(told.genres) == ["right", "misses", "guess", "few"]
+
+
+@pytest.mark.parametrize(
+    ("genres", "headline"),
+    [
+        ([genre("Drama", f1=0.5)], "Fair about Drama."),
+        ([genre("Drama", auc=0.5)], "Better than chance, but sure of no genre; guesses about Drama."),
+        ([genre("Drama", support=3)], "Too few films to say: no genre has 30 of them."),
+        (
+            [genre("War", precision=0.2, recall=0.6, f1=0.3), genre("Drama", f1=0.8)],
+            "Right about Drama; wrong four of five times it says War.",
+        ),
+        ([genre(str(k), f1=0.9 - k / 100) for k in range(5)], "Right about 0, 1, 2 and 2 more."),
+    ],
+)
+def test_headlines(genres, headline):
+    assert verdict(evaluation(genres)).headline == headline
+
+
+def test_no_better_than_chance_is_said_first():
+    told = verdict(evaluation([genre(f1=0.9)], ap=0.12, chance=0.1))
+    assert told.headline.startswith("No better than chance")
+    assert "the difference may be luck" in told.paragraphs[0]
+
+
+def test_average_precision_alone_does_not_prove_a_gain():
+    result = evaluation([genre(f1=0.9)], ap=0.2, chance=0.1)
+    result.ranking["macro_roc_auc"] = score(0.51)
+    told = verdict(result)
+    assert told.headline.startswith("No better than chance")
+    assert "may be luck" in told.paragraphs[0]
+    assert next(headlines(result)).judgement == "not surely better than"
+
+
+def test_a_worse_figure_is_called_worse():
+    result = evaluation()
+    result.at["balanced"]["micro_f1"] = score(0.1)
+    result.baselines["nothing"]["micro_f1"] = score(0.5)
+    result.baselines["prior"]["micro_f1"] = score(0.2)
+    assert "answering “nothing” every time gives 0.50, and that is better" in verdict(result).paragraphs[1]
+
+
+def test_without_baselines_or_calibration_nothing_is_claimed():
+    result = dataclasses.replace(evaluation(), baselines={})
+    del result.ranking["calibration_error"]
+    text = " ".join(verdict(result).paragraphs)
+    assert "luck" not in text and "real" not in text and "probabilities can" not in text
+    assert len(verdict(result).paragraphs) == 3
+
+
+def middle(mean, true, pairs=1000):
+    """A diagram with nearly all pairs near 0, as it should be there, and some in one bin of the middle."""
+    bins = [Bin(k / 15, (k + 1) / 15, 0, float("nan"), float("nan")) for k in range(15)]
+    bins[0], k = Bin(0.0, 1 / 15, 50_000, 0.02, 0.02), int(mean * 15)
+    bins[k] = Bin(k / 15, (k + 1) / 15, pairs, mean, true)
+    return tuple(bins)
+
+
+@pytest.mark.parametrize(
+    ("diagram", "said"),
+    [
+        (middle(0.5, 0.49), "Its probabilities can be taken at their word: from 20 % on they are off by 1.0 "),
+        (middle(0.5, 0.45), "Its probabilities are roughly right: from 20 % on they are off by 5.0 "),
+        (middle(0.5, 0.33), "Do not take its probabilities at their word: from 20 % on they are off by 17.0 "),
+        (middle(0.2, 0.33), "Do not take"),  # the first bin that is looked at
+        (middle(0.1, 0.3), "too seldom 20 % sure"),
+        (
+            middle(0.5, 0.42, pairs=40),
+            "Its probabilities are roughly right: from 20 % on they are off by 8.0 ",
+        ),  # luck: 6
+        (middle(0.5, 0.3, pairs=29), "too seldom 20 % sure"),
+    ],
+)
+def test_calibration_is_told_by_the_middle_where_pairs_are_few(diagram, said):
+    result = dataclasses.replace(evaluation(), reliability=diagram)
+    assert result.ranking["calibration_error"].high < 0.03  # over all pairs: as good as nothing
+    assert said in verdict(result).paragraphs[-1].replace("\N{NO-BREAK SPACE}", " ")
+
+
+@pytest.mark.parametrize(("pairs", "named"), [(1000, True), (40, False)])
+def test_a_bin_is_named_where_it_is_off_by_more_than_luck(pairs, named):
+    told = verdict(dataclasses.replace(evaluation(), reliability=middle(0.5, 0.35, pairs))).paragraphs[-1]
+    assert ("near 50\N{NO-BREAK SPACE}% it is right 35\N{NO-BREAK SPACE}% of the time" in told) == named
+
+
+unit = st.floats(0, 1)
+scores = st.tuples(unit, unit, unit).map(sorted).map(lambda three: Score(three[1], three[0], three[2]))
+
+
+@given(one=scores, other=scores)
+def test_comparison_is_antisymmetric_and_turns_with_the_direction(one, other):
+    turned = {"better": "worse", "worse": "better", "overlap": "overlap"}
+    assert compare(other, one) == turned[compare(one, other)]
+    assert compare(one, other, lower_is_better=True) == turned[compare(one, other)]
+    assert compare(one, one) == "overlap"
+    assert compare(one, NAN) == "overlap"
+
+
+@given(share=unit)
+def test_every_share_has_words(share):
+    assert in_words(share)
+    assert (in_words(share) == "all") == (share == 1)
+    assert (in_words(share) == "none") == (share == 0)
+
+
+def test_the_best_baseline_knows_the_direction_and_skips_the_undefined():
+    result = evaluation()
+    result.baselines["nothing"]["hamming_loss"] = score(0.1)
+    result.baselines["prior"]["hamming_loss"] = score(0.3)
+    assert best_baseline(result, "hamming_loss", lower_is_better=True)[0] == "nothing"
+    assert best_baseline(result, "hamming_loss")[0] == "prior"
+    result.baselines["prior"]["hamming_loss"] = NAN
+    assert best_baseline(result, "hamming_loss")[0] == "nothing"
+    assert best_baseline(result, "no such figure") is None
+
+
+def test_headline_figures_compare_in_their_own_direction():
+    result = evaluation()
+    result.at["balanced"]["hamming_loss"] = score(0.05)
+    result.baselines["nothing"]["hamming_loss"] = score(0.3)
+    result.baselines["prior"]["hamming_loss"] = score(0.4)
+    figures = {one.name: one for one in headlines(result)}
+    assert len(figures) == 10
+    assert figures["Wrong answers"].judgement == "clearly better than"
+    assert figures["Wrong answers"].baseline == ("nothing", score(0.3))
+    assert figures["Calibration error"].baseline is None
+    del result.at["exact"]
+    assert len(list(headlines(result))) == 9
+
+
+def test_without_draws_there_is_no_verdict():
+    said = verdict(dataclasses.replace(evaluation(), draws=0))
+    assert said.headline.startswith("Measured without intervals") and not said.genres and not said.paragraphs
+
+
+def test_an_undefined_figure_is_a_dash():
+    assert told(NAN) == "–"
