@@ -9,11 +9,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from onesheet.data.findings import Finding
+from onesheet.data.genre_synonyms import genre_key, synonym_key
 from onesheet.data.tables import DELIMITED, MAX_LINE_BYTES, read_delimited
 from onesheet.errors import CatalogueError
 from onesheet.files import parse_json, read_within
 
-NOT_GENRES = frozenset({"", "n/a", "na", "nan", "none", "null", "-", r"\n", "(no genres listed)"})
+NOT_GENRES = frozenset(
+    {
+        *("", "n/a", "na", "nan", "nat", "<na>", "#n/a", "#na", "none", "null", "nil", "-", "--", "?", r"\n"),
+        *("(no genres listed)", "no genres listed", "no genre", "no genres", "unknown", "undefined", "not available"),
+    }
+)
 
 
 def read_genre_map(source: str | Path | Mapping[str, str]) -> dict[str, str]:
@@ -64,41 +70,53 @@ def tidy(name: str) -> str:
     return unicodedata.normalize("NFC", " ".join(name.split()))
 
 
+def is_no_genre(name: str) -> bool:
+    """Whether a name stands for a missing one.
+
+    Example:
+        >>> is_no_genre("N/A"), is_no_genre("Drama")
+        (True, False)
+    """
+    return tidy(name).casefold() in NOT_GENRES
+
+
 def settle_genres(
     films: Sequence[Iterable[str]], mapping: Mapping[str, str]
 ) -> tuple[list[tuple[str, ...]], list[Finding]]:
     """Each film's genre names, made one and sorted, and a finding for each name that changed.
+
+    Spellings and exact synonyms of one genre become the commonest of them; the mapping's names win.
 
     Args:
         films: names as written, one collection a film.
         mapping: what `read_genre_map` returned.
 
     Example:
-        >>> settle_genres([["drama", "N/A"], ["Drama"], ["Drama", "SF"]], {"SF": "Sci-Fi"})[0]
-        [('Drama',), ('Drama',), ('Drama', 'Sci-Fi')]
+        >>> settle_genres([["drama", "N/A"], ["Drama"], ["Drama", "SF"]], {"SF": "Science fiction"})[0]
+        [('Drama',), ('Drama',), ('Drama', 'Science fiction')]
     """
     written = Counter(name for names in films for name in set(names))
     counts: Counter[str] = Counter()
     for name, count in written.items():
         counts[tidy(name)] += count
-    common: dict[str, str] = {}
+    told = {genre_key(left): [tidy(name) for name in right.split("|")] for left, right in mapping.items()}
+    common: dict[str, str] = {}  # what spellings and synonyms share -> the mapping's own name, or the commonest
+    for targets in told.values():
+        common |= {synonym_key(target): target for target in targets}
     for name in sorted(counts, key=lambda name: (-counts[name], name)):
-        common.setdefault(name.casefold(), name)
-    folded = {left.casefold(): right for left, right in mapping.items()}
-    for right in folded.values():  # the mapping's own spelling wins
-        common.update((name.casefold(), name) for name in map(tidy, right.split("|")))
+        if genre_key(name) not in told:
+            common.setdefault(synonym_key(name), name)
 
     def settle(name: str) -> tuple[str, ...]:
-        if name.casefold() in NOT_GENRES:
+        if is_no_genre(name):
             return ()
-        targets = folded.get(name.casefold())
-        names = [name] if targets is None else [tidy(target) for target in targets.split("|")]
-        return tuple(common[name.casefold()] for name in names if name.casefold() not in NOT_GENRES)
+        targets = told.get(genre_key(name), [common.get(synonym_key(name), name)])
+        return tuple(target for target in targets if not is_no_genre(target))
 
     settled = {name: settle(tidy(name)) for name in written}
     findings = [_finding(name, settle(name), counts[name]) for name in sorted(counts) if settle(name) != (name,)]
-    present = {name.casefold() for name in counts}
-    findings += [_finding(left, settle(left), 0) for left in sorted(mapping) if left.casefold() not in present]
+    present = {genre_key(name) for name in counts}
+    findings += [_finding(left, settle(left), 0) for left in sorted(mapping) if genre_key(left) not in present]
     united: dict[tuple[str, ...], tuple[str, ...]] = {}
     for names in map(tuple, films):
         if names not in united:
@@ -107,7 +125,7 @@ def settle_genres(
 
 
 def _finding(name: str, settled: tuple[str, ...], count: int) -> Finding | None:
-    if name.casefold() in NOT_GENRES and not settled:
+    if is_no_genre(name) and not settled:
         return None  # films left without a genre are said one by one
     become = " and ".join(settled) or "dropped"
     return Finding(
