@@ -15,7 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import onesheet.training  # isort: skip  # noqa: F401  # before torch, as for a user: it tells OpenMP how to wait
+from onesheet.speed.thread_policy import let_waiting_threads_sleep
+
+let_waiting_threads_sleep()  # before torch loads, as the command does
+
 import numpy as np
 import onnxruntime
 import torch

@@ -11,7 +11,10 @@ import shutil
 import time
 from pathlib import Path
 
-import onesheet.training  # isort: skip  # noqa: F401  # before torch, as for a user: it tells OpenMP how to wait
+from onesheet.speed.thread_policy import let_waiting_threads_sleep
+
+let_waiting_threads_sleep()  # before torch loads, as the command does
+
 import torch
 from material import SIZE, read, to_tune
 from ratio import arguments, at_least, in_turn, load_now, quotients, report, row, spread

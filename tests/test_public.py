@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from importlib import import_module
@@ -58,26 +57,6 @@ def test_importing_loads_no_training_packages(package: str) -> None:
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-@pytest.mark.parametrize("module", ["onesheet.training", "onesheet.models"])
-def test_threads_of_training_spin_for_moments_only(module: str) -> None:
-    """The library that reads it does so once, as torch loads."""
-    code = (
-        "import os, sys\n"
-        "class Finder:\n"
-        "    def find_spec(self, name, *_):\n"
-        "        if name == 'torch': print(*map(os.environ.get, ('OMP_WAIT_POLICY', 'GOMP_SPINCOUNT'))); sys.exit()\n"
-        "sys.meta_path.insert(0, Finder())\n"
-        f"import {module}, torch\n"
-    )
-    for set_before, wanted in ((None, ["passive", "2000"]), ("active", ["active", "None"])):
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("OMP", "GOMP"))}
-        environment |= {"OMP_WAIT_POLICY": set_before} if set_before else {}
-        said = subprocess.run(
-            [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
-        ).stdout
-        assert said.split() == wanted
 
 
 def test_a_missing_package_names_its_extra() -> None:

@@ -1,9 +1,5 @@
 from __future__ import annotations
 
-import os
-import platform
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -42,29 +38,3 @@ def test_without_control_groups_it_is_the_processors(tmp_path: Path, monkeypatch
     assert thread_count(None) == 3
     with pytest.raises(ConfigError, match="at least 1; got 0"):
         thread_count(0)
-
-
-CLAIM = """
-import ctypes, threading
-barrier = threading.Barrier(4)
-def claim():
-    kept = [bytearray(5000 + number) for number in range(100)]  # too large for Python's own pool
-    barrier.wait()
-threads = [threading.Thread(target=claim) for _ in range(4)]
-for thread in threads: thread.start()
-for thread in threads: thread.join()
-ctypes.CDLL("libc.so.6").malloc_stats()  # to standard error
-"""
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc")
-def test_threads_of_a_training_share_one_heap() -> None:
-    def heaps(module: str, **told: str) -> int:
-        environment = {name: value for name, value in os.environ.items() if name != "MALLOC_ARENA_MAX"} | told
-        command = [sys.executable, "-c", f"import {module}\n{CLAIM}"]
-        done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
-        return done.stderr.count("Arena ")
-
-    assert heaps("onesheet.cli") > 1
-    assert heaps("onesheet.training.device") == 1
-    assert heaps("onesheet.training.device", MALLOC_ARENA_MAX="4") > 1

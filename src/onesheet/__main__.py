@@ -30,6 +30,7 @@ from onesheet.cli import (
     train_command,
 )
 from onesheet.errors import Interrupted, OnesheetError, install
+from onesheet.speed.thread_policy import let_waiting_threads_sleep
 
 
 class Parser(argparse.ArgumentParser):
@@ -112,6 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     warnings.filterwarnings("ignore", module="PIL")  # what matters about a poster becomes a finding or a failure
     arguments = build_parser().parse_args(argv)
     try:
+        let_waiting_threads_sleep()  # torch reads the policy as it loads
         return int(arguments.run(arguments))
     except Interrupted as error:
         _fail(str(error))

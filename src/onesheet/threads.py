@@ -50,16 +50,6 @@ def in_order(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def let_waiting_threads_sleep() -> None:
-    """Told to OpenMP, which reads it as torch loads: threads that spin while they wait collapse on busy cores.
-
-    GNU's spins for some tens of microseconds all the same, as most waits end sooner than a thread that sleeps is awake.
-    """
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ["OMP_WAIT_POLICY"] = "passive"
-        os.environ.setdefault("GOMP_SPINCOUNT", "2000")
-
-
 def thread_count(threads: int | None) -> int:
     """How many threads to use; None = one for each processor this process may use, a container's limit included.
 

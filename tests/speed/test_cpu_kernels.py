@@ -188,3 +188,11 @@ def test_other_networks_stay_as_they_are():
     before = str(model)
     fast_mobilenet(model)
     assert str(model) == before
+
+
+def test_the_switch_leaves_a_mobilenet_as_it_is(monkeypatch):
+    model = build(transformers.MobileNetV2Config(depth_multiplier=0.2))
+    before = str(model)
+    monkeypatch.setenv("ONESHEET_SPEED_OFF", "kernels")
+    fast_mobilenet(model)
+    assert str(model) == before and model.config.tf_padding

@@ -15,6 +15,7 @@ from onesheet.packed import open_packed
 from onesheet.pipeline.file_evaluation import evaluate_file
 from onesheet.pipeline.preparation import CONFIG, Tell, mute, prepare
 from onesheet.progress import Progress, silent
+from onesheet.speed.allocator import share_one_heap
 from onesheet.training.config import Recipe, read_config, refuse_other_choices
 from onesheet.training.distillation import check_teachers
 from onesheet.training.fitting import check_crops, fit_in
@@ -52,6 +53,7 @@ def train(
         RunError: `out` holds a run already (and not `resume`), or one of another recipe, or training was interrupted.
         OnesheetError: what any step raises, or another process works in `out`.
     """
+    share_one_heap()  # before the threads that decode posters start
     out, recipe = Path(out), recipe.resolved()
     recipe = replace(recipe, size=recipe.size or default_size(recipe.model))
     here = processes(recipe.devices, recipe.nodes)

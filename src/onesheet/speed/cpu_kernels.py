@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.grad import conv2d_weight
 
+from onesheet.speed import is_on
+
 
 class StridedConvolution(nn.Conv2d):
     """A convolution with TensorFlow's "SAME" padding: the odd row and column go below and right."""
@@ -124,10 +126,10 @@ class _Clamped(torch.autograd.Function):
 def fast_mobilenet(model: nn.Module) -> None:
     """Change a transformers MobileNetV1Model or MobileNetV2Model in place; its state_dict keys stay.
 
-    Does nothing to a network that does not pad as TensorFlow does.
+    Does nothing to a network that does not pad as TensorFlow does, or with the switch off.
     """
     config: Any = getattr(model, "config", None)
-    if not getattr(config, "tf_padding", False):
+    if not (getattr(config, "tf_padding", False) and is_on("kernels")):
         return
     for layer in model.modules():
         if isinstance(getattr(layer, "activation", None), nn.ReLU6):

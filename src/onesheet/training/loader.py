@@ -7,12 +7,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from onesheet.packed.store import let_go
-from onesheet.training.device import SideStream, spare_thread, to_device
+from onesheet.speed.prefetch import SideStream, spare_thread, use_one_core
+from onesheet.training.device import to_device
 
 
 class Batch(NamedTuple):
@@ -80,7 +80,7 @@ class BatchLoader:
         chunks = np.array_split(order, self._batches)
         side, spare = SideStream(), spare_thread()
         with ThreadPoolExecutor(1) as reader:
-            _use_one_core(reader)
+            use_one_core(reader)
 
             def read(number: int) -> Future[Batch] | None:
                 work = self._read_and_transform if spare else self._read
@@ -117,18 +117,3 @@ class BatchLoader:
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Go on from where `state_dict` was taken."""
         self._epoch, self._batch = state["epoch"], state["batch"]
-
-
-def _use_one_core(reader: ThreadPoolExecutor) -> None:
-    """Let torch work in `reader`'s only thread alone, and in all others as before.
-
-    With more threads than cores, OpenMP lets each that waits sleep at once, those that train too.
-    """
-
-    def in_its_thread() -> None:
-        torch.set_num_threads(1)
-        torch.get_num_threads()  # a thread takes up the number set last when it first asks
-
-    threads = torch.get_num_threads()
-    reader.submit(in_its_thread).result()
-    torch.set_num_threads(threads)
