@@ -16,9 +16,9 @@ from ratio import arguments, at_least, in_turn, load_now, processor_facts, quoti
 from onesheet.evaluation import average_precision
 from onesheet.exporting import export
 from onesheet.packed import Packed
+from onesheet.pipeline.recipe import PRECISIONS
 from onesheet.predict import Predictor, load, score_part
 from onesheet.training import Run, TrainConfig, fit, open_run
-from onesheet.training.config import PRECISIONS
 
 LARGEST_CHANGE = 0.005
 HELPS = ("avx512_vnni", "avx_vnni", "amx_int8", "avx512_bf16", "amx_bf16")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from onesheet.__main__ import build_parser
-from onesheet.cli.options import recipe_from
+from onesheet.cli.arguments import recipe_from
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "ablation.py"
 specification = importlib.util.spec_from_file_location("ablation", SCRIPT)

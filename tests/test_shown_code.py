@@ -226,7 +226,8 @@ STORIES = [list(one) for _, one in groupby((b for b in runnable() if b not in SI
 @pytest.fixture(autouse=True)
 def small_demo(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train, "DEMO_FILMS", FILMS)
-    quick = replace(train.DEMO, widths=(4, 8), size=(48, 32), epochs=1, min_films=10, draws=10)
+    training = replace(train.DEMO.training, widths=(4, 8), epochs=1)
+    quick = replace(train.DEMO, size=(48, 32), min_films=10, draws=10, training=training)
     monkeypatch.setattr(train, "DEMO", quick)
 
 

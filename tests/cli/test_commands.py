@@ -106,7 +106,8 @@ def test_a_teacher_that_is_not_there_leaves_the_folder_free(
 def test_the_demo_ends_with_posters_the_network_has_not_learnt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    small = replace(train.DEMO, widths=(8,), size=(48, 32), epochs=1, min_films=5, draws=10, threads=1)
+    training = replace(train.DEMO.training, widths=(8,), epochs=1, threads=1)
+    small = replace(train.DEMO, size=(48, 32), min_films=5, draws=10, training=training)
     monkeypatch.setattr(train, "DEMO", small)
     monkeypatch.setattr(train, "DEMO_FILMS", 100)
     assert main(["demo", "--out", str(tmp_path / "demo")]) == 0

@@ -31,13 +31,13 @@ from onesheet.errors import CatalogueError, OnesheetError
 from onesheet.evaluation.answers import Answers, read_answers, write_answers
 from onesheet.evaluation.results import read_evaluation
 from onesheet.genres import GenreSet
+from onesheet.options import read_config
 from onesheet.packed import split
 from onesheet.packed.splitting import read_split
 from onesheet.packed.store import open_packed
 from onesheet.predict.index_files import read_index
 from onesheet.reporting.figure_files import _write_csv
 from onesheet.spreadsheets import neutral, original
-from onesheet.training.config import read_config
 from onesheet.training.run import open_run
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -161,7 +161,7 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "an evaluation": ("evaluation.json", lambda folder: read_evaluation(folder / "evaluation.json")),
     "a run": ("run.json", open_run),
     "a packed store": ("manifest.json", open_packed),
-    "a configuration": ("config.toml", lambda folder: read_config(folder / "config.toml", known=["a"])),
+    "a configuration": ("config.toml", lambda folder: read_config(folder / "config.toml", known={})),
 }
 
 

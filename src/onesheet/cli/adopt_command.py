@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any, cast
 
-from onesheet.cli import options
+from onesheet.cli import arguments as options
+from onesheet.cli.arguments import add_options, recipe_from
 from onesheet.cli.console import Console
-from onesheet.cli.options import add_options, recipe_from
 from onesheet.cli.step_commands import add_out, step_command
 
 CHOICES = {
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
             catalogue=catalogue,
             precision_target=recipe.precision_target,
             recall_target=recipe.recall_target,
-            threads=recipe.threads,
+            threads=recipe.training.threads,
             progress=console.progress,
         )
     fed = bundle.card.training["fed_and_read"]

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from onesheet.cli.arguments import add_options, recipe_from
 from onesheet.cli.console import Console, print_table
-from onesheet.cli.options import add_options, recipe_from
 
 if TYPE_CHECKING:
     from onesheet.evaluation.comparison import Comparison, Paired

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from onesheet.cli import options
+from onesheet.cli import arguments as options
+from onesheet.cli.arguments import add_options, recipe_from
 from onesheet.cli.console import Console, print_table
-from onesheet.cli.options import add_options, recipe_from
 from onesheet.cli.step_commands import add_out, step_command
 from onesheet.errors import CatalogueError, OnesheetError
 from onesheet.files import sole_use
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from onesheet.data import Film, Findings
     from onesheet.evaluation import Evaluation
     from onesheet.packed import Packed
+    from onesheet.pipeline.recipe import Recipe
     from onesheet.training import Run
-    from onesheet.training.config import Recipe
 
 SEEN = {"train": "was trained on", "validation": "chose its epoch, its calibration and its thresholds on"}
 SHIPPED = "default"
@@ -95,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
             run=made_by,
             findings=findings,
             draws=recipe.draws,
-            threads=recipe.threads,
+            threads=recipe.training.threads,
             progress=console.progress,
         )
     print_evaluation(evaluation, Path(arguments.out), as_json=arguments.json)
@@ -141,7 +141,7 @@ def _pack_for(
         Path(arguments.out) / "packed",
         size=card.size,
         resize=card.resize,
-        threads=recipe.threads,
+        threads=recipe.training.threads,
         progress=console.progress,
     )
     return packed, catalogue.findings + packed.findings

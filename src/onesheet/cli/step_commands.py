@@ -8,16 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from onesheet.cli import options
+from onesheet.cli import arguments as options
+from onesheet.cli.arguments import add_catalogue, add_options, recipe_from
 from onesheet.cli.console import Console, print_table
-from onesheet.cli.options import add_catalogue, add_options, recipe_from
 from onesheet.errors import ConfigError
 
 if TYPE_CHECKING:
     from onesheet.data import Catalogue
     from onesheet.images import Resize
     from onesheet.packed import Split
-    from onesheet.training.config import Recipe
+    from onesheet.pipeline.recipe import Recipe
 
 
 SPLIT_SEED = "seed of the split (default: 0)"
@@ -85,7 +85,7 @@ def _audit(arguments: argparse.Namespace) -> int:
     recipe = recipe_from(arguments)
     with Console() as console:
         catalogue = open_catalogue(replace(recipe, min_films=1), tell=console.tell)  # rare genres are findings here
-        audited = audit(catalogue, threads=recipe.threads, progress=console.progress)
+        audited = audit(catalogue, threads=recipe.training.threads, progress=console.progress)
         usable = catalogue.drop_rare(recipe.min_films)
         findings, staying = usable.findings + audited, len(usable.without(audited))
     write_audit(findings, catalogue, arguments.out)
@@ -158,7 +158,7 @@ def _pack(arguments: argparse.Namespace) -> int:
             arguments.out,
             size=recipe.size or (224, 160),
             resize=cast("Resize", recipe.resize),
-            threads=recipe.threads,
+            threads=recipe.training.threads,
             progress=console.progress,
         )
     result = {
@@ -185,7 +185,7 @@ def _fit(arguments: argparse.Namespace) -> int:
     packed = open_packed(arguments.packed)
     with Console() as console:
         run = fit(recipe.training, packed, folder=arguments.out, resume=arguments.resume, progress=console.progress)
-    if not processes(recipe.devices, recipe.nodes).first:  # of several, the first speaks
+    if not processes(recipe.training.devices, recipe.training.nodes).first:  # of several, the first speaks
         return 0
     best = next((row for row in run.history if row["epoch"] == run.best_epoch), {})
     if arguments.json:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from onesheet.cli.arguments import add_catalogue, add_options, recipe_from
 from onesheet.cli.console import Console
-from onesheet.cli.options import add_catalogue, add_options, recipe_from
 from onesheet.errors import RunError
-from onesheet.training.config import Recipe
+from onesheet.pipeline.recipe import OPTIONS, Recipe
+from onesheet.training.config import TrainConfig
 
 # A network and a size that learn the drawn posters in two minutes on two cores.
-DEMO = Recipe(model="poster-cnn", widths=(24, 48, 96, 192), size=(112, 80), epochs=24, min_films=20)
+DEMO = Recipe(size=(112, 80), training=TrainConfig(model="poster-cnn", widths=(24, 48, 96, 192), epochs=24))
 DEMO_FILMS = 1500
 
 
@@ -31,7 +31,7 @@ def add_commands(commands: Any) -> None:
     train.add_argument("--out", required=True, metavar="RUN", help="the run's folder")
     train.add_argument("--resume", action="store_true", help="go on where the run in RUN stopped")
     train.add_argument("--json", action="store_true", help="print the evaluation as JSON")
-    add_options(train, *(item.name for item in fields(Recipe) if item.name != "catalogue"))
+    add_options(train, *(name for name in OPTIONS if name != "catalogue"))
     train.set_defaults(run=_train)
 
     demo = commands.add_parser(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 from onesheet.data import Findings
@@ -14,9 +14,10 @@ from onesheet.models import build_network, default_size
 from onesheet.packed import open_packed
 from onesheet.pipeline.file_evaluation import evaluate_file
 from onesheet.pipeline.preparation import CONFIG, Tell, mute, prepare
+from onesheet.pipeline.recipe import Recipe
 from onesheet.progress import Progress, silent
 from onesheet.speed.allocator import share_one_heap
-from onesheet.training.config import Recipe, read_config, refuse_other_choices
+from onesheet.training.config import check_same_choices
 from onesheet.training.distillation import check_teachers
 from onesheet.training.fitting import check_crops, fit_in
 from onesheet.training.processes import Processes, processes
@@ -55,8 +56,8 @@ def train(
     """
     share_one_heap()  # before the threads that decode posters start
     out, recipe = Path(out), recipe.resolved()
-    recipe = replace(recipe, size=recipe.size or default_size(recipe.model))
-    here = processes(recipe.devices, recipe.nodes)
+    recipe = replace(recipe, size=recipe.size or default_size(recipe.training.model))
+    here = processes(recipe.training.devices, recipe.training.nodes)
     if not here.first:
         here.wait()
         fit_in(out, recipe.training, open_packed(out / "packed"), here, resume=True, progress=silent)
@@ -93,7 +94,7 @@ def _train(recipe: Recipe, out: Path, here: Processes, *, resume: bool, progress
         run=run,
         findings=findings,
         draws=recipe.draws,
-        threads=recipe.threads,
+        threads=recipe.training.threads,
         progress=progress,
     )
 
@@ -125,7 +126,7 @@ def _check_choices(recipe: Recipe) -> None:
     if not recipe.catalogue:
         raise ConfigError("no catalogue given; name a table or a folder of posters")
     assert recipe.size
-    network = build_network(recipe.model, genres=2, size=recipe.size, widths=recipe.widths)
+    network = build_network(recipe.training.model, genres=2, size=recipe.size, widths=recipe.training.widths)
     check_crops(recipe.training, network)
 
 
@@ -141,4 +142,4 @@ def _check_folder(recipe: Recipe, out: Path, *, resume: bool) -> None:
         return
     if not resume:
         raise RunError(f"{str(out)!r} holds a run already; go on with --resume or choose another --out")
-    refuse_other_choices(read_config(path, [item.name for item in fields(Recipe)]), recipe.to_dict(), out)
+    check_same_choices(Recipe.read(path).to_dict(), recipe.to_dict(), out)

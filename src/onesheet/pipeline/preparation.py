@@ -15,10 +15,11 @@ from onesheet.errors import CatalogueError
 from onesheet.files import write_text
 from onesheet.genres import GenreSet, check_genres
 from onesheet.images import Resize
+from onesheet.options import to_toml
 from onesheet.packed import PARTS, Packed, Split, pack, read_split, split
+from onesheet.pipeline.recipe import Recipe
 from onesheet.progress import Progress, silent
 from onesheet.reporting import write_audit
-from onesheet.training.config import Recipe, to_toml
 
 Tell = Callable[[str], None]
 CONFIG = "config.toml"
@@ -63,7 +64,7 @@ def prepare(
         out / "packed",
         size=recipe.size or (224, 160),
         resize=cast(Resize, recipe.resize),
-        threads=recipe.threads,
+        threads=recipe.training.threads,
         progress=progress,
     )
     findings += packed.findings
@@ -81,7 +82,7 @@ def clean(
 ) -> Catalogue:
     """Leave out what an audit (made before, or now) says to leave out, and the genres that are too rare by then."""
     if findings is None:
-        findings = audit(catalogue, threads=recipe.threads, progress=progress)
+        findings = audit(catalogue, threads=recipe.training.threads, progress=progress)
         tell(f"audited{_noted(findings)}")
     cleaned = _enough(catalogue.without(findings, keep=recipe.keep).drop_rare(recipe.min_films))
     tell(f"{len(cleaned):,} films in {len(cleaned.genres)} genres stay")
@@ -169,7 +170,7 @@ def split_by(recipe: Recipe, catalogue: Catalogue, *, files: Sequence[str | Path
         if smaller.genres != parts.catalogue.genres:
             parts = read_split(smaller, *files)
     else:
-        parts = split(catalogue, seed=recipe.seed, validation=recipe.validation, test=recipe.test)
+        parts = split(catalogue, seed=recipe.training.seed, validation=recipe.validation, test=recipe.test)
     sizes = ", ".join(f"{len(parts.rows(part)):,} {part}" for part in PARTS)
     tell(f"split into {sizes}{_noted(parts.findings)}")
     return parts

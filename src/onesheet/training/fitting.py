@@ -15,7 +15,7 @@ from onesheet.models import PosterNetwork, build_network
 from onesheet.models.pretrained import save_architecture
 from onesheet.packed.store import Packed
 from onesheet.progress import Progress, silent
-from onesheet.training.config import TrainConfig, refuse_other_choices
+from onesheet.training.config import TrainConfig, check_same_choices
 from onesheet.training.device import prepare
 from onesheet.training.distillation import check_teachers
 from onesheet.training.processes import Processes, processes
@@ -136,5 +136,5 @@ def _earlier_run(config: TrainConfig, packed: Packed, folder: Path, *, resume: b
     earlier = open_run(folder)
     if earlier.fingerprint != packed.fingerprint:
         raise RunError(f"the run in {str(folder)!r} learnt from other posters; choose another --out")
-    refuse_other_choices(earlier.config.to_dict(), config.to_dict(), folder)
+    check_same_choices(earlier.config.to_dict(), config.to_dict(), folder)
     return earlier

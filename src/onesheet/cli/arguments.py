@@ -1,0 +1,104 @@
+"""The recipe's options as command-line arguments, and back."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+from onesheet.options import Option, options_of, read_config
+from onesheet.pipeline.recipe import OPTIONS, Recipe
+from onesheet.training.config import TrainConfig
+
+CATALOGUE = ("posters", "poster_column", "genre_column", "id_column", "genre_map", "min_films")
+AUDIT = ("keep", "threads")
+SPLIT = ("split", "validation", "test", "seed")
+PACK = ("size", "resize", "threads")
+FIT = tuple(options_of(TrainConfig))
+EXPORT = ("precision", "precision_target", "recall_target")
+EVALUATE = ("draws", "threads")
+
+
+def add_options(parser: argparse.ArgumentParser, *names: str, **helps: str) -> None:
+    """Add options of the recipe, and `--config`.
+
+    Args:
+        parser: of the command.
+        names: of the options; a repeated one counts once.
+        helps: name -> what the option means in this command, default included.
+    """
+    for name in dict.fromkeys(names):
+        _add(parser, OPTIONS[name], helps.get(name))
+    parser.add_argument("--config", metavar="FILE.toml", help="file of options; those of the command line win")
+
+
+def add_catalogue(parser: argparse.ArgumentParser) -> None:
+    """Add the catalogues that a command reads."""
+    parser.add_argument("catalogue", nargs="*", default=argparse.SUPPRESS, help=OPTIONS["catalogue"].help)
+
+
+def recipe_from(arguments: argparse.Namespace, **defaults: Any) -> Recipe:
+    """The recipe of a command line.
+
+    Args:
+        arguments: parsed; their options win over those of `--config`.
+        defaults: values over which both win.
+
+    Raises:
+        ConfigError: an unknown key or a value out of range.
+    """
+    values = dict(defaults)
+    if arguments.config:
+        values |= read_config(arguments.config, OPTIONS)
+    given = vars(arguments)
+    return Recipe.of(values | {name: given[name] for name in OPTIONS if name in given and given[name] != []})
+
+
+def _add(parser: argparse.ArgumentParser, option: Option, own_help: str | None) -> None:
+    shared: dict[str, Any] = {"default": argparse.SUPPRESS, "help": (own_help or _help(option)).replace("%", "%%")}
+    if option.kind == "bool":
+        parser.add_argument(option.flag, action=argparse.BooleanOptionalAction, **shared)
+    elif option.separate:
+        parser.add_argument(option.flag, action="append", metavar="PATH", **shared)
+    else:
+        metavar = None if option.choices else option.name.rsplit("_", 1)[-1].upper()
+        parser.add_argument(
+            option.flag, type=PARSERS[option.kind], choices=option.choices or None, metavar=metavar, **shared
+        )
+
+
+def _help(option: Option) -> str:
+    """What an option does, its range and its default."""
+    known = [option.range] if option.kind == "float" else []
+    known += [f"default: {option.shown_default}"] if option.shown_default else []
+    return f"{option.help} ({'; '.join(known)})" if known else option.help
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """ "224x160" -> (224, 160), H×W in pixels."""
+    height, _, width = text.lower().replace("×", "x").partition("x")
+    try:
+        return int(height), int(width)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"a size is HEIGHTxWIDTH in pixels, such as 224x160; got {text!r}") from None
+
+
+def _integers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(word) for word in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be whole numbers separated by commas; got {text!r}") from None
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+PARSERS: dict[str, Callable[[str], Any]] = {
+    "int": int,
+    "float": float,
+    "str": str,
+    "tuple[int, int]": parse_size,
+    "tuple[int, ...]": _integers,
+    "tuple[str, ...]": _words,
+}
