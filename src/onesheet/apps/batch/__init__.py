@@ -1,5 +1,5 @@
 """A catalogue of any size predicted in parts, on this machine or on a Ray cluster."""
 
-from onesheet.apps.batch.batch_run import BatchDone, run_batch
+import lazy_loader
 
-__all__ = ["BatchDone", "run_batch"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

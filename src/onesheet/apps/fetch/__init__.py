@@ -1,5 +1,5 @@
 """From ids, titles or a query to a catalogue with posters, by way of TMDB, OMDb or plain addresses."""
 
-from onesheet.apps.fetch.fetching import Fetched, fetch
+import lazy_loader
 
-__all__ = ["Fetched", "fetch"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -4,8 +4,6 @@ It needs the extra `serve`. Requests from all clients are scored together; uploa
 asks nothing of any other machine.
 """
 
-from onesheet.apps.serving.app import create_app
-from onesheet.apps.serving.limits import Limits
-from onesheet.apps.serving.server import serve
+import lazy_loader
 
-__all__ = ["Limits", "create_app", "serve"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,2 @@
+from .fetching import Fetched as Fetched
+from .fetching import fetch as fetch

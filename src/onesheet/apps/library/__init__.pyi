@@ -1,0 +1,9 @@
+from .backups import Undone as Undone
+from .backups import apply_changes as apply_changes
+from .backups import undo_write as undo_write
+from .changes import Change as Change
+from .changes import Left as Left
+from .changes import plan_changes as plan_changes
+from .kometa import kometa_metadata as kometa_metadata
+from .suggesting import Suggestion as Suggestion
+from .suggesting import suggest_genres as suggest_genres

@@ -1,0 +1,13 @@
+from .corrected_catalogue import about_export as about_export
+from .corrected_catalogue import corrected as corrected
+from .corrected_catalogue import export as export
+from .decision_store import Decision as Decision
+from .decision_store import DecisionStore as DecisionStore
+from .opening import open_review as open_review
+from .queue import Case as Case
+from .queue import review_queue as review_queue
+from .review import Review as Review
+from .review import Standing as Standing
+from .review_source import Source as Source
+from .review_source import decisions_path as decisions_path
+from .review_source import read_source as read_source
