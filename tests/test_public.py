@@ -60,7 +60,9 @@ def test_importing_loads_no_training_packages(package: str) -> None:
 
 
 def test_a_missing_package_names_its_extra() -> None:
-    with pytest.raises(MissingExtra, match=r"reading minds needs telepathy; .*: pip install '\.\[train\]'"):
+    with pytest.raises(
+        MissingExtra, match=r"reading minds needs telepathy; run: pip install 'onesheet-genres\[train\]'"
+    ):
         require("telepathy", purpose="reading minds", extra="train")
 
 

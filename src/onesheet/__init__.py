@@ -21,5 +21,7 @@ def __getattr__(name: str) -> object:
     if name == "__version__":
         from importlib.metadata import version
 
-        return version("onesheet")
+        from onesheet.errors import DISTRIBUTION
+
+        return version(DISTRIBUTION)
     return _public(name)

@@ -10,13 +10,13 @@ from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 from typing import Any
 
+import onesheet
 from onesheet.data.readers.unpacking import cache_folder
-from onesheet.errors import OnesheetError
+from onesheet.errors import DISTRIBUTION, OnesheetError
 from onesheet.threads import thread_count
 
 CONTRIBUTING = ("dev", "docs")  # extras for those who work on onesheet itself
 _NAME = re.compile(r"[\w.-]+")
-_OWN = re.compile(r"onesheet\[([\w.,-]+)\]")
 _EXTRA = re.compile(r"""extra\s*==\s*["']([\w.-]+)["']""")
 
 
@@ -25,7 +25,7 @@ class Extra:
     """One extra of onesheet.
 
     Attributes:
-        name: as in `pip install '.[NAME]'`; "" is the core.
+        name: as in `pip install 'onesheet-genres[NAME]'`; "" is the core.
         packages: package -> its version, None where it is not installed.
     """
 
@@ -39,9 +39,9 @@ class Extra:
 
     @property
     def cure(self) -> str:
-        """The command that brings what is missing, in a clone; "" where nothing is."""
-        name = f"'.[{self.name}]'" if self.name else "."
-        return f"pip install {name}" if self.missing else ""
+        """The command that installs what is missing; "" where nothing is."""
+        package = f"'{DISTRIBUTION}[{self.name}]'" if self.name else DISTRIBUTION
+        return f"pip install {package}" if self.missing else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def examine(*, device: bool = False) -> Checkup:
     model_seconds = time.perf_counter() - begun
     trains_on, torch_seconds = _training_device() if device and _version("torch") else ("", None)
     return Checkup(
-        versions={"onesheet": version("onesheet"), "python": platform.python_version()},
+        versions={"onesheet": onesheet.__version__, "python": platform.python_version()},
         system=f"{platform.system()} {platform.release()} on {platform.machine()}",
         core=core,
         extras=tuple(extra for extra in extras if extra.name not in CONTRIBUTING),
@@ -115,23 +115,13 @@ def examine(*, device: bool = False) -> Checkup:
 
 def _extras() -> list[Extra]:
     """The core and every extra, as the package's own metadata name them."""
-    wanted: dict[str, list[str]] = {name: [] for name in ("", *(metadata("onesheet").get_all("Provides-Extra") or ()))}
-    for requirement in requires("onesheet") or ():
-        extra = _EXTRA.search(requirement)
-        wanted[extra[1] if extra else ""].append(requirement)
-    return [Extra(name, {one: _version(one) for one in _packages(name, wanted)}) for name in wanted]
-
-
-def _packages(extra: str, wanted: dict[str, list[str]]) -> dict[str, None]:
-    """The packages of an extra and of those of onesheet's extras that it takes in, each once, in order."""
-    found: dict[str, None] = {}
-    for requirement in wanted[extra]:
-        if own := _OWN.match(requirement):
-            for other in own[1].split(","):
-                found |= _packages(other, wanted)
-        elif name := _NAME.match(requirement):
-            found[name[0]] = None
-    return found
+    names = ("", *(metadata(DISTRIBUTION).get_all("Provides-Extra") or ()))
+    packages: dict[str, dict[str, str | None]] = {name: {} for name in names}
+    for requirement in requires(DISTRIBUTION) or ():
+        extra, package = _EXTRA.search(requirement), _NAME.match(requirement)
+        if package:
+            packages[extra[1] if extra else ""][package[0]] = _version(package[0])
+    return [Extra(name, packages[name]) for name in names]
 
 
 def _version(package: str) -> str | None:

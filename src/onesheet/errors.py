@@ -27,7 +27,8 @@ import importlib
 import re
 from types import ModuleType
 
-NEWER = "install a newer onesheet from its source (git pull; pip install .)"
+DISTRIBUTION = "onesheet-genres"  # the name that pip installs
+NEWER = f"run: pip install --upgrade {DISTRIBUTION}"
 
 
 class OnesheetError(Exception):
@@ -159,8 +160,5 @@ def require(module: str, *, purpose: str, extra: str) -> ModuleType:
 
 
 def install(extra: str) -> str:
-    """The cure for a missing extra.
-
-    It is a clone's: on the public index another project's package bears the name of this one.
-    """
-    return f"run, in a clone of onesheet: pip install '.[{extra}]'"
+    """The cure for a missing extra."""
+    return f"run: pip install '{DISTRIBUTION}[{extra}]'"

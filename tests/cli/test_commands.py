@@ -530,7 +530,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 def without_extras(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command as `pip install onesheet` alone would."""
+    """Run a command as `pip install onesheet-genres` alone would."""
     return subprocess.run(
         [sys.executable, "-c", WITHOUT_EXTRAS, *arguments], capture_output=True, text=True, check=False
     )
@@ -549,6 +549,6 @@ def test_the_core_alone_predicts_and_names_the_extra_for_the_rest(
     ):
         refused = without_extras(*arguments)
         assert refused.returncode == 2
-        assert "in a clone of onesheet: pip install '.[" in refused.stderr and "Traceback" not in refused.stderr
+        assert "run: pip install 'onesheet-genres[" in refused.stderr and "Traceback" not in refused.stderr
     audited = without_extras("audit", str(table), "--out", str(tmp_path / "audit"))
     assert audited.returncode == 0, audited.stderr

@@ -22,10 +22,10 @@ COLOUR = re.compile(rb"\x1b\[[\d;]*3[0-7]")
 def test_a_whole_installation_is_well_and_says_what_it_has(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
-    assert said["versions"]["onesheet"] == version("onesheet") and said["problem"] == ""
+    assert said["versions"]["onesheet"] == onesheet.__version__ and said["problem"] == ""
     assert said["core"]["packages"]["onnxruntime"] == version("onnxruntime") and not said["core"]["missing"]
     assert said["extras"]["train"]["packages"]["torch"] == version("torch")
-    assert said["extras"]["train"]["packages"]["pyarrow"] == version("pyarrow")  # by way of onesheet[parquet]
+    assert said["extras"]["train"]["packages"]["pyarrow"] == version("pyarrow")  # by way of onesheet-genres[parquet]
     assert "dev" not in said["extras"] and not any("onesheet" in extra["packages"] for extra in said["extras"].values())
     assert said["genres"] > 1 and said["threads"] >= 1 and Path(said["model"]).exists()
     assert said["trains_on"] == "" and said["torch_seconds"] is None
@@ -54,12 +54,12 @@ def test_what_is_missing_comes_with_its_cure(
     real = onesheet.doctor._version
     monkeypatch.setattr(onesheet.doctor, "_version", lambda name: None if name == "usearch" else real(name))
     similar = next(extra for extra in examine().extras if extra.name == "similar")
-    assert similar == Extra("similar", {"usearch": None}) and similar.cure == "pip install '.[similar]'"
+    assert similar == Extra("similar", {"usearch": None}) and similar.cure == "pip install 'onesheet-genres[similar]'"
     assert main(["doctor"]) == 0  # predicting needs none of it
-    assert re.search(r"similar\s+absent\s+usearch: pip install '\.\[similar\]'", capsys.readouterr().out)
+    assert re.search(r"similar\s+absent\s+usearch: pip install 'onesheet-genres\[similar\]'", capsys.readouterr().out)
     monkeypatch.setattr(onesheet.doctor, "_version", lambda name: None if name == "pillow" else real(name))
     assert main(["doctor"]) == 2
-    assert "not installed: pillow; pip install ." in capsys.readouterr().out
+    assert "not installed: pillow; pip install onesheet-genres" in capsys.readouterr().out
 
 
 def test_a_model_that_does_not_load_is_said(

@@ -230,7 +230,7 @@ def test_other_hdf5_files_are_refused(tmp_path, cache):
 
 def test_hdf5_without_h5py_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(MissingExtra, match=r"reading HDF5 needs h5py; .*: pip install '\.\[hdf5\]'"):
+    with pytest.raises(MissingExtra, match=r"reading HDF5 needs h5py; run: pip install 'onesheet-genres\[hdf5\]'"):
         read_catalogue(put(tmp_path / "a.hdf5", "x"))
 
 
@@ -424,5 +424,7 @@ def test_hugging_face_datasets_that_cannot_be_read(tmp_path, monkeypatch):
 
 def test_hugging_face_datasets_without_the_library_name_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(MissingExtra, match=r"hf-dataset: needs datasets; .*: pip install '\.\[hf-datasets\]'"):
+    with pytest.raises(
+        MissingExtra, match=r"hf-dataset: needs datasets; run: pip install 'onesheet-genres\[hf-datasets\]'"
+    ):
         read_catalogue("hf-dataset:user/posters")

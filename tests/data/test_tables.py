@@ -185,7 +185,7 @@ def test_parquet_list_column(posters):
 def test_parquet_without_pyarrow_names_the_extra(posters, monkeypatch):
     pq.write_table(pa.table({"id": ["a"], "genres": ["War"]}), posters / "t.parquet")
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
-    with pytest.raises(MissingExtra, match=r"pip install '\.\[parquet\]'"):
+    with pytest.raises(MissingExtra, match=r"pip install 'onesheet-genres\[parquet\]'"):
         read_catalogue(posters / "t.parquet")
 
 

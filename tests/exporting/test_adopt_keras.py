@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 os.environ["KERAS_BACKEND"] = "torch"
-keras = pytest.importorskip("keras", reason="Keras is not installed; pip install '.[keras]'")
+keras = pytest.importorskip("keras", reason="Keras is not installed; pip install 'onesheet-genres[keras]'")
 h5py = pytest.importorskip("h5py")
 
 from onesheet.data import Catalogue  # noqa: E402

@@ -320,6 +320,6 @@ def test_without_the_library_the_extra_is_named(
     monkeypatch.setitem(sys.modules, "usearch.index", None)
     with pytest.raises(
         MissingExtra,
-        match=r"searching 60 posters needs usearch; .*: pip install '\.\[similar\]'",
+        match=r"searching 60 posters needs usearch; run: pip install 'onesheet-genres\[similar\]'",
     ):
         index_posters(folder, predictor=predictor)

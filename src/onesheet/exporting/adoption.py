@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+import onesheet
 from onesheet.bundle import CARD_KEY, POINTS, Bundle, Card, label_counts, read_bundle
 from onesheet.data import Catalogue
 from onesheet.drawn import draw_catalogue
@@ -213,7 +214,8 @@ def _card(model: Path, genres: GenreSet, original: Original) -> Card:
         operating_points=dict.fromkeys(POINTS, half),
         training={"model": f"adopted from {model.name}", "fed_and_read": asdict(conventions)},
         licences={"code": "Apache-2.0", "weights": "as those of the adopted network"},
-        versions={package: importlib.metadata.version(package) for package in ("onesheet", "onnx", "onnxruntime")}
+        versions={"onesheet": onesheet.__version__}
+        | {package: importlib.metadata.version(package) for package in ("onnx", "onnxruntime")}
         | original.versions,
         created=datetime.now(UTC).date().isoformat(),
     )

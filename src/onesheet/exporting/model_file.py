@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+import onesheet
 from onesheet.bundle import CARD_KEY, POINTS, Bundle, Card, label_counts, read_bundle
 from onesheet.errors import ConfigError, ExportError, RunError
 from onesheet.evaluation import Calibration, Thresholds, fit_calibration, fit_operating_points
@@ -232,6 +233,7 @@ def _card(runs: Sequence[Run], packed: Packed, precision: str) -> Card:
             "code": "Apache-2.0",
             "weights": "as their training posters' and backbone's licences allow",
         },
-        versions={name: importlib.metadata.version(name) for name in ("onesheet", "torch", "onnx", "onnxruntime")},
+        versions={"onesheet": onesheet.__version__}
+        | {name: importlib.metadata.version(name) for name in ("torch", "onnx", "onnxruntime")},
         created=datetime.now(UTC).date().isoformat(),
     )

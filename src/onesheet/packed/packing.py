@@ -7,13 +7,13 @@ import json
 import zlib
 from array import array
 from contextlib import closing, suppress
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+import onesheet
 from onesheet.data.findings import Finding, Findings
 from onesheet.errors import ConfigError, OnesheetError, PackError, UnreadablePoster
 from onesheet.files import LOCK, cannot_write, sole_use, whole_file, write_text
@@ -145,7 +145,7 @@ def _finish(folder: Path, order: PackOrder, journal: Journal) -> Packed:
     findings.write_csv(folder / "findings.csv")
     manifest = {
         "protocol": PROTOCOL,
-        "library": version("onesheet"),
+        "library": onesheet.__version__,
         "size": order.size,
         "resize": order.resize,
         "genres": order.genres,

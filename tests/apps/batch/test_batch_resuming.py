@@ -213,7 +213,7 @@ def test_wrong_options_and_missing_packages(
     for package, engine in (("ray", "ray"), ("fsspec", "local"), ("pyarrow", "local")):
         with monkeypatch.context() as patch:
             patch.setitem(sys.modules, package, None)
-            cure = r"run, in a clone of onesheet: pip install '\.\[(batch|parquet)\]'"
+            cure = r"run: pip install 'onesheet-genres\[(batch|parquet)\]'"
             with pytest.raises(MissingExtra, match=rf"needs {package}; {cure}"):
                 run_batch(folder, tmp_path / package, model=motif_model, engine=engine)
     assert not (tmp_path / "out").exists()

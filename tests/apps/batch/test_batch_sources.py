@@ -189,7 +189,9 @@ def test_a_poster_that_never_ends_is_refused(
 
 def test_a_url_whose_package_is_missing_stops_before_it_costs_rows(motif_model: Path, tmp_path: Path) -> None:
     (tmp_path / "films.csv").write_text("path\ns3://bucket/a.jpg\n")
-    with pytest.raises(MissingExtra, match=r"reading s3:// needs another package; .*: pip install '\.\[s3\]'"):
+    with pytest.raises(
+        MissingExtra, match=r"reading s3:// needs another package; run: pip install 'onesheet-genres\[s3\]'"
+    ):
         run_batch(tmp_path / "films.csv", tmp_path / "out", model=motif_model)
     assert not list((tmp_path / "out").glob("part-*"))
 

@@ -437,7 +437,7 @@ def test_errors_name_the_cure(services, tmp_path, monkeypatch):
     monkeypatch.setenv("TMDB_API_KEY", "a\nb")
     assert refused("tmdb", ["1"]) == "the key in TMDB_API_KEY holds what no key holds; copy it again"
     monkeypatch.setitem(sys.modules, "httpx2", None)
-    assert "pip install '.[fetch]'" in refused("tmdb", ["1"], kind=MissingExtra)
+    assert "pip install 'onesheet-genres[fetch]'" in refused("tmdb", ["1"], kind=MissingExtra)
 
 
 def test_the_command(services, tmp_path, monkeypatch, capsys):

@@ -184,6 +184,4 @@ def test_help_and_errors_need_no_web_framework() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ended.returncode == 2
-    assert (
-        ended.stderr == "onesheet: error: serving needs fastapi; run, in a clone of onesheet: pip install '.[serve]'\n"
-    )
+    assert ended.stderr == "onesheet: error: serving needs fastapi; run: pip install 'onesheet-genres[serve]'\n"

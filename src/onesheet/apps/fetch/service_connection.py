@@ -7,19 +7,19 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx2
 
+import onesheet
 from onesheet.apps.fetch.pace import Pace, Patience, Stopped, retry_after
 from onesheet.apps.fetch.services import Service
 from onesheet.errors import FetchError, NotFetched, UnreadablePoster
 from onesheet.files import parse_json
 from onesheet.images import open_poster
 
-AGENT = f"onesheet/{version('onesheet')}"
+AGENT = f"onesheet/{onesheet.__version__}"
 MAX_BYTES = 32 << 20  # of one answer
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 522, 524})
 _Answer = TypeVar("_Answer")

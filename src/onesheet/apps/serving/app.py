@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+import onesheet
 from onesheet.apps.review import Review
 from onesheet.apps.serving import schema
 from onesheet.apps.serving.batching import Batcher
@@ -68,7 +68,7 @@ def create_app(
     service = Service(name, predictor, limits, batcher, Uploads(limits), measures, token, offers)
     app = FastAPI(
         title="onesheet",
-        version=version("onesheet"),
+        version=onesheet.__version__,
         description="Predicts a film's genres from its poster.",
         lifespan=_lifespan(service),
         docs_url=None,  # its page comes from a CDN

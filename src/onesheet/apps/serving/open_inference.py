@@ -12,7 +12,6 @@ import json
 import reprlib
 from collections.abc import Sequence
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from fastapi.responses import JSONResponse, Response
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, ValidationError
 
+import onesheet
 from onesheet.apps.serving import examples, schema
 from onesheet.apps.serving.service import Service
 from onesheet.apps.serving.tensors import (
@@ -124,7 +124,7 @@ def _add_metadata(router: APIRouter, service: Service) -> None:
     @router.get("", response_model=ServerMetadataBody, responses=schema.answer(examples.SERVER) | schema.refusals(401))
     async def server() -> JSONResponse:
         """Which server this is."""
-        return JSONResponse({"name": "onesheet", "version": version("onesheet"), "extensions": ["binary_tensor_data"]})
+        return JSONResponse({"name": "onesheet", "version": onesheet.__version__, "extensions": ["binary_tensor_data"]})
 
     @router.get(
         "/models/{model}",
