@@ -241,7 +241,7 @@ import sys
 from pathlib import Path
 sys.path[:0] = [sys.argv[1], str(Path(sys.argv[1]).parent)]
 import test_packing
-from onesheet.data import packing as module
+from onesheet.packed import packing as module
 module.CHUNK, module._SLAB = 8, 4
 decode = module.read_poster
 def slow(path, **options):
