@@ -16,20 +16,20 @@ from numpy.typing import NDArray
 
 import onesheet
 from onesheet.bundle import CARD_KEY, POINTS, Bundle, Card, label_counts, read_bundle
+from onesheet.calibrated_graph import finish_graph
 from onesheet.data import Catalogue
 from onesheet.drawn import draw_catalogue
 from onesheet.errors import ConfigError, ExportError
 from onesheet.evaluation import Thresholds, fit_calibration, fit_operating_points
+from onesheet.evaluation.summary import summary_metrics
 from onesheet.exporting.input_conventions import Conventions, scaling_wanted
 from onesheet.exporting.onnx_classifier import Classifier, open_classifier, posters_graph
-from onesheet.exporting.onnx_graph import finish_graph
 from onesheet.files import whole_file
 from onesheet.genres import GenreSet
 from onesheet.images import read_poster
 from onesheet.packed import Packed, Split, pack
 from onesheet.predict import Predictor, score_part
 from onesheet.progress import Progress, silent
-from onesheet.training.epoch_metrics import epoch_figures
 
 # Largest difference of a probability between the file and the network; where that computes in 16 bits.
 TOLERANCES = {False: 1e-4, True: 2e-3}
@@ -191,7 +191,7 @@ def _tuned(
         card,
         calibration={"scale": calibration.scale.tolist(), "bias": calibration.bias.tolist()},
         operating_points={name: point.to_dict() for name, point in points.items()},
-        validation={key: round(value, 4) for key, value in epoch_figures(labels, probabilities).items()},
+        validation={key: round(value, 4) for key, value in summary_metrics(labels, probabilities).items()},
         data={
             "fingerprint": packed.fingerprint,
             "films": {PART: len(labels)},

@@ -18,10 +18,12 @@ from torch import nn
 
 import onesheet
 from onesheet.bundle import CARD_KEY, POINTS, Bundle, Card, label_counts, read_bundle
+from onesheet.calibrated_graph import finish_graph
 from onesheet.errors import ConfigError, ExportError, RunError
 from onesheet.evaluation import Calibration, Thresholds, fit_calibration, fit_operating_points
 from onesheet.evaluation.calibration import sigmoid
-from onesheet.exporting.onnx_graph import ExportGraph, finish_graph, to_precision, write_graph
+from onesheet.evaluation.summary import summary_metrics
+from onesheet.exporting.onnx_graph import ExportGraph, to_precision, write_graph
 from onesheet.files import whole_file
 from onesheet.models import Ensemble, TenCrop, build_network
 from onesheet.packed.splitting import PARTS
@@ -29,7 +31,6 @@ from onesheet.packed.store import Packed
 from onesheet.predict import Predictor, score_part
 from onesheet.progress import Progress, silent
 from onesheet.training.device import prepare
-from onesheet.training.epoch_metrics import epoch_figures
 from onesheet.training.run import Run
 from onesheet.training.weights import load_weights
 
@@ -120,7 +121,7 @@ def _calibrated(
         card,
         calibration={"scale": calibration.scale.tolist(), "bias": calibration.bias.tolist()},
         operating_points={name: point.to_dict() for name, point in points.items()},
-        validation={key: round(value, 4) for key, value in epoch_figures(labels, probabilities).items()},
+        validation={key: round(value, 4) for key, value in summary_metrics(labels, probabilities).items()},
     )
     return card, calibration
 

@@ -1,0 +1,295 @@
+"""The heads of an adapted model: one convex problem per genre, on the embedding and the source's own logits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onesheet.adaptation.logistic import Floats, Solutions, solve
+from onesheet.errors import CatalogueError
+from onesheet.packed.stratification import stratify
+from onesheet.progress import Progress, silent
+
+# Inverse variances of a weight on a standardised feature; the first leaves the source's answer as it is.
+PENALTIES = np.array([1e9, 1e5, 3e4, 1e4, 3e3, 1e3], np.float32)
+SLOPE_PENALTY = 3.0
+FOLDS = 5
+LEAST_FILMS = 2 * FOLDS  # with a genre, and without it: two in each fold
+COMPONENTS = 1024
+BASIS_FILMS = 4096  # whose embeddings set the mean, the deviation and the components
+CHOICE_FILMS = 20_000  # on which penalties are compared
+LEAST_GAIN = 0.5  # standard errors by which held-out log loss falls before the source's answer is left
+OWN_GAIN = 2.0  # and before a genre takes another penalty than the others
+_CHUNK = 2048
+_CELLS = 16 << 20  # film-problem pairs solved at once, which bounds the memory
+
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Heads:
+    """Linear heads: logits = embedding @ weights + source logits @ mixing + bias.
+
+    Attributes:
+        weights: float32 D×G.
+        mixing: float32 S×G, on the source's logits before its calibration.
+        bias: float32 G.
+        penalties: float32 G, the penalty of each genre's weights.
+        kept: bool G, the genres for which the source's answer is kept.
+        known: bool G, the genres that the source knows.
+        gains: float64 G, nats per film by which held-out log loss falls below the source's, where it knows the genre;
+            below the genre's frequency alone, where not.
+        held_out: float32 N×G, each film's logits from heads that did not learn from it.
+    """
+
+    weights: Floats
+    mixing: Floats
+    bias: Floats
+    penalties: Floats
+    kept: Bools
+    known: Bools
+    gains: NDArray[np.float64]
+    held_out: Floats = field(repr=False)
+
+    def logits(self, embedding: NDArray[np.floating], source: Floats) -> NDArray[np.float64]:
+        """Embedding N×D and the source's logits N×S -> logits, float64 N×G."""
+        wide = np.asarray(embedding, np.float64)
+        return np.asarray(wide @ self.weights + np.asarray(source, np.float64) @ self.mixing + self.bias)
+
+
+@dataclass(frozen=True, eq=False)
+class Basis:
+    """Principal components of standardised embeddings: uncorrelated features with the variances of the embedding.
+
+    Attributes:
+        mean: float32 D.
+        directions: float32 D×K, standardisation included.
+    """
+
+    mean: Floats
+    directions: Floats
+
+    def features(self, embedding: NDArray[np.float16], rows: NDArray[np.int64]) -> Floats:
+        """Rows of an embedding N×D, some at a time -> float32 n×K."""
+        found = np.empty((len(rows), self.directions.shape[1]), np.float32)
+        for start in range(0, len(rows), _CHUNK):
+            chunk = embedding[rows[start : start + _CHUNK]].astype(np.float32)
+            found[start : start + len(chunk)] = (chunk - self.mean) @ self.directions
+        return found
+
+
+def fit_basis(embedding: NDArray[np.float16], rows: NDArray[np.int64]) -> Basis:
+    """The components of at most `BASIS_FILMS` of the rows, evenly drawn, that hold nearly all variance."""
+    drawn = rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), BASIS_FILMS)).astype(int))]
+    sample = embedding[drawn].astype(np.float32)
+    mean = sample.mean(0)
+    sample -= mean
+    deviation = np.sqrt(np.square(sample).mean(0))
+    deviation[deviation <= 1e-6 * max(float(deviation.max()), 1e-30)] = 1  # a constant feature is 0 already
+    sample /= deviation
+    variances, vectors = np.linalg.eigh((sample @ sample.T).astype(np.float64))
+    used = np.flatnonzero(variances > 1e-6 * variances[-1])[::-1][:COMPONENTS]
+    directions = sample.T @ (vectors[:, used] / np.sqrt(variances[used])).astype(np.float32)
+    return Basis(mean, directions / deviation[:, None])
+
+
+def fit_heads(
+    embedding: NDArray[np.floating],
+    source: Floats,
+    labels: Bools,
+    *,
+    columns: Sequence[int | None],
+    calibration: tuple[NDArray[np.floating], NDArray[np.floating]] | None = None,
+    rows: NDArray[np.int64] | None = None,
+    groups: Sequence[str] | None = None,
+    progress: Progress = silent,
+) -> Heads:
+    """Fit one head per genre and choose, by cross-validation, how far it may move.
+
+    A genre that the source knows starts from the source's calibrated logit s: its logit is slope · s + bias +
+    weights · features. Other genres start from nothing, and have the source's logits as features beside the
+    embedding's, with the same total variance. The penalty of the weights is the one with the least log loss on held-out
+    folds, summed over all genres of a kind; a genre takes another one only where that is better by `OWN_GAIN` standard
+    errors. Where weights lower the held-out loss of a known genre by less than `LEAST_GAIN` standard errors, the
+    source's answer is kept.
+
+    Args:
+        embedding: float N×D, memory-mapped or not.
+        source: float32 N×S, the source's logits.
+        labels: bool N×G.
+        columns: for each genre its column in `source`; None where the source does not know it.
+        calibration: the source's scale and bias, float S each; None = its logits are calibrated.
+        rows: the films to learn from, int64 n, ascending; None = all.
+        groups: for each film the name of its group, which stays in one fold; "" = a film of its own.
+        progress: reports the folds that were solved.
+
+    Returns:
+        Heads, `held_out` in the order of `rows`.
+
+    Raises:
+        CatalogueError: fewer than `LEAST_FILMS` of the films have a genre, or lack it.
+    """
+    rows = np.arange(len(labels)) if rows is None else rows
+    scale, shift = calibration or (np.ones(source.shape[1]), np.zeros(source.shape[1]))
+    films = _Films(embedding, (source[rows] * scale + shift).astype(np.float32), labels[rows], rows, groups)
+    places = [np.flatnonzero([(column is not None) == kind for column in columns]) for kind in (True, False)]
+    parts = []
+    if len(places[0]):
+        parts.append(_known_heads(films, places[0], [column for column in columns if column is not None], progress))
+    if len(places[1]):
+        parts.append(_new_heads(films, places[1], progress))
+    order = np.argsort(np.concatenate(places))
+    weights, mixing, bias, penalties, kept, gains, held_out = (
+        np.concatenate(of_kinds, axis=-1)[..., order] for of_kinds in zip(*parts, strict=True)
+    )
+    return Heads(
+        weights=films.basis.directions @ weights,
+        mixing=(scale[:, None] * mixing).astype(np.float32),
+        bias=(bias - films.basis.mean @ (films.basis.directions @ weights) + shift @ mixing).astype(np.float32),
+        penalties=penalties,
+        kept=kept,
+        known=np.array([column is not None for column in columns]),
+        gains=gains,
+        held_out=held_out,
+    )
+
+
+class _Part(NamedTuple):
+    """The heads of some genres: as in `Heads`, but of the basis' features and the source's calibrated logits."""
+
+    weights: Floats
+    mixing: Floats
+    bias: Floats
+    penalties: Floats
+    kept: Bools
+    gains: NDArray[np.float64]
+    held_out: Floats
+
+
+class _Films:
+    """The films to learn from, as the problems see them."""
+
+    def __init__(
+        self,
+        embedding: NDArray[np.floating],
+        source: Floats,
+        labels: Bools,
+        rows: NDArray[np.int64],
+        groups: Sequence[str] | None,
+    ) -> None:
+        few = np.minimum(labels.sum(0), (~labels).sum(0))
+        if few.min(initial=LEAST_FILMS) < LEAST_FILMS:
+            raise CatalogueError(
+                f"each genre needs {LEAST_FILMS} training films that have it and {LEAST_FILMS} that do not; "
+                f"genre {int(few.argmin()) + 1} of {len(few)} has {few.min()} of one kind; add films or leave it out"
+            )
+        self.source, self.labels = source, labels
+        self.basis = fit_basis(embedding, rows)
+        self.features = self.basis.features(embedding, rows)
+        self.folds = fold_of(labels, [groups[row] for row in rows] if groups else [""] * len(rows))
+
+
+def _known_heads(films: _Films, genres: NDArray[np.int64], columns: list[int], progress: Progress) -> _Part:
+    """Heads that start from the source's logits."""
+    start, labels = films.source[:, columns], films.labels[:, genres]
+    penalties, gains, errors = _choose(films.features, labels, start, films.folds, progress)
+    kept = ~(gains > LEAST_GAIN * errors)
+    held_out = _held_out(films.features, labels, start, penalties, films.folds, progress)
+    found = _solved(films.features, labels, start, penalties)
+    mixing = np.zeros((films.source.shape[1], len(columns)), np.float32)
+    mixing[columns, range(len(columns))] = np.where(kept, 1, found.slope)
+    return _Part(
+        np.where(kept, 0, found.weights),
+        mixing,
+        np.where(kept, 0, found.bias),
+        np.where(kept, PENALTIES[0], penalties),
+        kept,
+        gains,
+        np.where(kept, start, held_out),
+    )
+
+
+def _new_heads(films: _Films, genres: NDArray[np.int64], progress: Progress) -> _Part:
+    """Heads that start from nothing."""
+    labels, start = films.labels[:, genres], np.zeros((len(films.labels), len(genres)), np.float32)
+    centre, width = films.source.mean(0), films.features.shape[1]
+    share = np.square(films.features).sum() / films.features.shape[0] / films.source.shape[1]
+    stretch = (np.sqrt(share) / np.maximum(films.source.std(0), 1e-3)).astype(np.float32)
+    inputs = np.concatenate([films.features, (films.source - centre) * stretch], axis=1)
+    penalties, gains, _ = _choose(inputs, labels, start, films.folds, progress)
+    held_out = _held_out(inputs, labels, start, penalties, films.folds, progress)
+    found = _solved(inputs, labels, start, penalties)
+    mixing = stretch[:, None] * found.weights[width:]
+    bias = found.bias - centre @ mixing
+    return _Part(found.weights[:width], mixing, bias, penalties, np.zeros(len(genres), bool), gains, held_out)
+
+
+def fold_of(labels: Bools, groups: Sequence[str]) -> NDArray[np.int64]:
+    """The fold of each film, int64 N in 0..FOLDS-1: every genre in all folds alike, films of a group in one."""
+    items: dict[object, int] = {}
+    item_of = np.array([items.setdefault(group or film, len(items)) for film, group in enumerate(groups)])
+    counts = np.zeros((len(items), labels.shape[1]), np.int64)
+    np.add.at(counts, item_of, labels)
+    return stratify(counts, np.bincount(item_of), (1 / FOLDS,) * FOLDS)[item_of]
+
+
+def _choose(
+    features: Floats, labels: Bools, start: Floats, folds: NDArray[np.int64], progress: Progress
+) -> tuple[Floats, NDArray[np.float64], NDArray[np.float64]]:
+    """Each genre's penalty, the nats per film that it saves over the first of `PENALTIES`, and their standard error."""
+    drawn = np.unique(np.linspace(0, len(labels) - 1, min(len(labels), CHOICE_FILMS)).astype(int))
+    features, labels, start, folds = features[drawn], labels[drawn], start[drawn], folds[drawn]
+    genres, count = labels.shape[1], len(PENALTIES)
+    many = np.repeat(labels, count, axis=1)
+    logits = _held_out(features, many, np.repeat(start, count, axis=1), np.tile(PENALTIES, genres), folds, progress)
+    losses = np.logaddexp(0, np.where(many, -logits, logits)).reshape(-1, genres, count)
+    means, places = losses.mean(0, dtype=np.float64), np.arange(genres)
+    common = 1 + int(means[:, 1:].sum(0).argmin())
+    own = 1 + means[:, 1:].argmin(1)
+
+    def saved(than: NDArray[np.int64] | int, chosen: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any]]:
+        difference = losses[:, places, than] - losses[:, places, chosen]
+        return difference.mean(0, dtype=np.float64), difference.std(0, dtype=np.float64) / np.sqrt(len(difference))
+
+    gain, error = saved(common, own)
+    chosen = np.where(gain > OWN_GAIN * error, own, common)
+    return PENALTIES[chosen], *saved(0, chosen)
+
+
+def _held_out(
+    features: Floats,
+    labels: Bools,
+    start: Floats,
+    penalties: Floats,
+    folds: NDArray[np.int64],
+    progress: Progress,
+) -> Floats:
+    """Logits of each film from heads that did not learn from its fold, float32 N×C."""
+    logits = np.empty(labels.shape, np.float32)
+    for fold in range(FOLDS):
+        out = folds == fold
+        found = _solved(features, labels, start, penalties, used=~out)
+        logits[out] = found.logits(features[out], start[out])
+        progress("heads", fold + 1, FOLDS)
+    return logits
+
+
+def _solved(features: Floats, labels: Bools, start: Floats, penalties: Floats, used: Bools | None = None) -> Solutions:
+    """`solve`, some columns at a time."""
+    size = max(1, _CELLS // len(labels))
+    parts = [
+        solve(
+            features,
+            labels[:, at : at + size],
+            start[:, at : at + size],
+            penalties[at : at + size],
+            slope_penalty=SLOPE_PENALTY,
+            used=used,
+        )
+        for at in range(0, labels.shape[1], size)
+    ]
+    return Solutions(*(np.concatenate(values, axis=-1) for values in zip(*parts, strict=True)))
