@@ -1,0 +1,148 @@
+"""Adaptation against its source and against an ImageNet head, and what it takes.
+
+python benchmarks/adapt.py quality DATA [--backbone FOLDER] [--splits 20] [--out FOLDER]
+python benchmarks/adapt.py time DATA [--films 1000] [--repeats 3] [--out FOLDER]
+python benchmarks/adapt.py scale [--films 100000] [--out FOLDER]
+
+quality: the `test` splits of DATA (chu2017/ and imdb/, which the bundled model has not learnt from) are one collection. In
+    each split 400 films train and 369 test: the source untouched, its heads adapted, the same with every genre's name
+    hidden, and with --backbone today's ImageNet head (MobileNetV2, `--tune head`, 60 of the 400 films validating).
+time: from a table of so many films to model file and report, against `predict` on the same posters; own memory.
+scale: heads for so many films whose features are cached; drawn at random, as time does not depend on what they are.
+"""
+
+import argparse
+import csv
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+from ratio import processor_name
+
+from onesheet.adaptation import SourceFeatures, fit_heads, source_features
+from onesheet.data import Catalogue, read_catalogue
+from onesheet.evaluation import average_precision, roc_auc
+from onesheet.genres import GenreSet
+from onesheet.packed import Packed, Split, pack, read_split
+from onesheet.predict import Predictor, load, score_part
+
+SOURCES = ("chu2017", "imdb")
+TRAIN, VALIDATE, TEST = 400, 60, 369
+LEAST_FILMS = 20  # of the 400, as --min-films
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("quality", "time", "scale"))
+    parser.add_argument("data", type=Path, nargs="?")
+    parser.add_argument("--backbone", help="folder of an ImageNet network; without it that row is left out")
+    parser.add_argument("--splits", type=int, default=20)
+    parser.add_argument("--films", type=int)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=Path("runs/adapt"))
+    given = parser.parse_args()
+    print(f"{processor_name()}, numpy {version('numpy')}, onnxruntime {version('onnxruntime')}")
+    if given.what == "quality":
+        quality(given.data, given.out, splits=given.splits, backbone=given.backbone)
+    elif given.what == "time":
+        timing(given.data, given.out, films=given.films or 1000, repeats=given.repeats)
+    else:
+        scale(given.out, films=given.films or 100_000)
+
+
+def unseen(data: Path) -> Catalogue:
+    """The test films of both collections."""
+    catalogue = read_catalogue(*(data / name for name in SOURCES), min_films=1)
+    parts = read_split(catalogue, *(data / name / "split.csv" for name in SOURCES))
+    films = tuple(catalogue.films[row] for row in parts.rows("test"))
+    return Catalogue(films, catalogue.genres)
+
+
+def quality(data: Path, out: Path, *, splits: int, backbone: str | None) -> None:
+    source = load()
+    catalogue = unseen(data)
+    whole = Split(catalogue, np.full(len(catalogue), "test"))
+    packed = pack(whole, out / "packed", size=source.card.size, resize=source.card.resize)
+    features = source_features(source, packed)
+    rows: dict[str, list[tuple[float, float]]] = {}
+    for number in range(splits):
+        films = np.random.default_rng(number).permutation(len(packed))[: TRAIN + TEST]
+        train, test = np.sort(films[:TRAIN]), films[TRAIN:]
+        names = _genres(packed, train, source)
+        answers = _adapted(source, features, packed, train, test, names)
+        if backbone:
+            answers["ImageNet head"] = _imagenet(packed, train, test, names, backbone, out / "imagenet")
+        truth = packed.labels[np.ix_(test, [packed.genres.column(name) for name in names])]
+        for name, logits in answers.items():
+            metrics = float(np.nanmean(roc_auc(truth, logits))), float(np.nanmean(average_precision(truth, logits)))
+            rows.setdefault(name, []).append(metrics)
+        print(
+            number, len(names), {name: [round(one, 4) for one in found[-1]] for name, found in rows.items()}, flush=True
+        )
+    print(
+        f"\n{len(packed):,} posters, {splits} splits\n\n| heads | ROC-AUC, macro | mAP, macro | ROC-AUC less the source's |"
+    )
+    print("|---|---|---|---|")
+    for name, found in rows.items():
+        auc, precision = np.mean(found, axis=0)
+        less = np.subtract(found, rows["source, untouched"])[:, 0]
+        print(f"| {name} | {auc:.4f} | {precision:.4f} | {less.mean():+.4f} (sd {less.std():.4f}) |")
+
+
+def _genres(packed: Packed, train: NDArray[np.int64], source: Predictor) -> list[str]:
+    films = packed.labels[train].sum(0)
+    return [
+        name
+        for name, count in zip(packed.genres.names, films, strict=True)
+        if count >= LEAST_FILMS and name in source.genres
+    ]
+
+
+def _adapted(
+    source: Predictor,
+    features: SourceFeatures,
+    packed: Packed,
+    train: NDArray[np.int64],
+    test: NDArray[np.int64],
+    names: list[str],
+) -> dict[str, NDArray[np.floating]]:
+    labels = packed.labels[:, [packed.genres.column(name) for name in names]]
+    columns = [source.genres.column(name) for name in names]
+    calibration = np.array(source.card.calibration["scale"]), np.array(source.card.calibration["bias"])
+    found: dict[str, NDArray[np.floating]] = {"source, untouched": features.logits[test][:, columns]}
+    for name, known in (("adapted, genres known", columns), ("adapted, all names hidden", [None] * len(columns))):
+        heads = fit_heads(
+            features.embedding, features.logits, labels, columns=known, calibration=calibration, rows=train
+        )
+        found[name] = heads.logits(features.embedding[test], features.logits[test])
+    return found
+
+
+def _imagenet(
+    packed: Packed, train: NDArray[np.int64], test: NDArray[np.int64], names: list[str], backbone: str, folder: Path
+) -> NDArray[np.floating]:
+    """Logits of the head that `onesheet train --model hf:… --tune head` trains."""
+    from onesheet.exporting import export
+    from onesheet.training import TrainConfig, fit
+
+    shutil.rmtree(folder, ignore_errors=True)
+    films = [packed.films[row] for row in (*train.tolist(), *test.tolist())]
+    films = [replace(film, genres=tuple(name for name in film.genres if name in names)) for film in films]
+    catalogue = Catalogue(tuple(films), GenreSet(sorted(names)))
+    parts = np.repeat(["train", "validation", "test"], [TRAIN - VALIDATE, VALIDATE, TEST])
+    store = pack(Split(catalogue, parts), folder / "packed")
+    run = fit(TrainConfig(model=f"hf:{backbone}", tune="head"), store, folder=folder / "run")
+    export(run, folder / "genres.onnx")
+    return score_part(load(folder / "genres.onnx"), store, "test").logits
+
+
+if __name__ == "__main__":
+    main()
