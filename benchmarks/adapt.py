@@ -12,16 +12,10 @@ scale: heads for so many films whose features are cached; drawn at random, as ti
 """
 
 import argparse
-import csv
-import resource
 import shutil
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray

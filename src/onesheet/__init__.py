@@ -2,7 +2,7 @@
 
 >>> import onesheet
 >>> onesheet.__all__
-['Failure', 'Prediction', 'Predictor', '__version__', 'load']
+['Adaptation', 'Failure', 'Prediction', 'Predictor', '__version__', 'adapt', 'load']
 """
 
 import lazy_loader

@@ -36,8 +36,8 @@ class SourceFeatures(NamedTuple):
 def source_features(predictor: Predictor, packed: Packed, *, progress: Progress = silent) -> SourceFeatures:
     """Embedding and logits of every poster of a packed store.
 
-    They are kept in the store's folder as `features-<key>.npy` and `logits-<key>.npy`, where the key is of the model file
-    and the posters. A run that was killed resumes where it stopped.
+    They are kept in the store's folder as `features-<key>.npy` and `logits-<key>.npy`; the key is of the model file and
+    the posters. A run that was killed resumes where it stopped. Values beyond the range of float16 are clipped.
 
     Args:
         predictor: the model file; its size and resize must be the store's.
@@ -80,7 +80,7 @@ class _Cache:
     def save(self, done: int, arrays: SourceFeatures) -> None:
         """Make `done` posters permanent."""
         for array in arrays:
-            array.flush()  # type: ignore[attr-defined]
+            array.flush()  # type: ignore[union-attr]
         write_text(self._state, json.dumps({"done": done}))
         for array in arrays:
             let_go(array)

@@ -21,10 +21,10 @@ _MAPS = "adapted_maps_"
 def adapted_graph(source: Path, heads: Heads) -> onnx.ModelProto:
     """The source's graph, whose logits are those of `heads`, without a calibrated end.
 
-    `logits` = embedding @ weights + source logits @ mixing + bias; heads put in earlier are folded into one. Evidence is
-    linear in the last feature maps, so its 1×1 convolutions get the heads' weights too: its mean over h and w, plus a
-    constant, is the logit again. A graph in which those maps are not found loses its evidence, and heat maps are then
-    made by occlusion.
+    `logits` = embedding @ weights + source logits @ mixing + bias; heads put in earlier are folded into one. Evidence
+    is linear in the last feature maps, so its 1×1 convolutions get the heads' weights too: its mean over h and w, plus
+    a constant, is the logit again. A graph in which those maps are not found loses its evidence, and heat maps are
+    then made by occlusion.
 
     Args:
         source: a model file.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,12 @@ _CHUNK = 2048
 _CELLS = 16 << 20  # film-problem pairs solved at once, which bounds the memory
 
 Bools = NDArray[np.bool_]
+
+
+class Groups(Protocol):
+    """The group of each film: a list of names, or what reads them."""
+
+    def __getitem__(self, row: int, /) -> str: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +111,7 @@ def fit_heads(
     columns: Sequence[int | None],
     calibration: tuple[NDArray[np.floating], NDArray[np.floating]] | None = None,
     rows: NDArray[np.int64] | None = None,
-    groups: Sequence[str] | None = None,
+    groups: Groups | None = None,
     progress: Progress = silent,
 ) -> Heads:
     """Fit one head per genre and choose, by cross-validation, how far it may move.
@@ -179,7 +185,7 @@ class _Films:
         source: Floats,
         labels: Bools,
         rows: NDArray[np.int64],
-        groups: Sequence[str] | None,
+        groups: Groups | None,
     ) -> None:
         few = np.minimum(labels.sum(0), (~labels).sum(0))
         if few.min(initial=LEAST_FILMS) < LEAST_FILMS:
@@ -234,7 +240,7 @@ def fold_of(labels: Bools, groups: Sequence[str]) -> NDArray[np.int64]:
     item_of = np.array([items.setdefault(group or film, len(items)) for film, group in enumerate(groups)])
     counts = np.zeros((len(items), labels.shape[1]), np.int64)
     np.add.at(counts, item_of, labels)
-    return stratify(counts, np.bincount(item_of), (1 / FOLDS,) * FOLDS)[item_of]
+    return np.asarray(stratify(counts, np.bincount(item_of), (1 / FOLDS,) * FOLDS)[item_of])
 
 
 def _choose(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import tempfile
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -112,8 +113,8 @@ def require_report() -> None:
     Raises:
         MissingExtra: it is not.
     """
-    for package in ("jinja2", "matplotlib", "cleanlab"):
-        require(package, purpose="the report", extra="train")
+    for package in ("jinja2", "matplotlib"):
+        require(package, purpose="the report", extra="adapt")
 
 
 def _show(
@@ -128,10 +129,12 @@ def _show(
 ) -> None:
     """Write the report, and its figures beside it."""
     answers, packed = showing.answers, showing.packed
-    suspects = suspect_labels(answers.labels, answers.probabilities) if evaluation.part != "train" else None
+    looked_for = evaluation.part != "train" and find_spec("cleanlab")
+    suspects = suspect_labels(answers.labels, answers.probabilities) if looked_for else None
     shown: dict[str, Any] = {
         "evaluation": evaluation,
         "history": run.history if run else [],
+        "by_films": run.by_films if run else [],
         "balance": {name: packed.labels[packed.rows(name)].sum(0).tolist() for name in _parts(packed)},
         "steps": _steps(answers, showing.predictor.points),
         "slices": _slices((packed.films[row] for row in showing.rows), answers, evaluation.draws, threads),
@@ -227,8 +230,14 @@ def _facts(model_path: Path, predictor: Predictor, packed: Packed, run: Run | No
         "Posters": ", ".join(f"{len(packed.rows(part)):,} {part}" for part in _parts(packed)),
         "Poster size": f"{card.size[0]}×{card.size[1]} pixels, {card.resize}",
     }
+    if source := card.training.get("source"):
+        facts["Starts from"] = f"{source['file']}, SHA-256 {source['sha256']}"
+        facts["Source’s answer kept"] = ", ".join(card.training["kept"]) or "for no genre"
+        facts["New genres"] = ", ".join(name for name in card.genres if name not in card.training["known"]) or "none"
     if not run:
         facts["Learnt from"] = "not known here; films that the model learnt from, if any are among these, flatter it"
+    elif source:
+        facts["Training"] = f"{run.seconds:.0f} s"
     else:
         facts["Training"] = f"{run.seconds:.0f} s, epoch {run.best_epoch} of {len(run.history)} kept"
     facts["Written by"] = ", ".join(f"{name} {version}" for name, version in card.versions.items())

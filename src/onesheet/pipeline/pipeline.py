@@ -6,27 +6,21 @@ from dataclasses import replace
 from pathlib import Path
 
 from onesheet.data import Findings
-from onesheet.errors import ConfigError, Interrupted, RunError
+from onesheet.errors import ConfigError, Interrupted
 from onesheet.evaluation import Evaluation
 from onesheet.exporting.model_file import export
 from onesheet.files import sole_use
 from onesheet.models import build_network, default_size
 from onesheet.packed import open_packed
 from onesheet.pipeline.file_evaluation import evaluate_file
-from onesheet.pipeline.preparation import CONFIG, Tell, mute, prepare
+from onesheet.pipeline.preparation import Tell, check_folder, mute, prepare
 from onesheet.pipeline.recipe import Recipe
 from onesheet.progress import Progress, silent
 from onesheet.speed.allocator import share_one_heap
-from onesheet.training.config import check_same_choices
 from onesheet.training.distillation import check_teachers
 from onesheet.training.fitting import check_crops, fit_in
 from onesheet.training.processes import Processes, processes
 from onesheet.training.run import Run
-
-RUN_FILES = (
-    *("catalogue.parquet", "evaluation.json", "findings.csv", "genres.onnx", "history.csv"),
-    *("predictions.csv", "report.html", "split.csv"),
-)
 
 
 def train(
@@ -68,7 +62,7 @@ def train(
 
 def _train(recipe: Recipe, out: Path, here: Processes, *, resume: bool, progress: Progress, tell: Tell) -> Evaluation:
     """`train` in the first process, in a folder that is its own."""
-    _check_folder(recipe, out, resume=resume)
+    check_folder(recipe, out, resume=resume)
     _check_choices(recipe)
     if not resume:  # a run that goes on has kept what they said
         check_teachers(recipe.training.teacher)
@@ -128,18 +122,3 @@ def _check_choices(recipe: Recipe) -> None:
     assert recipe.size
     network = build_network(recipe.training.model, genres=2, size=recipe.size, widths=recipe.training.widths)
     check_crops(recipe.training, network)
-
-
-def _check_folder(recipe: Recipe, out: Path, *, resume: bool) -> None:
-    """A run may start in `out`, or go on there with the same choices."""
-    path = out / CONFIG
-    if not path.exists():
-        if resume:
-            raise RunError(f"no run in {str(out)!r} to go on with; check --out or leave out --resume")
-        theirs = sorted(name for name in RUN_FILES if (out / name).exists())
-        if theirs:
-            raise RunError(f"{str(out)!r} holds a {theirs[0]} that is no run's; choose another --out")
-        return
-    if not resume:
-        raise RunError(f"{str(out)!r} holds a run already; go on with --resume or choose another --out")
-    check_same_choices(Recipe.read(path).to_dict(), recipe.to_dict(), out)

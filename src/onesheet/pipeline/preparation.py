@@ -11,7 +11,7 @@ from typing import cast
 from onesheet.audit import audit
 from onesheet.data import Catalogue, Film, Findings, read_catalogue, write_catalogue
 from onesheet.data.findings import AUDIT_FLAGS
-from onesheet.errors import CatalogueError
+from onesheet.errors import CatalogueError, RunError
 from onesheet.files import write_text
 from onesheet.genres import GenreSet, check_genres
 from onesheet.images import Resize
@@ -20,9 +20,14 @@ from onesheet.packed import PARTS, Packed, Split, pack, read_split, split
 from onesheet.pipeline.recipe import Recipe
 from onesheet.progress import Progress, silent
 from onesheet.reporting import write_audit
+from onesheet.training.config import check_same_choices
 
 Tell = Callable[[str], None]
 CONFIG = "config.toml"
+RUN_FILES = (
+    *("catalogue.csv", "catalogue.parquet", "evaluation.json", "findings.csv", "genres.onnx", "history.csv"),
+    *("predictions.csv", "report.html", "split.csv"),
+)
 
 
 def mute(line: str) -> None:
@@ -30,7 +35,13 @@ def mute(line: str) -> None:
 
 
 def prepare(
-    recipe: Recipe, out: Path, *, resume: bool, progress: Progress = silent, tell: Tell = mute
+    recipe: Recipe,
+    out: Path,
+    *,
+    resume: bool,
+    table: str = "catalogue.parquet",
+    progress: Progress = silent,
+    tell: Tell = mute,
 ) -> tuple[Packed, Findings]:
     """Read, audit, split and pack by `recipe`, each step's file left in `out`.
 
@@ -38,6 +49,7 @@ def prepare(
         recipe: every choice; its size is known.
         out: the run's folder.
         resume: take the findings and the split that `out` has by now.
+        table: name of the catalogue as it is written, ending in .parquet or .csv.
         progress: told of the work.
         tell: told in plain words what each step did.
     """
@@ -55,7 +67,7 @@ def prepare(
         tell(f"what was found: {out / 'audit.html'}")
     made = (out / "split.csv",) if resume and (out / "split.csv").exists() else ()
     parts = split_by(recipe, cleaned, files=recipe.split or made, tell=tell)
-    write_catalogue(parts.catalogue, out / "catalogue.parquet")
+    write_catalogue(parts.catalogue, out / table)
     parts.write_csv(out / "split.csv")
     findings = parts.catalogue.findings + parts.findings
     findings.write_csv(out / "findings.csv")
@@ -84,7 +96,7 @@ def clean(
     if findings is None:
         findings = audit(catalogue, threads=recipe.training.threads, progress=progress)
         tell(f"audited{_noted(findings)}")
-    cleaned = _enough(catalogue.without(findings, keep=recipe.keep).drop_rare(recipe.min_films))
+    cleaned = _enough(catalogue.without(findings, keep=recipe.keep).drop_rare(recipe.min_films), recipe.min_films)
     tell(f"{len(cleaned):,} films in {len(cleaned.genres)} genres stay")
     return cleaned
 
@@ -128,7 +140,7 @@ def _strange(catalogue: Catalogue, genres: GenreSet) -> str:
     return ", ".join(f"{name} ({count:,} films{meant[name]})" for name, count in counts.most_common())
 
 
-def _enough(catalogue: Catalogue) -> Catalogue:
+def _enough(catalogue: Catalogue, min_films: int) -> Catalogue:
     """The catalogue, if there is something to tell apart in it.
 
     Raises:
@@ -137,8 +149,8 @@ def _enough(catalogue: Catalogue) -> Catalogue:
     if len(catalogue.genres) < 2:
         only = ", ".join(catalogue.genres.names) or "no genre"
         raise CatalogueError(
-            f"of {len(catalogue):,} usable films only {only} is left; add films of at least two genres, "
-            "lower --min-films or --keep what the audit leaves out"
+            f"of {len(catalogue):,} usable films only {only} is left; at least two genres with {min_films} films each "
+            "are needed: add films, lower --min-films or --keep what the audit leaves out"
         )
     return catalogue
 
@@ -166,7 +178,9 @@ def split_by(recipe: Recipe, catalogue: Catalogue, *, files: Sequence[str | Path
     """Split by the split files, or anew."""
     if files:
         parts = read_split(catalogue, *files)
-        smaller = _enough(parts.catalogue.drop_rare(recipe.min_films))  # a file may name some of the films only
+        smaller = _enough(
+            parts.catalogue.drop_rare(recipe.min_films), recipe.min_films
+        )  # a file may name some of the films only
         if smaller.genres != parts.catalogue.genres:
             parts = read_split(smaller, *files)
     else:
@@ -180,3 +194,18 @@ def _noted(findings: Findings) -> str:
     """Findings in a clause: "; left out or noted: 12 no-poster, 3 repeated-id"."""
     counts = ", ".join(f"{count:,} {flag}" for flag, count in findings.counts.items())
     return f"; noted: {counts}" if counts else ""
+
+
+def check_folder(recipe: Recipe, out: Path, *, resume: bool) -> None:
+    """A run may start in `out`, or go on there with the same choices."""
+    path = out / CONFIG
+    if not path.exists():
+        if resume:
+            raise RunError(f"no run in {str(out)!r} to go on with; check --out or leave out --resume")
+        theirs = sorted(name for name in RUN_FILES if (out / name).exists())
+        if theirs:
+            raise RunError(f"{str(out)!r} holds a {theirs[0]} that is no run's; choose another --out")
+        return
+    if not resume:
+        raise RunError(f"{str(out)!r} holds a run already; go on with --resume or choose another --out")
+    check_same_choices(Recipe.read(path).to_dict(), recipe.to_dict(), out)

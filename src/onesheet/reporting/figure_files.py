@@ -15,7 +15,7 @@ from onesheet.evaluation.slices import FIGURES, Slice
 from onesheet.evaluation.threshold_steps import ThresholdSteps
 from onesheet.files import whole_file
 from onesheet.reporting import plot_sheets as panels
-from onesheet.reporting.plots import CURVES, house_style, write_png
+from onesheet.reporting.plots import BY_FILMS, CURVES, house_style, write_png
 from onesheet.reporting.verdict import headlines
 from onesheet.spreadsheets import Writer
 
@@ -46,6 +46,7 @@ def write_sheets(
     *,
     evaluation: Evaluation,
     history: Sequence[Mapping[str, float]],
+    by_films: Sequence[Mapping[str, float]],
     balance: Mapping[str, Sequence[int]],
     steps: Mapping[str, ThresholdSteps],
     slices: Mapping[str, Sequence[Slice]],
@@ -57,7 +58,7 @@ def write_sheets(
     Args:
         folder: made where it is not there.
         answers: of the suspects' films.
-        evaluation, history, balance, steps, slices, suspects: as `report.write_report`.
+        evaluation, history, by_films, balance, steps, slices, suspects: as `report.write_report`.
 
     Raises:
         MissingExtra: matplotlib is not installed.
@@ -67,6 +68,11 @@ def write_sheets(
         **_measured(evaluation),
         **_tables(evaluation),
         "learning": _learning(history),
+        "films": Sheet(
+            heads := ("films", "draw", *BY_FILMS),
+            [[row[head] for head in heads] for row in by_films],
+            lambda: panels.by_films(by_films),
+        ),
         "balance": Sheet(
             ("genre", *balance),
             list(zip(evaluation.genres, *balance.values(), strict=True)),

@@ -20,7 +20,7 @@ def write_page(path: str | Path, template: str, values: Mapping[str, Any]) -> No
         MissingExtra: jinja2 is not installed.
         OnesheetError: the file cannot be written.
     """
-    jinja2 = require("jinja2", purpose="the report", extra="train")
+    jinja2 = require("jinja2", purpose="the report", extra="adapt")
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("onesheet.reporting"),
         autoescape=True,

@@ -60,6 +60,15 @@ def learning(history: Sequence[Mapping[str, float]]) -> Figure:
     return sheet
 
 
+def by_films(rows: Sequence[Mapping[str, float]]) -> Figure:
+    """The learning curves by films."""
+
+    def draw(axes: Axes, item: tuple[str, str]) -> None:
+        figures.draw_by_films(axes, rows, item[0])
+
+    return _multiples(list(figures.BY_FILMS.items()), lambda item: item[1], draw, across=2, width=270, height=200)
+
+
 def precision_recall(results: Sequence[GenreResult]) -> Figure:
     """The precision-recall curve of every genre with its operating points."""
     sheet = _multiples(results, lambda one: one.genre, figures.draw_precision_recall)

@@ -72,7 +72,7 @@ def house_style(*, on_paper: bool = False) -> Iterator[None]:
     Raises:
         MissingExtra: matplotlib is not installed.
     """
-    matplotlib = require("matplotlib", purpose="the report", extra="train")
+    matplotlib = require("matplotlib", purpose="the report", extra="adapt")
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
@@ -129,6 +129,9 @@ if TYPE_CHECKING:
 CURVES = {"loss": "Loss", "precision": "Precision", "recall": "Recall", "map": "Mean average precision"}
 """The learning curves: column of `history.csv` -> title."""
 
+BY_FILMS = {"roc_auc": "ROC-AUC, macro", "map": "Mean average precision, macro"}
+"""The learning curves by films: column -> title."""
+
 POINTS = {"balanced": "o", "precise": "^", "generous": "s", "exact": "X", "0.5": "D"}
 """Operating point -> its mark on a precision-recall curve."""
 
@@ -143,6 +146,18 @@ def learning_curve(history: Sequence[Mapping[str, float]], figure: str) -> str:
     drawing, axes = new_axes(270, 190, left=38, bottom=34)
     draw_learning(axes, history, figure)
     return as_svg(drawing, f"{figure} by epoch, train and validation")
+
+
+def curve_by_films(rows: Sequence[Mapping[str, float]], metric: str) -> str:
+    """SVG: a metric by the films that were learnt from, every draw a dot and their means a line.
+
+    Args:
+        rows: one a draw, with `films` and the metric.
+        metric: a key of `BY_FILMS`.
+    """
+    drawing, axes = new_axes(270, 190, left=38, bottom=34)
+    draw_by_films(axes, rows, metric)
+    return as_svg(drawing, f"{BY_FILMS[metric]} by films learnt from")
 
 
 def precision_recall(result: GenreResult) -> str:
@@ -182,6 +197,22 @@ def draw_learning(axes: Axes, history: Sequence[Mapping[str, float]], figure: st
     axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlabel("epoch")
+
+
+def draw_by_films(axes: Axes, rows: Sequence[Mapping[str, float]], metric: str) -> None:
+    """As `curve_by_films`."""
+    from matplotlib.ticker import MaxNLocator, NullLocator
+
+    sizes = sorted({int(row["films"]) for row in rows})
+    draws = [[row[metric] for row in rows if row["films"] == size] for size in sizes]
+    axes.plot(sizes, [sum(values) / len(values) for values in draws], color=MODEL)
+    for size, values in zip(sizes, draws, strict=True):
+        axes.plot([size] * len(values), values, "o", color=OTHER, markersize=3, markeredgewidth=0)
+    axes.set_xscale("log")
+    axes.set_xticks(sizes, [_short(size) for size in sizes])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.set_xlabel("films learnt from")
 
 
 def draw_precision_recall(axes: Axes, result: GenreResult) -> None:

@@ -49,6 +49,7 @@ def write_report(
     *,
     evaluation: Evaluation,
     history: Sequence[Mapping[str, float]],
+    by_films: Sequence[Mapping[str, float]],
     balance: Mapping[str, Sequence[int]],
     steps: Mapping[str, ThresholdSteps],
     slices: Mapping[str, Sequence[Slice]],
@@ -63,6 +64,7 @@ def write_report(
         path: the HTML file.
         evaluation: the figures.
         history: one row an epoch, `history.csv` as numbers; empty where nothing was trained.
+        by_films: one row a draw, with what heads from so many films reach; empty where that was not measured.
         balance: part -> films per genre, in the evaluation's genre order.
         steps: genre -> what its thresholds give, for the threshold explorer.
         slices: what films have in common ("Decade") -> its slices; empty where nothing is known.
@@ -96,14 +98,19 @@ def write_report(
         "findings": findings,
         "facts": facts,
     }
-    write_page(path, "report.html", values | _drawings(evaluation, history))
+    write_page(path, "report.html", values | _drawings(evaluation, history, by_films))
 
 
-def _drawings(evaluation: Evaluation, history: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+def _drawings(
+    evaluation: Evaluation, history: Sequence[Mapping[str, float]], by_films: Sequence[Mapping[str, float]]
+) -> dict[str, Any]:
     results = evaluation.per_genre
     with house_style():
         return {
             "curves": {name: figures.learning_curve(history, key) for key, name in figures.CURVES.items() if history},
+            "by_films": {
+                name: figures.curve_by_films(by_films, key) for key, name in figures.BY_FILMS.items() if by_films
+            },
             "precision_recall": {result.genre: figures.precision_recall(result) for result in results},
             "reliability": figures.reliability(evaluation.reliability),
             "genre_reliability": {result.genre: figures.genre_reliability(result) for result in results},

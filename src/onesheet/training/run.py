@@ -19,6 +19,7 @@ STATE = "run.json"
 NETWORK = "network.safetensors"
 CHECKPOINTS = "checkpoints"
 ARCHITECTURE = "backbone"
+LEARNING_CURVE = "learning-curve.csv"
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,12 @@ class Run:
     @property
     def history(self) -> list[dict[str, float]]:
         """The rows of `history.csv`, [] before the first epoch has ended."""
-        path = self.folder / "history.csv"
-        if not path.exists():
-            return []
-        with path.open(encoding="utf-8", newline="") as file:
-            return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+        return _numbers(self.folder / "history.csv")
+
+    @property
+    def by_films(self) -> list[dict[str, float]]:
+        """The rows of `learning-curve.csv`, [] where it was not measured what fewer films give."""
+        return _numbers(self.folder / LEARNING_CURVE)
 
     def packed(self) -> Packed:
         """The store it learnt from.
@@ -99,6 +101,14 @@ class Run:
             for row in rows:
                 plain = {key: f"{value:.6g}" for key, value in row.items()}
                 writer.writerow(plain | {"best": int(row["epoch"] == self.best_epoch)})
+
+
+def _numbers(path: Path) -> list[dict[str, float]]:
+    """The rows of a CSV file of numbers, [] where there is none."""
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
 
 
 def open_run(folder: str | Path) -> Run:

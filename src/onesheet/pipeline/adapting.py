@@ -1,0 +1,242 @@
+"""adapt: from a catalogue, or posters and their genres, to a model file and its report, without PyTorch."""
+
+from __future__ import annotations
+
+import csv
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from onesheet.adaptation import Heads, start_from
+from onesheet.data import Catalogue, Film, Findings, write_catalogue
+from onesheet.data.genre_synonyms import suggest
+from onesheet.errors import ConfigError, require
+from onesheet.evaluation import Evaluation
+from onesheet.files import sole_use, whole_file
+from onesheet.genres import GenreSet
+from onesheet.packed import Packed, open_packed
+from onesheet.pipeline.file_evaluation import evaluate_file, require_report
+from onesheet.pipeline.preparation import Tell, check_folder, mute, prepare
+from onesheet.predict import DEFAULT_MODEL, Predictor, load
+from onesheet.progress import Progress, silent
+from onesheet.training.config import Recipe
+from onesheet.training.run import LEARNING_CURVE, Run
+
+BUNDLED = "default"
+"""The `model` that means the bundled model."""
+
+TABLE = "catalogue.csv"
+
+
+@dataclass(frozen=True, eq=False)
+class Adaptation:
+    """A model file made from another one.
+
+    Attributes:
+        model: ready to predict.
+        evaluation: metrics on the test films, which it has not learnt from.
+        kept: the genres for which the source's answer is kept, as held-out films showed no gain.
+        folder: the run: genres.onnx, report.html and the rest; removed with this object where no `out` was passed.
+    """
+
+    model: Predictor
+    evaluation: Evaluation
+    kept: tuple[str, ...]
+    folder: Path
+    _temporary: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
+
+
+def adapt(
+    catalogue_or_posters: str | Path | Sequence[str | Path],
+    genres: Sequence[Iterable[str]] | None = None,
+    *,
+    out: str | Path | None = None,
+    model: str | Path = BUNDLED,
+    progress: Progress = silent,
+    **options: Any,
+) -> Adaptation:
+    """Train a model file for your own posters and genres from the bundled one.
+
+    Args:
+        catalogue_or_posters: a table or folder of posters and genres; with `genres`, the paths of N posters.
+        genres: for each poster its genre names, in any service's words; None = the catalogue has them.
+        out: the run's folder; None = a temporary one.
+        model: the model file to start from; "default" = the bundled model.
+        progress: reports the work in every step.
+        options: fields of `Recipe`, such as `min_films=10`.
+
+    Returns:
+        The model, its metrics, and the run's folder.
+
+    Raises:
+        ConfigError: posters and genres do not fit together, or an option is wrong.
+        OnesheetError: what any step raises.
+    """
+    temporary = None if out is not None else tempfile.TemporaryDirectory(prefix="onesheet-")
+    folder = Path(temporary.name if temporary else out)  # type: ignore[arg-type]
+    if genres is None:
+        paths = [catalogue_or_posters] if isinstance(catalogue_or_posters, str | Path) else catalogue_or_posters
+        catalogue = tuple(map(str, paths))
+    else:
+        catalogue = (str(_write_posters(catalogue_or_posters, genres, folder)),)
+    recipe = Recipe(model=str(model), catalogue=catalogue, **options)
+    evaluation = adapt_recipe(recipe, folder, progress=progress)
+    predictor = load(folder / "genres.onnx", threads=recipe.threads)
+    return Adaptation(predictor, evaluation, tuple(predictor.card.training["kept"]), folder, temporary)
+
+
+def _write_posters(posters: Any, genres: Sequence[Iterable[str]], folder: Path) -> Path:
+    """Posters and their genres as a table in the run's folder.
+
+    Raises:
+        ConfigError: they do not fit together.
+    """
+    paths = [] if isinstance(posters, str | Path) else list(posters)
+    if len(paths) != len(genres):
+        raise ConfigError(f"posters and genres must be as many; got {len(paths)} and {len(genres)}")
+    for names in genres:
+        if isinstance(names, str) or not isinstance(names, Iterable):
+            raise ConfigError(f"genres are lists of names, one for each poster; got {names!r} among them")
+    films = tuple(
+        Film(f"{number:09d}", str(Path(path).absolute()), tuple(dict.fromkeys(map(str, names))))
+        for number, (path, names) in enumerate(zip(paths, genres, strict=True))
+    )
+    table = folder / "posters.csv"
+    write_catalogue(Catalogue(films, GenreSet(sorted({name for film in films for name in film.genres}))), table)
+    return table
+
+
+def starts_from_file(model: str) -> bool:
+    """Whether a `model` option names a model file, and so needs no PyTorch."""
+    return model == BUNDLED or model.endswith(".onnx")
+
+
+def adapt_recipe(
+    recipe: Recipe,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    learning_curve: bool = False,
+    progress: Progress = silent,
+    tell: Tell = mute,
+) -> Evaluation:
+    """Read, audit, split, pack, fit heads on a model file's embedding, write and evaluate.
+
+    Films of the parts "train" and "validation" are learnt from; calibration and thresholds come from cross-validation
+    among them. Leaves in `out` what `train` leaves, with catalogue.csv for catalogue.parquet; and learning-curve.csv.
+
+    Args:
+        recipe: every choice; its `model` is a model file or "default".
+        out: the run's folder.
+        resume: go on where the run in `out` stopped.
+        learning_curve: measure, too, what fewer films would have given.
+        progress: reports the work in every step.
+        tell: told in plain words what each step did.
+
+    Raises:
+        ConfigError: an option that belongs to training with PyTorch.
+        RunError: `out` holds a run already (and not `resume`), or one of another recipe.
+        OnesheetError: what any step raises, or another process works in `out`.
+    """
+    require("onnx", purpose="training from a model file", extra="adapt")
+    require_report()
+    check_options(recipe)
+    source = load(DEFAULT_MODEL if recipe.model == BUNDLED else recipe.model, threads=recipe.threads)
+    if recipe.size not in (None, source.card.size):
+        raise ConfigError(
+            f"{recipe.model!r} takes posters of {source.card.size[0]}x{source.card.size[1]}; leave out --size"
+        )
+    recipe = replace(recipe, size=source.card.size, resize=source.card.resize)
+    out = Path(out)
+    with sole_use(out):
+        check_folder(recipe, out, resume=resume)
+        if resume and (out / "packed" / "manifest.json").exists():
+            packed = open_packed(out / "packed")
+            findings = Findings.read_csv(out / "findings.csv")
+        else:
+            packed, findings = prepare(recipe, out, table=TABLE, resume=resume, progress=progress, tell=tell)
+        tell(f"packed {len(packed.films):,} posters at {packed.size[0]}×{packed.size[1]}")
+        run = _adapted(recipe, source, packed, out, learning_curve, progress, tell)
+        return evaluate_file(
+            out / "genres.onnx",
+            packed,
+            out=out,
+            run=run,
+            findings=findings,
+            draws=recipe.draws,
+            threads=recipe.threads,
+            progress=progress,
+        )
+
+
+def _adapted(
+    recipe: Recipe, source: Predictor, packed: Packed, out: Path, curve: bool, progress: Progress, tell: Tell
+) -> Run:
+    """The model file, written, and the run that it comes from."""
+    begun = time.perf_counter()
+    adapting = start_from(source, packed, progress=progress)
+    bundle, heads = adapting.write(
+        out / "genres.onnx", precision=recipe.precision_target, recall=recipe.recall_target, progress=progress
+    )
+    for line in _in_words(packed, source, adapting.known, heads):
+        tell(line)
+    tell(f"wrote {out / 'genres.onnx'} ({bundle.path.stat().st_size / 1e6:.1f} MB), calibrated and checked")
+    for name, point in bundle.card.operating_points.items():
+        if point.get("note"):
+            tell(f"operating point {name!r}: {point['note']}")
+    (out / LEARNING_CURVE).unlink(missing_ok=True)
+    if curve:
+        rows = list(adapting.learning_curve(seed=recipe.seed, progress=progress))
+        with whole_file(out / LEARNING_CURVE) as part, part.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+    run = Run(
+        out, recipe.training, packed.folder, packed.fingerprint, finished=True, seconds=time.perf_counter() - begun
+    )
+    run.write()
+    return run
+
+
+def _in_words(packed: Packed, source: Predictor, known: Any, heads: Heads) -> list[str]:
+    """What the heads start from, and where the source's answer is kept."""
+    names = packed.genres.names
+    lines = []
+    if new := [name for name in names if name not in known]:
+        shown = [
+            f"{name} (or {near}? rename it with --genre-map)" if (near := suggest(name, source.genres.names)) else name
+            for name in new
+        ]
+        lines.append(f"new genres, learnt from the embedding: {', '.join(shown)}")
+    if renamed := [f"{name} as {theirs}" for name, theirs in known.items() if name != theirs]:
+        lines.append(f"known to {source.path.name} by another name: {', '.join(renamed)}")
+    if kept := [name for name, stays in zip(names, heads.kept, strict=True) if stays]:
+        lines.append(f"no gain on held-out films, so the answer of {source.path.name} is kept for: {', '.join(kept)}")
+    if moved := [name for name, stays in zip(names, heads.kept | ~heads.known, strict=True) if not stays]:
+        lines.append(f"moved from the answer of {source.path.name}: {', '.join(moved)}")
+    return lines
+
+
+def check_options(recipe: Recipe) -> None:
+    """Only options that a head without PyTorch has are set.
+
+    Raises:
+        ConfigError: another is.
+    """
+    if not recipe.catalogue:
+        raise ConfigError("no catalogue given; name a table or a folder of posters")
+    free = ("model", "seed", "threads")
+    default = type(recipe.training)()
+    for name, value in vars(recipe.training).items():
+        if name not in free and value != getattr(default, name):
+            raise ConfigError(
+                f"--{name.replace('_', '-')} belongs to networks trained with PyTorch; leave it out, or start from a "
+                "network with --model hf:NAME, poster-cnn or alexnet"
+            )
+    if recipe.precision != "fp32":
+        raise ConfigError(
+            f"a model file made from another keeps its precision; got --precision {recipe.precision}: leave it out"
+        )
