@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from onesheet.adaptation.logistic import Floats, Solutions, solve
 from onesheet.errors import CatalogueError
+from onesheet.packed.store import let_go
 from onesheet.packed.stratification import stratify
 from onesheet.progress import Progress, silent
 
@@ -85,6 +86,7 @@ class Basis:
         for start in range(0, len(rows), _CHUNK):
             chunk = embedding[rows[start : start + _CHUNK]].astype(np.float32)
             found[start : start + len(chunk)] = (chunk - self.mean) @ self.directions
+            let_go(embedding)
         return found
 
 

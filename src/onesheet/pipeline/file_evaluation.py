@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,10 @@ from numpy.typing import NDArray
 
 from onesheet.data import Film, Findings
 from onesheet.data.findings import FLAGS
-from onesheet.errors import CatalogueError, RunError, UnreadablePoster, require
+from onesheet.errors import CatalogueError, MissingExtra, RunError, UnreadablePoster, require
 from onesheet.evaluation import Evaluation, OperatingPoint, Thresholds, evaluate, write_evaluation
 from onesheet.evaluation.answers import Answers, write_answers
-from onesheet.evaluation.label_errors import suspect_labels
+from onesheet.evaluation.label_errors import SuspectLabel, suspect_labels
 from onesheet.evaluation.slices import Slice, slice_figures
 from onesheet.evaluation.threshold_steps import ThresholdSteps, threshold_steps
 from onesheet.genres import check_genres
@@ -129,8 +128,7 @@ def _show(
 ) -> None:
     """Write the report, and its figures beside it."""
     answers, packed = showing.answers, showing.packed
-    looked_for = evaluation.part != "train" and find_spec("cleanlab")
-    suspects = suspect_labels(answers.labels, answers.probabilities) if looked_for else None
+    suspects = _suspects(answers) if evaluation.part != "train" else None
     shown: dict[str, Any] = {
         "evaluation": evaluation,
         "history": run.history if run else [],
@@ -148,6 +146,14 @@ def _show(
         facts=facts,
         **shown,
     )
+
+
+def _suspects(answers: Answers) -> tuple[SuspectLabel, ...] | None:
+    """Suspected label errors; None where the package that finds them is not installed."""
+    try:
+        return suspect_labels(answers.labels, answers.probabilities)
+    except MissingExtra:
+        return None
 
 
 def _answers(
