@@ -8,13 +8,17 @@ from typing import Any
 
 from onesheet.cli.arguments import add_catalogue, add_options, recipe_from
 from onesheet.cli.console import Console
-from onesheet.errors import RunError
-from onesheet.pipeline.recipe import OPTIONS, Recipe
+from onesheet.errors import ConfigError, RunError
+from onesheet.pipeline.recipe import BUNDLED, OPTIONS, Recipe, starts_from_file
 from onesheet.training.config import TrainConfig
 
 # A network and a size that learn the drawn posters in two minutes on two cores.
 DEMO = Recipe(size=(112, 80), training=TrainConfig(model="poster-cnn", widths=(24, 48, 96, 192), epochs=24))
 DEMO_FILMS = 1500
+MODEL_HELP = (
+    f"what to start from: {BUNDLED} (the bundled model) or a model file (.onnx), which need no PyTorch; "
+    f"hf:<hub name or folder>, poster-cnn or alexnet, which do (default: {BUNDLED})"
+)
 
 
 def add_commands(commands: Any) -> None:
@@ -22,16 +26,19 @@ def add_commands(commands: Any) -> None:
     train = commands.add_parser(
         "train",
         help="from posters and genres to a model file and its report",
-        description="Read, audit, split, pack, train, export and evaluate. OUT holds genres.onnx, report.html, "
-        "figures/, evaluation.json, predictions.csv, findings.csv, split.csv, history.csv, catalogue.parquet and "
-        "config.toml.",
+        description="Read, audit, split, pack, train, export and evaluate. From the bundled model or another model "
+        "file this takes a minute and no PyTorch. RUN then contains genres.onnx, report.html, figures/, evaluation.json, "
+        "predictions.csv, findings.csv, split.csv, the catalogue and config.toml.",
         allow_abbrev=False,
     )
     add_catalogue(train)
     train.add_argument("--out", required=True, metavar="RUN", help="the run's folder")
     train.add_argument("--resume", action="store_true", help="go on where the run in RUN stopped")
     train.add_argument("--json", action="store_true", help="print the evaluation as JSON")
-    add_options(train, *(name for name in OPTIONS if name != "catalogue"))
+    train.add_argument(
+        "--learning-curve", action="store_true", help="from a model file: report what fewer films would have given, too"
+    )
+    add_options(train, *(name for name in OPTIONS if name != "catalogue"), model=MODEL_HELP)
     train.set_defaults(run=_train)
 
     demo = commands.add_parser(
@@ -46,14 +53,26 @@ def add_commands(commands: Any) -> None:
 
 def _train(arguments: argparse.Namespace) -> int:
     from onesheet.cli.evaluate_command import print_evaluation
-    from onesheet.pipeline import train
 
     out = Path(arguments.out)
     if arguments.resume and not arguments.config and (out / "config.toml").exists():
         arguments.config = str(out / "config.toml")
-    recipe = recipe_from(arguments)
+    recipe = recipe_from(arguments, model=BUNDLED)
+    from_file = starts_from_file(recipe.training.model)
+    if arguments.learning_curve and not from_file:
+        raise ConfigError(
+            f"--learning-curve is for heads on a model file; got --model {recipe.training.model}: leave one out"
+        )
     with Console() as console:
-        evaluation = train(recipe, out, resume=arguments.resume, progress=console.progress, tell=console.tell)
+        told: dict[str, Any] = {"resume": arguments.resume, "progress": console.progress, "tell": console.tell}
+        if from_file:
+            from onesheet.pipeline import adapt_recipe
+
+            evaluation = adapt_recipe(recipe, out, learning_curve=arguments.learning_curve, **told)
+        else:
+            from onesheet.pipeline import train  # PyTorch takes seconds to load
+
+            evaluation = train(recipe, out, **told)
     if evaluation is None:  # one of several processes, of which the first speaks
         return 0
     print_evaluation(evaluation, out, as_json=arguments.json)

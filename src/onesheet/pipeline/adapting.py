@@ -17,16 +17,15 @@ from onesheet.errors import ConfigError, require
 from onesheet.evaluation import Evaluation
 from onesheet.files import sole_use, whole_file
 from onesheet.genres import GenreSet
+from onesheet.options import options_of
 from onesheet.packed import Packed, open_packed
 from onesheet.pipeline.file_evaluation import evaluate_file, require_report
 from onesheet.pipeline.preparation import Tell, check_folder, mute, prepare
+from onesheet.pipeline.recipe import BUNDLED, Recipe
 from onesheet.predict import DEFAULT_MODEL, Predictor, load
 from onesheet.progress import Progress, silent
-from onesheet.training.config import Recipe
+from onesheet.training.config import TrainConfig
 from onesheet.training.run import LEARNING_CURVE, Run
-
-BUNDLED = "default"
-"""The `model` that means the bundled model."""
 
 TABLE = "catalogue.csv"
 
@@ -66,7 +65,7 @@ def adapt(
         out: the run's folder; None = a temporary one.
         model: the model file to start from; "default" = the bundled model.
         progress: reports the work in every step.
-        options: fields of `Recipe`, such as `min_films=10`.
+        options: of `Recipe`, such as `min_films=10`, `seed` and `threads`.
 
     Returns:
         The model, its metrics, and the run's folder.
@@ -82,9 +81,9 @@ def adapt(
         catalogue = tuple(map(str, paths))
     else:
         catalogue = (str(_write_posters(catalogue_or_posters, genres, folder)),)
-    recipe = Recipe(model=str(model), catalogue=catalogue, **options)
+    recipe = Recipe.of({"model": str(model), "catalogue": catalogue, **options})
     evaluation = adapt_recipe(recipe, folder, progress=progress)
-    predictor = load(folder / "genres.onnx", threads=recipe.threads)
+    predictor = load(folder / "genres.onnx", threads=recipe.training.threads)
     return Adaptation(predictor, evaluation, tuple(predictor.card.training["kept"]), folder, temporary)
 
 
@@ -107,11 +106,6 @@ def _write_posters(posters: Any, genres: Sequence[Iterable[str]], folder: Path) 
     table = folder / "posters.csv"
     write_catalogue(Catalogue(films, GenreSet(sorted({name for film in films for name in film.genres}))), table)
     return table
-
-
-def starts_from_file(model: str) -> bool:
-    """Whether a `model` option names a model file, and so needs no PyTorch."""
-    return model == BUNDLED or model.endswith(".onnx")
 
 
 def adapt_recipe(
@@ -144,11 +138,10 @@ def adapt_recipe(
     require("onnx", purpose="training from a model file", extra="adapt")
     require_report()
     check_options(recipe)
-    source = load(DEFAULT_MODEL if recipe.model == BUNDLED else recipe.model, threads=recipe.threads)
+    model = recipe.training.model
+    source = load(DEFAULT_MODEL if model == BUNDLED else model, threads=recipe.training.threads)
     if recipe.size not in (None, source.card.size):
-        raise ConfigError(
-            f"{recipe.model!r} takes posters of {source.card.size[0]}x{source.card.size[1]}; leave out --size"
-        )
+        raise ConfigError(f"{model!r} takes posters of {source.card.size[0]}x{source.card.size[1]}; leave out --size")
     recipe = replace(recipe, size=source.card.size, resize=source.card.resize)
     out = Path(out)
     with sole_use(out):
@@ -167,7 +160,7 @@ def adapt_recipe(
             run=run,
             findings=findings,
             draws=recipe.draws,
-            threads=recipe.threads,
+            threads=recipe.training.threads,
             progress=progress,
         )
 
@@ -189,7 +182,7 @@ def _adapted(
             tell(f"operating point {name!r}: {point['note']}")
     (out / LEARNING_CURVE).unlink(missing_ok=True)
     if curve:
-        rows = list(adapting.learning_curve(seed=recipe.seed, progress=progress))
+        rows = list(adapting.learning_curve(seed=recipe.training.seed, progress=progress))
         with whole_file(out / LEARNING_CURVE) as part, part.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, rows[0], lineterminator="\n")
             writer.writeheader()
@@ -228,13 +221,13 @@ def check_options(recipe: Recipe) -> None:
     """
     if not recipe.catalogue:
         raise ConfigError("no catalogue given; name a table or a folder of posters")
-    free = ("model", "seed", "threads")
-    default = type(recipe.training)()
-    for name, value in vars(recipe.training).items():
-        if name not in free and value != getattr(default, name):
+    free = {"model", "seed", "threads"}
+    usual = TrainConfig(model=recipe.training.model)
+    for name, option in options_of(TrainConfig).items():
+        if name not in free and getattr(recipe.training, name) != getattr(usual, name):
             raise ConfigError(
-                f"--{name.replace('_', '-')} belongs to networks trained with PyTorch; leave it out, or start from a "
-                "network with --model hf:NAME, poster-cnn or alexnet"
+                f"{option.flag} is for networks that PyTorch trains, and {recipe.training.model!r} is a model file; "
+                "leave it out, or pass --model hf:NAME, poster-cnn or alexnet"
             )
     if recipe.precision != "fp32":
         raise ConfigError(

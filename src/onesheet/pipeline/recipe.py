@@ -11,6 +11,7 @@ from onesheet.errors import ConfigError
 from onesheet.options import check_options, option, options_of, plain_values, read_config
 from onesheet.training.config import TrainConfig
 
+BUNDLED = "default"  # the `model` that means the bundled model
 PRECISIONS = ("fp32", "w8", "int8")
 
 
@@ -123,3 +124,8 @@ class Recipe:
 
 
 OPTIONS = options_of(Recipe, TrainConfig)  # every option of `config.toml`, by name
+
+
+def starts_from_file(model: str) -> bool:
+    """Whether a `model` option names a model file, and so needs no PyTorch."""
+    return model == BUNDLED or model.endswith(".onnx")
