@@ -15,16 +15,16 @@ from onesheet.packed.store import let_go
 from onesheet.packed.stratification import stratify
 from onesheet.progress import Progress, silent
 
-# Inverse variances of a weight on a standardised feature; the first leaves the source's answer as it is.
-PENALTIES = np.array([1e9, 1e5, 3e4, 1e4, 3e3, 1e3], np.float32)
+# How far weights may move a logit: its variance by them, before any film is seen. The first leaves it where it is.
+VARIANCES = np.array([1e-6, 0.05, 0.17, 0.5, 1.7, 5, 17], np.float32)
 SLOPE_PENALTY = 3.0
 FOLDS = 5
 LEAST_FILMS = 2 * FOLDS  # with a genre, and without it: two in each fold
 COMPONENTS = 1024
 BASIS_FILMS = 4096  # whose embeddings set the mean, the deviation and the components
-CHOICE_FILMS = 20_000  # on which penalties are compared
+CHOICE_FILMS = 20_000  # on which variances are compared
 LEAST_GAIN = 0.5  # standard errors by which held-out log loss falls before the source's answer is left
-OWN_GAIN = 2.0  # and before a genre takes another penalty than the others
+OWN_GAIN = 2.0  # and before a genre takes another variance than the others
 _CHUNK = 2048
 _CELLS = 16 << 20  # film-problem pairs solved at once, which bounds the memory
 
@@ -45,7 +45,7 @@ class Heads:
         weights: float32 D×G.
         mixing: float32 S×G, on the source's logits before its calibration.
         bias: float32 G.
-        penalties: float32 G, the penalty of each genre's weights.
+        variances: float32 G, one of `VARIANCES`: how far each genre's weights may move its logit; 0 where it is kept.
         kept: bool G, the genres for which the source's answer is kept.
         known: bool G, the genres that the source knows.
         gains: float64 G, nats per film by which held-out log loss falls below the source's, where it knows the genre;
@@ -56,7 +56,7 @@ class Heads:
     weights: Floats
     mixing: Floats
     bias: Floats
-    penalties: Floats
+    variances: Floats
     kept: Bools
     known: Bools
     gains: NDArray[np.float64]
@@ -120,10 +120,10 @@ def fit_heads(
 
     A genre that the source knows starts from the source's calibrated logit s: its logit is slope · s + bias +
     weights · features. Other genres start from nothing, and have the source's logits as features beside the
-    embedding's, with the same total variance. The penalty of the weights is the one with the least log loss on held-out
-    folds, summed over all genres of a kind; a genre takes another one only where that is better by `OWN_GAIN` standard
-    errors. Where weights lower the held-out loss of a known genre by less than `LEAST_GAIN` standard errors, the
-    source's answer is kept.
+    embedding's, with the same total variance. Weights have a Gaussian prior whose variance is the one of `VARIANCES`
+    with the least log loss on held-out folds, summed over all genres of a kind; a genre takes another one only where
+    that is better by `OWN_GAIN` standard errors. Where weights lower the held-out loss of a known genre by less than
+    `LEAST_GAIN` standard errors, the source's answer is kept.
 
     Args:
         embedding: float N×D, memory-mapped or not.
@@ -151,14 +151,14 @@ def fit_heads(
     if len(places[1]):
         parts.append(_new_heads(films, places[1], progress))
     order = np.argsort(np.concatenate(places))
-    weights, mixing, bias, penalties, kept, gains, held_out = (
+    weights, mixing, bias, variances, kept, gains, held_out = (
         np.concatenate(of_kinds, axis=-1)[..., order] for of_kinds in zip(*parts, strict=True)
     )
     return Heads(
         weights=films.basis.directions @ weights,
         mixing=(scale[:, None] * mixing).astype(np.float32),
         bias=(bias - films.basis.mean @ (films.basis.directions @ weights) + shift @ mixing).astype(np.float32),
-        penalties=penalties,
+        variances=variances,
         kept=kept,
         known=np.array([column is not None for column in columns]),
         gains=gains,
@@ -172,7 +172,7 @@ class _Part(NamedTuple):
     weights: Floats
     mixing: Floats
     bias: Floats
-    penalties: Floats
+    variances: Floats
     kept: Bools
     gains: NDArray[np.float64]
     held_out: Floats
@@ -198,14 +198,16 @@ class _Films:
         self.source, self.labels = source, labels
         self.basis = fit_basis(embedding, rows)
         self.features = self.basis.features(embedding, rows)
+        self.total = np.float32(np.square(self.features).sum() / len(labels))  # variance of all features together
         self.folds = fold_of(labels, [groups[row] for row in rows] if groups else [""] * len(rows))
 
 
 def _known_heads(films: _Films, genres: NDArray[np.int64], columns: list[int], progress: Progress) -> _Part:
     """Heads that start from the source's logits."""
     start, labels = films.source[:, columns], films.labels[:, genres]
-    penalties, gains, errors = _choose(films.features, labels, start, films.folds, progress)
+    variances, gains, errors = _choose(films, films.features, labels, start, progress)
     kept = ~(gains > LEAST_GAIN * errors)
+    penalties = films.total / variances
     held_out = _held_out(films.features, labels, start, penalties, films.folds, progress)
     found = _solved(films.features, labels, start, penalties)
     mixing = np.zeros((films.source.shape[1], len(columns)), np.float32)
@@ -214,7 +216,7 @@ def _known_heads(films: _Films, genres: NDArray[np.int64], columns: list[int], p
         np.where(kept, 0, found.weights),
         mixing,
         np.where(kept, 0, found.bias),
-        np.where(kept, PENALTIES[0], penalties),
+        np.where(kept, 0, variances),
         kept,
         gains,
         np.where(kept, start, held_out),
@@ -225,15 +227,16 @@ def _new_heads(films: _Films, genres: NDArray[np.int64], progress: Progress) -> 
     """Heads that start from nothing."""
     labels, start = films.labels[:, genres], np.zeros((len(films.labels), len(genres)), np.float32)
     centre, width = films.source.mean(0), films.features.shape[1]
-    share = np.square(films.features).sum() / films.features.shape[0] / films.source.shape[1]
+    share = films.total / films.source.shape[1]
     stretch = (np.sqrt(share) / np.maximum(films.source.std(0), 1e-3)).astype(np.float32)
     inputs = np.concatenate([films.features, (films.source - centre) * stretch], axis=1)
-    penalties, gains, _ = _choose(inputs, labels, start, films.folds, progress)
+    variances, gains, _ = _choose(films, inputs, labels, start, progress)
+    penalties = films.total / variances
     held_out = _held_out(inputs, labels, start, penalties, films.folds, progress)
     found = _solved(inputs, labels, start, penalties)
     mixing = stretch[:, None] * found.weights[width:]
     bias = found.bias - centre @ mixing
-    return _Part(found.weights[:width], mixing, bias, penalties, np.zeros(len(genres), bool), gains, held_out)
+    return _Part(found.weights[:width], mixing, bias, variances, np.zeros(len(genres), bool), gains, held_out)
 
 
 def fold_of(labels: Bools, groups: Sequence[str]) -> NDArray[np.int64]:
@@ -246,14 +249,16 @@ def fold_of(labels: Bools, groups: Sequence[str]) -> NDArray[np.int64]:
 
 
 def _choose(
-    features: Floats, labels: Bools, start: Floats, folds: NDArray[np.int64], progress: Progress
+    films: _Films, features: Floats, labels: Bools, start: Floats, progress: Progress
 ) -> tuple[Floats, NDArray[np.float64], NDArray[np.float64]]:
-    """Each genre's penalty, the nats per film that it saves over the first of `PENALTIES`, and their standard error."""
+    """Each genre's variance, the nats it saves a film over the first of `VARIANCES`, and their standard error."""
     drawn = np.unique(np.linspace(0, len(labels) - 1, min(len(labels), CHOICE_FILMS)).astype(int))
-    features, labels, start, folds = features[drawn], labels[drawn], start[drawn], folds[drawn]
-    genres, count = labels.shape[1], len(PENALTIES)
+    features, labels, start, folds = features[drawn], labels[drawn], start[drawn], films.folds[drawn]
+    genres, count = labels.shape[1], len(VARIANCES)
     many = np.repeat(labels, count, axis=1)
-    logits = _held_out(features, many, np.repeat(start, count, axis=1), np.tile(PENALTIES, genres), folds, progress)
+    logits = _held_out(
+        features, many, np.repeat(start, count, axis=1), np.tile(films.total / VARIANCES, genres), folds, progress
+    )
     losses = np.logaddexp(0, np.where(many, -logits, logits)).reshape(-1, genres, count)
     means, places = losses.mean(0, dtype=np.float64), np.arange(genres)
     common = 1 + int(means[:, 1:].sum(0).argmin())
@@ -265,7 +270,7 @@ def _choose(
 
     gain, error = saved(common, own)
     chosen = np.where(gain > OWN_GAIN * error, own, common)
-    return PENALTIES[chosen], *saved(0, chosen)
+    return VARIANCES[chosen], *saved(0, chosen)
 
 
 def _held_out(

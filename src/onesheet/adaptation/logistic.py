@@ -109,13 +109,13 @@ class _Problem:
 
     def slopes(self, logits: Floats, place: Floats) -> tuple[Floats, Floats, Floats]:
         """Gradient (D+2)×C, each film's curvature N×C, and the Hessian's diagonal (D+2)×C, nearly."""
-        chance: Floats = 0.5 * (1 + np.tanh(0.5 * logits))
+        chance = (0.5 * (1 + np.tanh(0.5 * logits))).astype(np.float32, copy=False)
         gradient = self.gathered(chance - self.truth) + self.pull * (place - self.centre)
         curvature = chance * (1 - chance)
         total = curvature.sum(0)
         own = (curvature * np.square(self.start)).sum(0)
         diagonal = np.concatenate([total * self.squares, total[None], own[None]]) + self.pull + np.float32(1e-6)
-        return gradient, curvature, diagonal
+        return gradient.astype(np.float32, copy=False), curvature, diagonal
 
     def gathered(self, rows: Floats) -> Floats:
         """What N×C values at the films' logits mean for a place: (D+2)×C."""

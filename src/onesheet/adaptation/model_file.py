@@ -23,7 +23,7 @@ from onesheet.evaluation.summary import summary_metrics
 from onesheet.files import whole_file
 from onesheet.predict import Predictor
 
-TOLERANCE = 1e-4  # of a logit, and of the mean of its evidence
+TOLERANCE = 1e-4  # of a logit, and of the mean of its evidence; of the largest where that is above 1
 PARITY_POSTERS = 16
 
 
@@ -76,7 +76,7 @@ def write_adapted(
             "model": f"adapted from {source.path.name}",
             "source": {"file": source.path.name, "sha256": source.fingerprint, "genres": list(source.genres.names)},
             "kept": [name for name, kept in zip(genres, heads.kept, strict=True) if kept],
-            "penalties": dict(zip(genres, heads.penalties.tolist(), strict=True)),
+            "variances": {name: round(float(value), 6) for name, value in zip(genres, heads.variances, strict=True)},
             **training,
         },
         data={**data, **label_counts(labels, genres)},
@@ -100,15 +100,14 @@ def _check_parity(source: Predictor, heads: Heads, written: Predictor, posters: 
     Raises:
         ExportError: it does not.
     """
-    differences = []
-    for poster in posters:
-        before, after = source.score(poster[None]), written.score(poster[None])
-        difference = np.abs(after.logits - heads.logits(before.embedding, before.logits)).max()
-        differences.append(float(difference))
-    evidence = [written.score(poster[None]) for poster in posters[:2]]
-    if all(one.evidence is not None for one in evidence):
-        first, last = (one.logits - one.evidence.mean((2, 3)) for one in evidence)  # type: ignore[union-attr]
-        differences.append(float(np.abs(first - last).max()))
+    before, after = ([one.score(poster[None]) for poster in posters] for one in (source, written))
+    expected = np.concatenate([heads.logits(one.embedding, one.logits) for one in before])
+    logits = np.concatenate([one.logits for one in after])
+    differences = [float(np.abs(logits - expected).max() / max(1, np.abs(expected).max()))]
+    if after[0].evidence is not None:
+        evidence = np.concatenate([one.evidence for one in after])  # type: ignore[misc]
+        constant = logits - evidence.mean((2, 3))
+        differences.append(float(np.ptp(constant, axis=0).max() / max(1, np.abs(evidence).max())))
     if not max(differences) <= TOLERANCE:
         raise ExportError(
             f"the file's logits or evidence differ from the heads' by up to {max(differences):.2g} (allowed "

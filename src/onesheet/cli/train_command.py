@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from onesheet.cli.arguments import add_catalogue, add_options, recipe_from
 from onesheet.cli.console import Console
 from onesheet.errors import ConfigError, RunError
 from onesheet.pipeline.recipe import BUNDLED, OPTIONS, Recipe, starts_from_file
 from onesheet.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from onesheet.evaluation import Evaluation
 
 # A network and a size that learn the drawn posters in two minutes on two cores.
 DEMO = Recipe(size=(112, 80), training=TrainConfig(model="poster-cnn", widths=(24, 48, 96, 192), epochs=24))
@@ -26,8 +29,8 @@ def add_commands(commands: Any) -> None:
     train = commands.add_parser(
         "train",
         help="from posters and genres to a model file and its report",
-        description="Read, audit, split, pack, train, export and evaluate. From the bundled model or another model "
-        "file this takes a minute and no PyTorch. RUN then contains genres.onnx, report.html, figures/, evaluation.json, "
+        description="Read, audit, split, pack, train, export and evaluate. Starting from the bundled model or another "
+        "model file needs no PyTorch. RUN then contains genres.onnx, report.html, figures/, evaluation.json, "
         "predictions.csv, findings.csv, split.csv, the catalogue and config.toml.",
         allow_abbrev=False,
     )
@@ -63,6 +66,7 @@ def _train(arguments: argparse.Namespace) -> int:
         raise ConfigError(
             f"--learning-curve is for heads on a model file; got --model {recipe.training.model}: leave one out"
         )
+    evaluation: Evaluation | None
     with Console() as console:
         told: dict[str, Any] = {"resume": arguments.resume, "progress": console.progress, "tell": console.tell}
         if from_file:
