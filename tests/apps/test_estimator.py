@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import joblib
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
 from PIL import Image
@@ -230,3 +232,26 @@ def test_films_without_a_genre_and_posters_that_cannot_be_read(
     fitted = quick().fit([*paths[:60], str(tmp_path / "text.png")], [*genres[:50], *[()] * 11])
     assert [finding.flag for finding in fitted.findings_] == ["not-an-image"]
     assert fitted.predict_proba(paths[:2]).shape == (2, 3)
+
+
+def test_without_a_config_it_starts_from_the_bundled_model(catalogue: Catalogue) -> None:
+    films = catalogue.films[:60]
+    posters, genres = [film.poster for film in films], [film.genres for film in films]
+    named = PosterGenreClassifier().fit(posters, genres)
+    assert named.classes_.tolist() == ["Comedy", "Drama", "Horror"]
+    assert set(_card(named)["known"]) == {"Comedy", "Drama", "Horror"}
+    assert named.predict_proba(posters[:3]).shape == (3, 3)
+    nameless = PosterGenreClassifier().fit(posters, MultiLabelBinarizer().fit_transform(genres))
+    assert _card(nameless)["known"] == {}  # a column's number is no genre's
+
+
+def _card(classifier: PosterGenreClassifier) -> dict[str, Any]:
+    texts = {one.key: one.value for one in onnx.load_from_string(classifier.model_).metadata_props}
+    training: dict[str, Any] = json.loads(texts["onesheet"])["training"]
+    return training
+
+
+def test_a_size_belongs_to_a_config(catalogue: Catalogue) -> None:
+    films = catalogue.films[:60]
+    with pytest.raises(ConfigError, match="size belongs to a config"):
+        PosterGenreClassifier(size=SIZE).fit([film.poster for film in films], [film.genres for film in films])

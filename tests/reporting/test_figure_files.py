@@ -3,7 +3,7 @@ import warnings
 
 import numpy as np
 from PIL import Image
-from test_report_page import EVIL, STEPS, history
+from test_report_page import EVIL, STEPS, by_films, history
 
 from drawn_evaluation import answers, evaluation, score
 from onesheet.evaluation.label_errors import SuspectLabel
@@ -11,7 +11,7 @@ from onesheet.evaluation.slices import FIGURES, Slice
 from onesheet.reporting.figure_files import write_sheets
 
 PLOTS = {
-    "balance", "co-occurrence", "confusion", "genres", "headline", "learning", "precision-recall", "reliability",
+    "balance", "co-occurrence", "confusion", "films", "genres", "headline", "learning", "precision-recall", "reliability",
     "slices", "thresholds",
 }  # fmt: skip
 
@@ -21,6 +21,7 @@ def write(folder, **changes):
     given = {
         "evaluation": result,
         "history": history(),
+        "by_films": by_films(),
         "balance": {"train": range(len(result.genres)), "test": range(len(result.genres))},
         "steps": dict.fromkeys(result.genres, STEPS),
         "slices": {"Decade": [Slice("1990s", 40, dict.fromkeys(FIGURES, score(0.5)))]},
@@ -65,12 +66,13 @@ def test_the_numbers_are_the_evaluations(tmp_path):
         "score": "0.9",
     }  # fmt: skip
     assert rows(tmp_path, "learning")[1]["best"] == "1.0" and rows(tmp_path, "learning")[1]["validation_map"] == ""
+    assert [row["films"] for row in rows(tmp_path, "films")] == ["25"] * 3 + ["50"] * 3 + ["100"]
 
 
 def test_what_is_not_known_any_more_is_taken_away(tmp_path):
     write(tmp_path)
-    left = write(tmp_path, history=[], slices={}, suspects=None)
-    assert not {name for name in left if name.split(".")[0] in ("learning", "slices", "suspects")}
+    left = write(tmp_path, history=[], by_films=[], slices={}, suspects=None)
+    assert not {name for name in left if name.split(".")[0] in ("films", "learning", "slices", "suspects")}
     assert "genres.png" in left
 
 

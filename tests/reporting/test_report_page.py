@@ -60,6 +60,13 @@ def history(epochs=3):
     ]  # fmt: skip
 
 
+def by_films():
+    return [
+        {"films": films, "draw": draw, "map": 0.3 + films / 1000 + draw / 100, "roc_auc": 0.7}
+        for films in (25, 50, 100) for draw in range(1 if films == 100 else 3)
+    ]  # fmt: skip
+
+
 def example(title="Heat", kind="best", size=(60, 40), names=("Action", "Drama", "Horror")):
     poster = np.random.default_rng(1).integers(0, 256, (*size, 3), dtype=np.uint8)
     heat = (names[0], poster[::-1]) if kind == "worst" else None
@@ -74,6 +81,7 @@ def write(folder, **changes):
         "slices": {"Decade": [Slice("1990s", 40, dict.fromkeys(FIGURES, score(0.5)))]},
         "suspects": [SuspectLabel(0, 1, True, 0.01, 0.9)],
         "history": history(),
+        "by_films": by_films(),
         "balance": {"train": [10, 20, 30], "test": [1, 2, 3]},
         "examples": [
             example(),
@@ -190,10 +198,10 @@ def test_little_is_enough(tmp_path):
         genre(support=0, share=0.0), average_precision=NAN, roc_auc=NAN, curve=(), calibration_error=NAN
     )
     result = dataclasses.replace(evaluation([empty], films=0), baselines={}, reliability=())
-    nothing = {"history": [], "balance": {"test": [0]}, "slices": {}, "suspects": [], "examples": [], "findings": {}}
-    text = write(tmp_path, evaluation=result, facts={}, **nothing)
+    nothing = {"history": [], "by_films": [], "slices": {}, "suspects": [], "examples": [], "findings": {}}
+    text = write(tmp_path, evaluation=result, balance={"test": [0]}, facts={}, **nothing)
     page = Page(text)
-    for section in ("learning", "posters", "explorer", "slices"):
+    for section in ("learning", "films", "posters", "explorer", "slices"):
         assert f'id="{section}"' not in text and f'href="#{section}"' not in text
     assert "Nothing." in page.texts and "None found." in page.texts
     assert "nan" not in [text.strip().lower() for text in page.texts]

@@ -105,7 +105,7 @@ def _check_parity(source: Predictor, heads: Heads, written: Predictor, posters: 
     logits = np.concatenate([one.logits for one in after])
     differences = [float(np.abs(logits - expected).max() / max(1, np.abs(expected).max()))]
     if after[0].evidence is not None:
-        evidence = np.concatenate([one.evidence for one in after])  # type: ignore[misc]
+        evidence = np.concatenate([one.evidence for one in after])
         constant = logits - evidence.mean((2, 3))
         differences.append(float(np.ptp(constant, axis=0).max() / max(1, np.abs(evidence).max())))
     if not max(differences) <= TOLERANCE:

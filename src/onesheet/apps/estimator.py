@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from onesheet.data import Catalogue, Film
+from onesheet.data import Catalogue, Film, Findings
 from onesheet.errors import ConfigError, UnreadablePoster, require
 from onesheet.genres import GenreSet
 from onesheet.packed import Split, pack, split
@@ -32,14 +32,16 @@ class PosterGenreClassifier(ClassifierMixin, BaseEstimator):
     """Posters to genres; X is a sequence of N paths of poster files, whatever the network.
 
     y is either labels N×G of 0 and 1 (an array, or a DataFrame whose columns are the genres), or N collections of
-    genre names, which become columns as MultiLabelBinarizer orders them. It does what pack, fit and export do, in a
-    temporary folder; it does not audit: near-duplicate posters may stand on both sides of its own validation.
+    genre names, which become columns as MultiLabelBinarizer orders them. It starts from the bundled model, without
+    PyTorch, or trains a network by `config`, in a temporary folder; it does not audit: near-duplicate posters may be on
+    both sides of its own validation.
 
     Args:
-        config: the choices of training; None = poster-cnn, from scratch.
-        size: H, W in pixels that posters are brought to; None = what suits the model.
+        config: the choices of training with PyTorch; None = heads on the bundled model's embedding.
+        size: with a config, H, W in pixels that posters are brought to; None = what suits the model.
         at: operating point of `predict`: "balanced", "precise", "generous" or "exact".
-        validation: share of the posters given to `fit` that chooses the best epoch, calibrates and sets thresholds.
+        validation: with a config, share of the posters given to `fit` that chooses the best epoch, calibrates and sets
+            thresholds.
 
     Attributes:
         classes_: the columns, G: genre names, or 0 to G - 1 where y had no names.
@@ -71,35 +73,53 @@ class PosterGenreClassifier(ClassifierMixin, BaseEstimator):
 
         Raises:
             ConfigError: X is no sequence of paths, or y does not fit to it.
-            OnesheetError: what `split`, `pack`, `fit` and `export` raise.
+            OnesheetError: what packing, training and writing the model file raise.
         """
-        from onesheet.exporting import export
-        from onesheet.models import default_size
-        from onesheet.training import fit
-
         paths = _paths(X)
         labels, names = _labels(y)
         if len(paths) != len(labels):
             raise ConfigError(f"X and y must have a row for each poster; got {len(paths)} and {len(labels)}")
-        config = self.config or TrainConfig(model="poster-cnn")
         genres = GenreSet(map(str, names))
         films = (
             Film(f"{number:09d}", path, named)
             for number, (path, named) in enumerate(zip(paths, genres.decode(labels), strict=True))
         )
-        parts = split(
-            Catalogue(tuple(films), genres), seed=config.seed, validation=self.validation, test=self.validation
-        )
-        parts = Split(parts.catalogue, np.array([PARTS[part] for part in parts.parts.tolist()]))
+        catalogue = Catalogue(tuple(films), genres)
         with tempfile.TemporaryDirectory(prefix="onesheet-") as folder:
-            packed = pack(
-                parts, Path(folder) / "packed", size=self.size or default_size(config.model), threads=config.threads
-            )
-            export(fit(config, packed, folder=Path(folder) / "run"), Path(folder) / "genres.onnx")
-            self.model_ = (Path(folder) / "genres.onnx").read_bytes()
-        self.findings_ = packed.findings
+            path = Path(folder) / "genres.onnx"
+            if self.config is None:
+                self.findings_ = self._adapt(catalogue, path, named=not isinstance(names[0], np.integer | int))
+            else:
+                self.findings_ = self._train(catalogue, path, self.config)
+            self.model_ = path.read_bytes()
         self.classes_ = names
         return self
+
+    def _adapt(self, catalogue: Catalogue, path: Path, *, named: bool) -> Findings:
+        """Write the bundled model with heads for the catalogue's genres; without names, none of them is known to it."""
+        from onesheet.adaptation import start_from
+
+        source = load()
+        if self.size not in (None, source.card.size):
+            raise ConfigError(f"size belongs to a config; the bundled model takes {source.card.size}: leave it out")
+        whole = Split(catalogue, np.full(len(catalogue), "train"))
+        packed = pack(whole, path.parent / "packed", size=source.card.size, resize=source.card.resize)
+        start_from(source, packed, known=None if named else {}).write(path)
+        return packed.findings
+
+    def _train(self, catalogue: Catalogue, path: Path, config: TrainConfig) -> Findings:
+        """Write the model file of a network that PyTorch trains."""
+        from onesheet.exporting import export
+        from onesheet.models import default_size
+        from onesheet.training import fit
+
+        parts = split(catalogue, seed=config.seed, validation=self.validation, test=self.validation)
+        parts = Split(parts.catalogue, np.array([PARTS[part] for part in parts.parts.tolist()]))
+        packed = pack(
+            parts, path.parent / "packed", size=self.size or default_size(config.model), threads=config.threads
+        )
+        export(fit(config, packed, folder=path.parent / "run"), path)
+        return packed.findings
 
     def predict(self, X: Sequence[str | Path]) -> NDArray[np.int64]:
         """The genres given at the operating point: int N×G of 0 and 1, columns as `classes_`.
