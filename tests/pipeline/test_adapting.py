@@ -180,7 +180,7 @@ def test_one_genre_or_too_few_films_are_errors_that_say_what_is_needed(
     posters = [film.poster for film in catalogue.films[:60]]
     with pytest.raises(CatalogueError, match=r"one genre only .* bring films of other genres"):
         onesheet.adapt(posters, [["Horror"]] * 60, model=model_path)
-    with pytest.raises(CatalogueError, match=r"only no genre is left; at least two genres with 20 films each"):
+    with pytest.raises(CatalogueError, match=r"a genre that 20 films or more have .* lower --min-films"):
         onesheet.adapt(posters[:20], [["Horror"], ["Drama"]] * 10, model=model_path)
     with pytest.raises(ConfigError, match="must be as many; got 60 and 59"):
         onesheet.adapt(posters, [["Horror"]] * 59, model=model_path)

@@ -11,8 +11,8 @@ from onesheet.evaluation.slices import FIGURES, Slice
 from onesheet.reporting.figure_files import write_sheets
 
 PLOTS = {
-    "balance", "co-occurrence", "confusion", "films", "genres", "headline", "learning", "precision-recall", "reliability",
-    "slices", "thresholds",
+    "balance", "co-occurrence", "confusion", "films", "genres", "headline", "learning", "precision-recall",
+    "reliability", "slices", "thresholds",
 }  # fmt: skip
 
 
