@@ -9,6 +9,7 @@ The search is multi-index hashing (Norouzi, Punjani & Fleet 2012): the 256 bits 
 diagonals of the transform, as 32 bytes; four times the bytes are made words of four; and only hashes that agree in
 three bytes of a word are compared. Of two hashes that differ in at most 15 bits one of the eight words has at most one
 byte that differs, so they always meet; of real pairs that differ in 16..32 bits 100 % were found, in 33..40 bits 98 %.
+usearch's graph of neighbours (HNSW) misses 0.4% of such pairs and takes 65 times as long (benchmarks/NOTES.md).
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from onesheet.images import read_poster
 from onesheet.packed import Packed, Split, pack
 from onesheet.predict import Predictor, score_part
 from onesheet.progress import Progress, silent
-from onesheet.training.epoch_metrics import epoch_figures
+from onesheet.training.epoch_metrics import epoch_metrics
 
 # Largest difference of a probability between the file and the network; where that computes in 16 bits.
 TOLERANCES = {False: 1e-4, True: 2e-3}
@@ -191,7 +191,7 @@ def _tuned(
         card,
         calibration={"scale": calibration.scale.tolist(), "bias": calibration.bias.tolist()},
         operating_points={name: point.to_dict() for name, point in points.items()},
-        validation={key: round(value, 4) for key, value in epoch_figures(labels, probabilities).items()},
+        validation={key: round(value, 4) for key, value in epoch_metrics(labels, probabilities).items()},
         data={
             "fingerprint": packed.fingerprint,
             "films": {PART: len(labels)},

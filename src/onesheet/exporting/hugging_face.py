@@ -29,7 +29,7 @@ from onesheet.models.pretrained import quiet
 from onesheet.packed.store import Packed
 from onesheet.progress import Progress, silent
 from onesheet.training.device import prepare
-from onesheet.training.epoch_metrics import epoch_figures
+from onesheet.training.epoch_metrics import epoch_metrics
 from onesheet.training.run import Run
 
 TOLERANCE = 1e-4  # largest difference of a probability between the folder and the network, on validation posters
@@ -123,7 +123,7 @@ def _facts(run: Run, packed: Packed, labels: NDArray[np.bool_], probabilities: N
         genre_films=train.sum(0).tolist(),
         films=len(train),
         size=packed.size,
-        validation={key: round(value, 4) for key, value in epoch_figures(labels, probabilities).items()},
+        validation={key: round(value, 4) for key, value in epoch_metrics(labels, probabilities).items()},
     )
 
 

@@ -29,7 +29,7 @@ from onesheet.packed.store import Packed
 from onesheet.predict import Predictor, score_part
 from onesheet.progress import Progress, silent
 from onesheet.training.device import prepare
-from onesheet.training.epoch_metrics import epoch_figures
+from onesheet.training.epoch_metrics import epoch_metrics
 from onesheet.training.run import Run
 from onesheet.training.weights import load_weights
 
@@ -120,7 +120,7 @@ def _calibrated(
         card,
         calibration={"scale": calibration.scale.tolist(), "bias": calibration.bias.tolist()},
         operating_points={name: point.to_dict() for name, point in points.items()},
-        validation={key: round(value, 4) for key, value in epoch_figures(labels, probabilities).items()},
+        validation={key: round(value, 4) for key, value in epoch_metrics(labels, probabilities).items()},
     )
     return card, calibration
 

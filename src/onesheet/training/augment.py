@@ -201,14 +201,6 @@ def random_crop(posters: Tensor, generator: torch.Generator, *, size: tuple[int,
     return torch.stack(patches).contiguous(memory_format=torch.channels_last)
 
 
-def mixup(posters: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Zhang et al. 2018: each poster blended with another of the batch, labels alike; λ ~ U(0.5, 1)."""
-    other = torch.randperm(len(posters), generator=generator)
-    keep = float(torch.empty(1).uniform_(0.5, 1, generator=generator))
-    other = other.to(posters.device)
-    return torch.lerp(posters[other], posters, keep), torch.lerp(labels[other], labels, keep)
-
-
 def cutmix(posters: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Yun et al. 2019: a rectangle of each poster taken from another of the batch, labels by area."""
     height, width = posters.shape[2:]
@@ -269,8 +261,4 @@ class Augmenting:
 
     def _mix(self, posters: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         chance = float(torch.rand(1, generator=generator))
-        if chance < self.config.cutmix:
-            return cutmix(posters, targets, generator)
-        if chance < self.config.cutmix + self.config.mixup:
-            return mixup(posters, targets, generator)
-        return posters, targets
+        return cutmix(posters, targets, generator) if chance < self.config.cutmix else (posters, targets)

@@ -73,6 +73,12 @@ class BatchLoader:
     def __len__(self) -> int:
         return self._batches
 
+    @property
+    def most_rows(self) -> int:
+        """This process's rows per epoch, at most."""
+        batch_size = -(-len(self._rows) // self._batches)
+        return self._batches * -(-batch_size // self._share[1])
+
     def __iter__(self) -> Iterator[Batch]:
         order = self._rows
         if self._seed is not None:

@@ -20,7 +20,6 @@ from lightning.pytorch.strategies import DDPStrategy
 
 from onesheet.errors import Interrupted, RunError
 from onesheet.progress import Progress
-from onesheet.training.batch_norm import SharedBatchNorm
 from onesheet.training.device import arithmetic, device
 from onesheet.training.loader import BatchLoader
 from onesheet.training.module import TrainingModule
@@ -132,16 +131,15 @@ def _checked(checkpoint: Path) -> Path:
 def _together(here: Processes) -> dict[str, Any]:
     """Lightning's options for so many processes.
 
-    No buffers are broadcast, as shared batch norm keeps them equal; the graph is static, so that a backbone may have
-    weights that its embedding does not use.
+    Batch norm is over the posters of all GPUs; on a CPU each process has its own statistics, and the first one's count.
+    The graph is static, so that a backbone may have weights that its embedding does not use.
     """
     plugins: list[Any] = [WholeCheckpoints(), *([here.environment] if here.environment else [])]
     options = {"accelerator": device().type, "devices": here.devices, "num_nodes": here.nodes, "plugins": plugins}
     if here.count == 1:
         return options
     on_cpu = device().type == "cpu"
-    plugins += [SharedBatchNorm()] if on_cpu else []
-    strategy = DDPStrategy(broadcast_buffers=False, static_graph=True)
+    strategy = DDPStrategy(broadcast_buffers=on_cpu, static_graph=True)
     return options | {"strategy": strategy, "sync_batchnorm": not on_cpu}
 
 

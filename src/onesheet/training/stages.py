@@ -84,13 +84,7 @@ class Fitting:
             kept: NDArray[np.float32] = load_weights(path)["targets"].numpy()
             return kept
         config = self.run.config
-        targets = soft_targets(
-            self.packed,
-            config.teacher,
-            smoothing=config.label_smoothing,
-            threads=config.threads,
-            progress=self.progress,
-        )
+        targets = soft_targets(self.packed, config.teacher, threads=config.threads, progress=self.progress)
         if config.teacher:
             path.parent.mkdir(parents=True, exist_ok=True)
             save_weights(path, {"targets": torch.from_numpy(targets)})
@@ -110,7 +104,7 @@ class Fitting:
         head = FeatureHead(features, packed.rows("train"), frequencies, dropout=config.dropout or 0.0)
         loaders = self._loaders(features, targets, config)
         in_fp32 = replace(config, arithmetic="fp32")  # features are small: nothing to gain
-        module = TrainingModule(head, in_fp32, frequencies, loader=loaders[0], here=self.here)
+        module = TrainingModule(head, in_fp32, frequencies, loaders=loaders, here=self.here)
 
         def weights(best: nn.Module) -> dict[str, Tensor]:
             with torch.no_grad():
@@ -128,7 +122,7 @@ class Fitting:
             network, packed.posters, packed.rows("train"), crop_area=config.crop_area, seed=config.seed
         )
         loaders = self._loaders(packed.posters, targets, config, Augmenting(config, crops if config.augment else None))
-        module = TrainingModule(network, config, _frequencies(packed), loader=loaders[0], here=self.here)
+        module = TrainingModule(network, config, _frequencies(packed), loaders=loaders, here=self.here)
         self._stage(Stage("full", module, loaders, self.here), lambda best: best.state_dict(), last=True)
 
     def _stage(self, stage: Stage, weights: Callable[[nn.Module], dict[str, Tensor]], *, last: bool) -> None:
