@@ -198,6 +198,11 @@ class Journal:
 
 def _write_at(file: IO[bytes], blocks: Sequence[NDArray[np.uint8] | bytes], offset: int) -> None:
     """Write blocks one behind the other, in one call where the disk takes them all."""
+    if not hasattr(os, "pwritev"):  # Windows
+        file.seek(offset)
+        file.writelines(blocks)  # type: ignore[arg-type]  # as below
+        file.flush()
+        return
     views = [memoryview(block).cast("B") for block in blocks]  # type: ignore[arg-type]  # NumPy's arrays are buffers
     while views:
         written = os.pwritev(file.fileno(), views, offset)
