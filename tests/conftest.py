@@ -17,10 +17,11 @@ from PIL import Image
 
 from motifs import MOTIFS, draw_poster
 from onesheet.bundle import CARD_KEY, POINTS, Card
+from onesheet.calibrated_graph import finish_graph
 from onesheet.data import Catalogue, Film
 from onesheet.evaluation import Thresholds
 from onesheet.exporting import export
-from onesheet.exporting.onnx_graph import ExportGraph, finish_graph, write_graph
+from onesheet.exporting.onnx_graph import ExportGraph, write_graph
 from onesheet.genres import GenreSet
 from onesheet.models import PosterNetwork, build_network
 from onesheet.packed import Packed, Split, pack, split

@@ -79,6 +79,11 @@ class Card:
         return json.dumps(_plain(asdict(self)), sort_keys=True, allow_nan=False)
 
     @property
+    def scale_and_bias(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The calibration's scale and bias, float64 G each."""
+        return np.array(self.calibration["scale"]), np.array(self.calibration["bias"])
+
+    @property
     def train_labels(self) -> NDArray[np.bool_]:
         """The training part's labels, bool N×G, rebuilt from the label sets (order is lost)."""
         sets = self.data.get("label_sets", [])

@@ -263,7 +263,7 @@ def test_a_file_that_differs_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setitem(SCALINGS, "tf", SCALINGS["tf"]._replace(std=(120.0, 120.0, 120.0)))
     path = write_network(tmp_path / "network.onnx")
     monkeypatch.setattr(Conventions, "pixels", lambda self, posters: (posters / 127.5 - 1).astype(np.float32))
-    with pytest.raises(ExportError, match="the file's probabilities differ from the network's by up to"):
+    with pytest.raises(ExportError, match="the file's probabilities differ from the original's by up to"):
         adopt(path, GENRES, tmp_path / "genres.onnx", conventions=Conventions(scaling="tf"))
     assert not (tmp_path / "genres.onnx").exists()
 

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from onesheet.__main__ import main
 from onesheet.data import Catalogue
 from onesheet.errors import ConfigError, ExportError
+from onesheet.evaluation import fit_calibration
 from onesheet.exporting import export, export_hf
 from onesheet.exporting import hugging_face as hub
 from onesheet.exporting.model_file import kept_network
@@ -158,7 +159,7 @@ def test_the_second_view_is_said(run_on: Callable[..., Run], packed: Packed, tmp
         once = network(posters).logits.double().numpy()
         network.mirror = True  # type: ignore[assignment]
         twice = network(posters).logits.double().numpy()
-    calibration = hub.fit_calibration(once, packed.labels[rows])
+    calibration = fit_calibration(once, packed.labels[rows])
     np.testing.assert_allclose(given, calibration.probabilities(once), atol=1e-4)
     moved = np.abs(calibration.probabilities(twice) - calibration.probabilities(once))
     assert largest == pytest.approx(moved.max(), abs=1e-3) and mean == pytest.approx(moved.mean(), abs=1e-3)
@@ -185,7 +186,7 @@ def test_what_cannot_go_there(
     other = json.loads(json.dumps({"image_mean": [0.1] * 3, "image_std": [0.2] * 3}))
     preprocessing = hub._preprocessing
     monkeypatch.setattr(hub, "_preprocessing", lambda network: preprocessing(network) | other)
-    with pytest.raises(ExportError, match="transformers' probabilities differ from the network's by up to"):
+    with pytest.raises(ExportError, match="transformers' probabilities differ from the original's by up to"):
         export_hf(resnet, tmp_path / "folder")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["packed", "taken"]
 

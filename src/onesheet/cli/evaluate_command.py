@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 SEEN = {"train": "was trained on", "validation": "chose its epoch, its calibration and its thresholds on"}
 SHIPPED = "default"
 LEARNT = "films the model has learnt from make its figures too good"
-CATALOGUE_PART = "catalogue"  # the part's name where a whole catalogue is measured
 
 
 def add_command(commands: Any) -> None:
@@ -65,7 +64,7 @@ def add_command(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, write and print."""
-    from onesheet.packed import open_packed
+    from onesheet.packed import WHOLE, open_packed
     from onesheet.pipeline import evaluate_file
     from onesheet.pipeline.file_evaluation import require_report
     from onesheet.predict import DEFAULT_MODEL
@@ -91,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.model_file,
             packed,
             out=arguments.out,
-            part=arguments.part if packed_folder else CATALOGUE_PART,
+            part=arguments.part if packed_folder else WHOLE,
             run=made_by,
             findings=findings,
             draws=recipe.draws,
@@ -114,8 +113,6 @@ def _pack_for(
     arguments: argparse.Namespace, recipe: Recipe, made_by: Run | None, console: Console
 ) -> tuple[Packed, Findings]:
     """A whole catalogue packed as the model wants it, as one part, and what was found on the way."""
-    import numpy as np
-
     from onesheet.packed import Split, pack
     from onesheet.pipeline.file_evaluation import check_run
     from onesheet.pipeline.preparation import whole_catalogue
@@ -137,7 +134,7 @@ def _pack_for(
         tell=console.tell,
     )
     packed = pack(
-        Split(catalogue, np.full(len(catalogue), CATALOGUE_PART)),
+        Split.whole(catalogue),
         Path(arguments.out) / "packed",
         size=card.size,
         resize=card.resize,

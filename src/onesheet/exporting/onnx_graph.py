@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -216,51 +216,6 @@ class _Posters(CalibrationDataReader):
     def get_next(self) -> dict[str, Any] | None:
         """The next poster, or None at the end."""
         return next(self._feeds, None)
-
-
-def finish_graph(
-    raw: Path,
-    path: Path,
-    *,
-    scale: NDArray[np.floating[Any]],
-    bias: NDArray[np.floating[Any]],
-    metadata: Mapping[str, str],
-) -> None:
-    """Write `raw` to `path` with `probabilities` = sigmoid(scale × logits + bias) as first output, and metadata.
-
-    Args:
-        raw: a graph with the output `logits`.
-        path: the file to write.
-        scale: float G.
-        bias: float G.
-        metadata: key -> text.
-    """
-    model = onnx.load(raw)
-    graph = model.graph
-    for name, values in (("calibration_scale", scale), ("calibration_bias", bias)):
-        graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(values, dtype=np.float32), name))
-    graph.node.extend(
-        [
-            onnx.helper.make_node("Mul", ["logits", "calibration_scale"], ["scaled_logits"]),
-            onnx.helper.make_node("Add", ["scaled_logits", "calibration_bias"], ["calibrated_logits"]),
-            onnx.helper.make_node("Sigmoid", ["calibrated_logits"], ["probabilities"]),
-        ]
-    )
-    outputs = list(graph.output)
-    del graph.output[:]
-    shape = ["N", len(scale)]
-    graph.output.extend([onnx.helper.make_tensor_value_info("probabilities", onnx.TensorProto.FLOAT, shape), *outputs])
-    del model.metadata_props[:]
-    for key, text in metadata.items():
-        entry = model.metadata_props.add()
-        entry.key, entry.value = key, text
-    model.producer_name = "onesheet"
-    for node in graph.node:
-        del node.metadata_props[:]  # the exporter's traces: paths of the machine, and half the file
-        node.doc_string = ""
-    del graph.value_info[:]  # shapes within, which a runtime finds itself
-    onnx.checker.check_model(model)
-    onnx.save(model, path)
 
 
 @contextmanager

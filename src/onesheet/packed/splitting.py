@@ -24,6 +24,7 @@ from onesheet.packed.stratification import stratify
 from onesheet.spreadsheets import Writer
 
 PARTS = ("train", "validation", "test")
+WHOLE = "catalogue"  # the one part of a catalogue that is not split
 _SPELLINGS = {
     **{part: part for part in PARTS},
     **{
@@ -42,13 +43,18 @@ class Split:
 
     Attributes:
         catalogue: the films.
-        parts: one of `PARTS` a film, str N.
+        parts: one of `PARTS` per film, or `WHOLE` for all, str N.
         findings: what was found wrong with the split.
     """
 
     catalogue: Catalogue
     parts: NDArray[np.str_]
     findings: Findings = Findings()  # noqa: RUF009 - immutable
+
+    @classmethod
+    def whole(cls, catalogue: Catalogue) -> Split:
+        """A whole catalogue as the one part `WHOLE`: films to measure or to calibrate on."""
+        return cls(catalogue, np.full(len(catalogue), WHOLE))
 
     def rows(self, part: str) -> NDArray[np.int64]:
         """Positions of one part's films in the catalogue, ascending."""

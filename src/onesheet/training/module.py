@@ -15,9 +15,10 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from onesheet.errors import RunError
+from onesheet.evaluation.summary import SUMMARY_METRICS, summary_metrics
 from onesheet.training.config import TrainConfig
 from onesheet.training.device import seed_dropout
-from onesheet.training.epoch_metrics import EPOCH_METRICS, EpochPredictions, epoch_metrics
+from onesheet.training.epoch_metrics import EpochPredictions
 from onesheet.training.loader import Batch, BatchLoader
 from onesheet.training.losses import build_loss
 from onesheet.training.processes import Processes
@@ -133,7 +134,7 @@ class TrainingModule(pl.LightningModule):
                 "epoch": self.current_epoch + 1,
                 **{
                     f"{part}_{name}": figures[name]
-                    for name in ("loss", *EPOCH_METRICS)
+                    for name in ("loss", *SUMMARY_METRICS)
                     for part, figures in (("train", train), ("validation", self._validation))
                 },
                 "learning_rate": optimizer.param_groups[-1]["lr"],
@@ -149,7 +150,7 @@ class TrainingModule(pl.LightningModule):
                 f"training diverged in epoch {self.current_epoch + 1}: its answers are no numbers any more; "
                 "choose a lower --learning-rate and another --out"
             )
-        figures = epoch_metrics(labels.numpy() > 0.5, torch.sigmoid(logits).numpy())
+        figures = summary_metrics(labels.numpy() > 0.5, torch.sigmoid(logits).numpy())
         return {"loss": float(self.loss(logits, labels)), **figures}
 
     def _gathered(self, part: str) -> tuple[Tensor, Tensor]:
