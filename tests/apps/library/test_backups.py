@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import json
 import os
-import signal
+import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 
 import pytest
 from hypothesis import given
@@ -324,55 +325,65 @@ def test_any_bytes_come_back(tmp_path_factory: pytest.TempPathFactory, files: di
     assert contents(folder) == old
 
 
-def killed_at(line: int, work: Callable[[], object]) -> bool:
-    """Do the work in a process that is killed at the so many-th line of our code; False where it has fewer."""
-    child = os.fork()
-    if child:
-        return os.WIFSIGNALED(os.waitpid(child, 0)[1])
-    lines = 0
+def states_during(work: Callable[[], object], folder: Path, copies: Path) -> Iterator[Path]:
+    """What a kill would leave: copies of a folder before each line of our code and at the end, one of each state."""
+    seen: list[list[tuple[str, int, int, bytes]]] = []
 
-    def trace(frame: object, event: str, _: object) -> object:
-        nonlocal lines
-        if Path(frame.f_code.co_filename).name not in ("backups.py", "files.py"):  # type: ignore[attr-defined]
+    def trace(frame: FrameType, event: str, _: object) -> object:
+        if not frame.f_code.co_filename.endswith(("/backups.py", "/files.py")):
             return None
-        lines += event == "line"
-        if lines == line:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if event == "line":
+            keep()
         return trace
 
+    def keep() -> None:
+        state = [
+            (
+                str(path),
+                path.stat().st_mode,
+                path.is_file() and path.stat().st_mtime_ns,
+                path.read_bytes() if path.is_file() else b"",
+            )
+            for path in sorted(folder.rglob("*"))
+        ]
+        if state not in seen:
+            seen.append(state)
+            shutil.copytree(folder, copies / str(len(seen)))
+
+    earlier = sys.gettrace()
+    sys.settrace(trace)
     try:
-        sys.settrace(trace)  # type: ignore[arg-type]
         work()
     finally:
-        os._exit(0)
+        sys.settrace(earlier)
+    keep()
+    return (copies / str(number) for number in range(1, len(seen) + 1))
 
 
 @pytest.mark.usefixtures("without_syncing")
 def test_killed_at_any_line_each_file_is_old_or_new_and_undo_restores_all(tmp_path: Path) -> None:
     old, new = {"A.nfo": b"old a", "B.nfo": b"old b"}, {"A.nfo": b"new a", "B.nfo": b"new b", "made.nfo": b"made"}
-    seen, line, running = set(), 0, True
-    while running:
-        line += 1
-        folder = tmp_path / str(line)
-        laid(folder, old)
-        running = killed_at(line, lambda folder=folder: write(folder, A=b"new a", B=b"new b", made=b"made"))  # type: ignore[misc]
+    library, seen, states = tmp_path / "library", set(), 0
+    laid(library, old)
+    for folder in states_during(
+        lambda: write(library, A=b"new a", B=b"new b", made=b"made"), library, tmp_path / "copies"
+    ):
+        states += 1
         found = {name: data for name, data in contents(folder).items() if not name.endswith(".part")}
         assert all(data in (old.get(name), new[name]) for name, data in found.items()) and old.keys() <= found.keys()
         seen.add(tuple(found.values()))
         undo_what_there_is(folder)
-        assert {name: data for name, data in contents(folder).items() if not name.endswith(".part")} == old, line
-    assert len(seen) == 4 and line > 100  # nothing, A, A and B, all
+        assert {name: data for name, data in contents(folder).items() if not name.endswith(".part")} == old, folder
+    assert len(seen) == 4 and states > 20  # nothing, A, A and B, all
 
 
 @pytest.mark.usefixtures("without_syncing")
 def test_undo_killed_at_any_line_goes_on(tmp_path: Path) -> None:
-    old, line, running = {"A.nfo": b"old a", "B.nfo": b"old b"}, 0, True
-    while running:
-        line += 1
-        folder = tmp_path / str(line)
-        laid(folder, old)
-        write(folder, A=b"new a", B=b"new b", made=b"made")
-        running = killed_at(line, lambda folder=folder: undo_write(folder))  # type: ignore[misc]
+    old, library, states = {"A.nfo": b"old a", "B.nfo": b"old b"}, tmp_path / "library", 0
+    laid(library, old)
+    write(library, A=b"new a", B=b"new b", made=b"made")
+    for folder in states_during(lambda: undo_write(library), library, tmp_path / "copies"):
+        states += 1
         undo_what_there_is(folder)
-        assert {name: data for name, data in contents(folder).items() if not name.endswith(".part")} == old, line
-    assert line > 60
+        assert {name: data for name, data in contents(folder).items() if not name.endswith(".part")} == old, folder
+    assert states > 10
