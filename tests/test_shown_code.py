@@ -28,7 +28,7 @@ from onesheet.__main__ import main
 from onesheet.apps.review import DecisionStore
 from onesheet.cli import train_command as train
 from onesheet.drawn import draw_catalogue
-from onesheet.packed import PARTS
+from onesheet.packed import SPLITS
 from pages import ROOT, Block, blocks
 
 FILMS = 90
@@ -128,7 +128,7 @@ def read_rows(path: str) -> list[dict[str, str]]:
 
 def write_tables() -> None:
     rows = read_rows("posters.csv")
-    Path("split.csv").write_text("id,split\n" + "".join(f"{r['id']},{PARTS[n % 3]}\n" for n, r in enumerate(rows)))
+    Path("split.csv").write_text("id,split\n" + "".join(f"{r['id']},{SPLITS[n % 3]}\n" for n, r in enumerate(rows)))
     Path("films.tsv").write_text("tconst\tgenres\n" + "".join(f"{r['id']}\t{r['genres']}\n" for r in rows))
     for name in ("films.csv", "second.csv", "corrected.csv"):
         shutil.copy("posters.csv", name)

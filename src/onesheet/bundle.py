@@ -53,8 +53,8 @@ class Card:
         calibration: {"scale": G floats, "bias": G floats}: probabilities = sigmoid(scale × logits + bias).
         operating_points: name -> the point as a plain dict (see `evaluation.operating`).
         training: the training configuration.
-        data: fingerprint, films per part, films per genre, label sets of the training part with their counts.
-        validation: figures on the validation part, measured on this file.
+        data: fingerprint, films per split, films per genre, label sets of the training set with their counts.
+        validation: metrics on the validation set, measured on this file.
         licences: part -> licence, as far as known.
         versions: library -> version that wrote the file.
         created: ISO date.
@@ -85,7 +85,7 @@ class Card:
 
     @property
     def train_labels(self) -> NDArray[np.bool_]:
-        """The training part's labels, bool N×G, rebuilt from the label sets (order is lost)."""
+        """The training set's labels, bool N×G, rebuilt from the label sets (order is lost)."""
         sets = self.data.get("label_sets", [])
         labels = np.zeros((sum(count for _, count in sets), len(self.genres)), dtype=bool)
         row = 0

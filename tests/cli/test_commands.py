@@ -202,7 +202,7 @@ def test_figures_on_films_a_model_was_made_from_are_said_to_be_too_good(
 ) -> None:
     words = ["evaluate", str(trained / "genres.onnx"), str(trained / "packed"), "--draws", "10"]
     for part, warned in (("train", True), ("validation", True), ("test", False)):
-        assert main([*words, "--part", part, "--out", str(tmp_path / part)]) == 0
+        assert main([*words, "--split", part, "--out", str(tmp_path / part)]) == 0
         assert ("its figures are too good" in capsys.readouterr().err) is warned
 
 
@@ -327,7 +327,7 @@ def test_a_catalogues_rare_genres_do_not_stop_its_evaluation(
     assert main(["evaluate", model, str(tmp_path / "films.csv"), "--out", out, "--draws", "10", "--json"]) == 0
     captured = capsys.readouterr()
     result = json.loads(captured.out)
-    assert result["films"] == 198 and result["part"] == "catalogue"
+    assert result["films"] == 198 and result["split"] == "catalogue"
     assert "2 films left out: none of their genres is one of the model's" in captured.err
 
 

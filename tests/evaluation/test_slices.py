@@ -1,7 +1,7 @@
 import numpy as np
 from sklearn.metrics import f1_score, precision_score, recall_score
 
-from onesheet.evaluation.slices import slice_figures
+from onesheet.evaluation.slices import slice_metrics
 from onesheet.evaluation.threshold_steps import threshold_steps
 
 
@@ -15,7 +15,7 @@ def drawn(films=300):
 def test_a_slice_is_measured_as_its_films_alone_are():
     labels, probabilities, given = drawn()
     groups = {"old": np.arange(100), "new": np.arange(100, 300)}
-    slices = slice_figures(labels, probabilities, given, groups=groups, draws=50)
+    slices = slice_metrics(labels, probabilities, given, groups=groups, draws=50)
     for one, rows in zip(slices, groups.values(), strict=True):
         assert one.films == len(rows)
         for name, metric in (("precision", precision_score), ("recall", recall_score), ("f1", f1_score)):

@@ -22,7 +22,7 @@ from onesheet.exporting.model_file import kept_network
 from onesheet.exporting.onnx_graph import ExportGraph, to_precision, write_graph
 from onesheet.models import build_network
 from onesheet.packed import Packed, Split, pack
-from onesheet.predict import load, score_part
+from onesheet.predict import load, score_split
 from onesheet.training import Run, TrainConfig, fit
 
 
@@ -51,7 +51,7 @@ def test_probabilities_are_the_cards_calibration_of_the_logits(model_path: Path,
 
 def test_calibration_and_points_come_from_the_files_own_validation_scores(model_path: Path, packed: Packed) -> None:
     predictor = load(model_path)
-    logits = score_part(predictor, packed, "validation").logits
+    logits = score_split(predictor, packed, "validation").logits
     labels = packed.labels[packed.rows("validation")]
     calibration = fit_calibration(logits, labels)
     np.testing.assert_allclose(predictor.card.calibration["scale"], calibration.scale, rtol=1e-4)

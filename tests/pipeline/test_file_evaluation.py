@@ -6,20 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from onesheet.evaluation.answers import Answers, read_answers
 from onesheet.evaluation.label_errors import SuspectLabel
+from onesheet.evaluation.predictions_file import Predictions, read_predictions
 from onesheet.packed import Packed
 from onesheet.pipeline import evaluate_file
 from onesheet.pipeline.report_examples import EXAMPLES, SAMPLE, Showing
-from onesheet.predict import load, score_part
+from onesheet.predict import load, score_split
 
 
 @pytest.fixture(scope="module")
 def showing(model_path: Path, packed: Packed) -> Showing:
     predictor, rows = load(model_path), packed.rows("train")
-    probabilities = score_part(predictor, packed, "train").probabilities
+    probabilities = score_split(predictor, packed, "train").probabilities
     films = [packed.films[row] for row in rows]
-    answers = Answers(
+    answers = Predictions(
         tuple(film.film_id for film in films), tuple(film.title for film in films), ("",) * len(films),
         packed.genres, packed.labels[rows], probabilities,
         {"balanced": predictor.points["balanced"].decide(probabilities)},
@@ -61,9 +61,9 @@ def test_evaluating_leaves_answers_and_slices(model_path: Path, packed: Packed, 
         for row, film in enumerate(packed.films)
     )
     told = dataclasses.replace(packed, films=films)
-    evaluate_file(model_path, told, out=tmp_path, part="train", draws=10)
+    evaluate_file(model_path, told, out=tmp_path, split="train", draws=10)
     rows = told.rows("train")
-    answers = read_answers(tmp_path / "predictions.csv")
+    answers = read_predictions(tmp_path / "predictions.csv")
     assert answers.film_ids == tuple(films[row].film_id for row in rows)
     assert (answers.labels == told.labels[rows]).all() and set(answers.given) == {
         "balanced", "precise", "generous", "exact",

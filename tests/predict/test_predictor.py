@@ -10,7 +10,7 @@ from onesheet.data import Catalogue
 from onesheet.errors import CatalogueError, ConfigError, UnreadablePoster
 from onesheet.images import read_poster
 from onesheet.packed import Packed
-from onesheet.predict import Failure, Prediction, Predictor, find_posters, load, score_part
+from onesheet.predict import Failure, Prediction, Predictor, find_posters, load, score_split
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_operating_points_and_top(predictor: Predictor, catalogue: Catalogue) ->
 
 
 def test_a_packed_part_scores_as_its_files(predictor: Predictor, packed: Packed) -> None:
-    probabilities = score_part(predictor, packed, "test").probabilities
+    probabilities = score_split(predictor, packed, "test").probabilities
     paths = [packed.films[row].poster for row in packed.rows("test")]
     from_files = [list(answer.probabilities.values()) for answer in predictor.predict_many(paths)]  # type: ignore[union-attr]
     np.testing.assert_allclose(probabilities, from_files, atol=1e-5)

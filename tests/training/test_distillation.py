@@ -12,7 +12,7 @@ from PIL import Image
 from onesheet.errors import BundleError
 from onesheet.genres import GenreSet
 from onesheet.packed import Packed, Split, pack
-from onesheet.predict import load, score_part
+from onesheet.predict import load, score_split
 from onesheet.training.distillation import soft_targets
 
 
@@ -37,7 +37,7 @@ def test_a_teacher_may_take_posters_of_another_size(model_path: Path, parts: Spl
     answers = teacher.score(np.stack([np.asarray(poster) for poster in posters])).probabilities
     np.testing.assert_allclose(targets[rows], (larger.labels[rows] + answers) / 2, atol=1e-5)
     with pytest.raises(BundleError, match="pack again with --size 48x32"):
-        score_part(teacher, larger, "train")
+        score_split(teacher, larger, "train")
 
 
 def without_horror(parts: Split, folder: Path, instead: str) -> Packed:

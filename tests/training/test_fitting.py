@@ -111,8 +111,8 @@ def test_resuming_with_other_choices_is_refused(run: Run, packed: Packed, tiny: 
 
 
 def test_parts_must_not_be_empty(packed: Packed, tiny: TrainConfig, tmp_path: Path) -> None:
-    no_validation = replace(packed, parts=np.full(len(packed), "train"))
-    with pytest.raises(PackError, match="no posters in part 'validation'"):
+    no_validation = replace(packed, splits=np.full(len(packed), "train"))
+    with pytest.raises(PackError, match="no posters in split 'validation'"):
         fit(tiny, no_validation, folder=tmp_path)
     assert list(tmp_path.iterdir()) == []
 

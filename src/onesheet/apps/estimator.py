@@ -25,7 +25,7 @@ from sklearn.preprocessing import MultiLabelBinarizer  # noqa: E402
 from sklearn.utils import InputTags  # noqa: E402
 from sklearn.utils.validation import check_is_fitted  # noqa: E402
 
-PARTS = {"train": "train", "validation": "validation", "test": "train"}  # testing is scikit-learn's part
+SPLITS = {"train": "train", "validation": "validation", "test": "train"}  # scikit-learn tests
 
 
 class PosterGenreClassifier(ClassifierMixin, BaseEstimator):
@@ -87,13 +87,13 @@ class PosterGenreClassifier(ClassifierMixin, BaseEstimator):
             Film(f"{number:09d}", path, named)
             for number, (path, named) in enumerate(zip(paths, genres.decode(labels), strict=True))
         )
-        parts = split(
+        assigned = split(
             Catalogue(tuple(films), genres), seed=config.seed, validation=self.validation, test=self.validation
         )
-        parts = Split(parts.catalogue, np.array([PARTS[part] for part in parts.parts.tolist()]))
+        assigned = Split(assigned.catalogue, np.array([SPLITS[name] for name in assigned.splits.tolist()]))
         with tempfile.TemporaryDirectory(prefix="onesheet-") as folder:
             packed = pack(
-                parts, Path(folder) / "packed", size=self.size or default_size(config.model), threads=config.threads
+                assigned, Path(folder) / "packed", size=self.size or default_size(config.model), threads=config.threads
             )
             export(fit(config, packed, folder=Path(folder) / "run"), Path(folder) / "genres.onnx")
             self.model_ = (Path(folder) / "genres.onnx").read_bytes()

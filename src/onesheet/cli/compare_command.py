@@ -35,14 +35,14 @@ def add_command(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare, write and print."""
-    from onesheet.evaluation.answers import read_answers
-    from onesheet.evaluation.comparison import compare_answers
+    from onesheet.evaluation.comparison import compare_predictions
+    from onesheet.evaluation.predictions_file import read_predictions
     from onesheet.reporting.comparison_page import write_comparison
 
     recipe = recipe_from(arguments)
-    one, other = (read_answers(Path(folder) / "predictions.csv") for folder in (arguments.one, arguments.other))
+    one, other = (read_predictions(Path(folder) / "predictions.csv") for folder in (arguments.one, arguments.other))
     with Console() as console:
-        comparison = compare_answers(one, other, draws=recipe.draws, progress=console.progress)
+        comparison = compare_predictions(one, other, draws=recipe.draws, progress=console.progress)
     name_one, name_other = _names(arguments.one, arguments.other)
     path = Path(arguments.out) / "compare.html"
     write_comparison(path, comparison, name_one=name_one, name_other=name_other)

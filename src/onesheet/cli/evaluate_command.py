@@ -40,10 +40,10 @@ def add_command(commands: Any) -> None:
         evaluate, "folder for report.html, figures/, evaluation.json and predictions.csv; a catalogue's posters packed"
     )
     evaluate.add_argument(
-        "--part",
+        "--split",
         default="test",
         choices=("train", "validation", "test"),
-        help="part of a packed folder (default: test)",
+        help="split of a packed folder (default: test)",
     )
     evaluate.add_argument(
         "--run",
@@ -79,9 +79,9 @@ def run(arguments: argparse.Namespace) -> int:
     with Console() as console, sole_use(arguments.out):
         if packed_folder:
             packed = open_packed(arguments.source)
-            if arguments.part in SEEN:
+            if arguments.split in SEEN:
                 console.tell(
-                    f"a model made from this folder {SEEN[arguments.part]} these films: its figures are too good"
+                    f"a model made from this folder {SEEN[arguments.split]} these films: its metrics are too good"
                 )
             findings = _audit_of(arguments.findings, made_by)
         else:
@@ -90,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.model_file,
             packed,
             out=arguments.out,
-            part=arguments.part if packed_folder else WHOLE,
+            split=arguments.split if packed_folder else WHOLE,
             run=made_by,
             findings=findings,
             draws=recipe.draws,
@@ -112,7 +112,7 @@ def _audit_of(named: str | None, made_by: Run | None) -> Findings | None:
 def _pack_for(
     arguments: argparse.Namespace, recipe: Recipe, made_by: Run | None, console: Console
 ) -> tuple[Packed, Findings]:
-    """A whole catalogue packed as the model wants it, as one part, and what was found on the way."""
+    """A whole catalogue packed as the model wants it, as one split, and what was found on the way."""
     from onesheet.packed import Split, pack
     from onesheet.pipeline.file_evaluation import check_run
     from onesheet.pipeline.preparation import whole_catalogue
@@ -144,17 +144,17 @@ def _pack_for(
     return packed, catalogue.findings + packed.findings
 
 
-def _parts_of(made_by: Run) -> Iterable[tuple[str, str]]:
-    """Each film's id and part: from the file that `train` writes, else from the store that `fit` learnt from.
+def _splits_of(made_by: Run) -> Iterable[tuple[str, str]]:
+    """Each film's id and split: from the file that `train` writes, else from the store that `fit` learnt from.
 
     Raises:
         CatalogueError: neither is there as it was.
     """
-    from onesheet.packed.splitting import read_parts
+    from onesheet.packed.splitting import read_split_rows
 
     split = made_by.folder / "split.csv"
     if split.exists():
-        return read_parts(split)
+        return read_split_rows(split)
     try:
         packed = made_by.packed()
     except OnesheetError as error:
@@ -162,7 +162,7 @@ def _parts_of(made_by: Run) -> Iterable[tuple[str, str]]:
             f"what the run in {str(made_by.folder)!r} has learnt from is not known: it has no split.csv, and {error}; "
             "or leave out --run"
         ) from error
-    return zip((film.film_id for film in packed.films), packed.parts, strict=True)
+    return zip((film.film_id for film in packed.films), packed.splits, strict=True)
 
 
 def _unseen(films: tuple[Film, ...], made_by: Run, console: Console) -> tuple[Film, ...]:
@@ -171,7 +171,7 @@ def _unseen(films: tuple[Film, ...], made_by: Run, console: Console) -> tuple[Fi
     Raises:
         CatalogueError: it has seen them all, or nobody knows which.
     """
-    seen = {film_id for film_id, part in _parts_of(made_by) if part != "test"}
+    seen = {film_id for film_id, split in _splits_of(made_by) if split != "test"}
     unseen = tuple(film for film in films if film.film_id not in seen)
     console.tell(f"left out {len(films) - len(unseen):,} films that the model has learnt from")
     if not unseen:
@@ -203,6 +203,6 @@ def print_evaluation(evaluation: Evaluation, out: Path, *, as_json: bool) -> Non
         score, best = scores[key], best_baseline(evaluation, key, lower_is_better=key == "calibration_error")
         trivial = f"{best[1].value:.3f} ({best[0]})" if best else ""
         rows.append([name, f"{score.value:.3f}", f"{score.low:.3f} to {score.high:.3f}", trivial])
-    title = f"{evaluation.films:,} films of part {evaluation.part!r}, {len(evaluation.genres)} genres"
+    title = f"{evaluation.films:,} films of split {evaluation.split!r}, {len(evaluation.genres)} genres"
     print_table(title, ["figure", "value", "95 % interval", "best trivial answer"], rows)
     print(f"report: {out / 'report.html'}")

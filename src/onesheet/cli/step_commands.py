@@ -30,7 +30,7 @@ def add_commands(commands: Any) -> None:
     add_out(audit, "folder for findings.csv and audit.html")
     add_options(audit, *options.CATALOGUE, "threads")
 
-    split = step_command(commands, "split", _split, "parts to train, validate and test on")
+    split = step_command(commands, "split", _split, "films to train, validate and test on")
     add_catalogue(split)
     add_out(split, "the split file (CSV)")
     split.add_argument("--findings", metavar="FILE", help="findings.csv of an audit; default: audit now")
@@ -119,30 +119,30 @@ def _clean_catalogue(arguments: argparse.Namespace, recipe: Recipe, console: Con
     return clean(catalogue, recipe, findings=findings, progress=console.progress, tell=console.tell)
 
 
-def _parts(arguments: argparse.Namespace, recipe: Recipe, console: Console) -> Split:
+def _split_films(arguments: argparse.Namespace, recipe: Recipe, console: Console) -> Split:
     from onesheet.pipeline.preparation import split_by
 
     return split_by(recipe, _clean_catalogue(arguments, recipe, console), files=recipe.split, tell=console.tell)
 
 
 def _split(arguments: argparse.Namespace) -> int:
-    from onesheet.packed.splitting import PARTS
+    from onesheet.packed.splitting import SPLITS
 
     with Console() as console:
-        parts = _parts(arguments, recipe_from(arguments), console)
-    parts.write_csv(arguments.out)
-    shares = parts.shares()
+        found = _split_films(arguments, recipe_from(arguments), console)
+    found.write_csv(arguments.out)
+    shares = found.shares()
     if arguments.json:
-        genres = parts.catalogue.genres.names
-        sizes = {part: len(parts.rows(part)) for part in PARTS}
-        share_of = {part: dict(zip(genres, map(float, shares[part]), strict=True)) for part in PARTS}
+        genres = found.catalogue.genres.names
+        sizes = {split: len(found.rows(split)) for split in SPLITS}
+        share_of = {split: dict(zip(genres, map(float, shares[split]), strict=True)) for split in SPLITS}
         print(json.dumps({"films": sizes, "shares": share_of}))
         return 0
     rows = [
-        [genre, *(f"{shares[part][column]:.1%}" for part in PARTS)]
-        for column, genre in enumerate(parts.catalogue.genres.names)
+        [genre, *(f"{shares[split][column]:.1%}" for split in SPLITS)]
+        for column, genre in enumerate(found.catalogue.genres.names)
     ]
-    print_table("share of films with each genre", ["genre", *PARTS], rows)
+    print_table("share of films with each genre", ["genre", *SPLITS], rows)
     print(f"written to {arguments.out}")
     return 0
 
@@ -152,9 +152,9 @@ def _pack(arguments: argparse.Namespace) -> int:
 
     recipe = recipe_from(arguments)
     with Console() as console:
-        parts = _parts(arguments, recipe, console)
+        found = _split_films(arguments, recipe, console)
         packed = pack(
-            parts,
+            found,
             arguments.out,
             size=recipe.size or (224, 160),
             resize=cast("Resize", recipe.resize),

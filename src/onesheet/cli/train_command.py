@@ -68,7 +68,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     from onesheet.cli.evaluate_command import print_evaluation
     from onesheet.cli.predict_command import print_genres
     from onesheet.drawn import draw_catalogue
-    from onesheet.evaluation.answers import read_answers
+    from onesheet.evaluation.predictions_file import read_predictions
     from onesheet.pipeline import train
     from onesheet.predict import load
 
@@ -83,7 +83,7 @@ def _demo(arguments: argparse.Namespace) -> int:
         )
     assert evaluation, "one process alone"
     print_evaluation(evaluation, out / "run", as_json=False)
-    unseen = read_answers(out / "run" / "predictions.csv").posters[:5]  # of the test part: not learnt from
+    unseen = read_predictions(out / "run" / "predictions.csv").posters[:5]  # of the test set: not learnt from
     posters = [str(out / "catalogue" / "posters" / Path(poster).name) for poster in unseen]
     model = str(out / "run" / "genres.onnx")
     print(f"\n$ onesheet predict {' '.join(posters)} --model {model}")

@@ -40,7 +40,7 @@ FLAGS: dict[str, str] = {
     "mis-encoded-title": "a title whose letters were decoded wrongly",
     "imbalance": "a genre far rarer than the commonest",
     # splitting
-    "leak": "nearly the same poster stands in two parts of the given split",
+    "leak": "nearly the same poster is in two splits",
     "not-in-split": "a film that the given split file does not name",
 }
 

@@ -15,7 +15,7 @@ def baseline_decisions(train_labels: Labels) -> dict[str, Labels]:
     "commonest label set".
 
     Args:
-        train_labels: bool M×G, from the training part.
+        train_labels: bool M×G, from the training set.
 
     Example:
         >>> answers = baseline_decisions(np.array([[True, False], [True, True], [True, True]]))

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onesheet.errors import EvaluationError
-from onesheet.evaluation.answers import Answers
 from onesheet.evaluation.array_checks import Floats
 from onesheet.evaluation.bootstrap import bootstrap
-from onesheet.evaluation.decision_metrics import PER_GENRE
 from onesheet.evaluation.measure import Key, Measure
+from onesheet.evaluation.precision_recall import PER_GENRE
+from onesheet.evaluation.predictions_file import Predictions
 from onesheet.evaluation.results import Score
 from onesheet.progress import Progress, silent
 
@@ -56,16 +56,16 @@ class Comparison:
     at: dict[str, dict[str, Paired]]
     support: tuple[int, ...]
     per_genre: dict[str, tuple[Paired, ...]]
-    one: Answers
-    other: Answers
+    one: Predictions
+    other: Predictions
     only_one: tuple[int, ...]
     only_other: tuple[int, ...]
     both: int
     neither: int
 
 
-def compare_answers(
-    one: Answers, other: Answers, *, draws: int = 1000, seed: int = 0, progress: Progress = silent
+def compare_predictions(
+    one: Predictions, other: Predictions, *, draws: int = 1000, seed: int = 0, progress: Progress = silent
 ) -> Comparison:
     """Compare two models film by film: every draw of films is the same for both (paired bootstrap).
 
@@ -104,7 +104,7 @@ def compare_answers(
     )
 
 
-def _paired(one: Answers, other: Answers) -> Answers:
+def _paired(one: Predictions, other: Predictions) -> Predictions:
     """The other's answers in the films' order of the first."""
     if one.genres != other.genres:
         strange = sorted({*one.genres.names} ^ {*other.genres.names})
@@ -114,7 +114,7 @@ def _paired(one: Answers, other: Answers) -> Answers:
     if missing:
         raise EvaluationError(
             f"the two were measured on other films ({missing:,} stand in only one of them); "
-            "evaluate both models on the same packed folder and part"
+            "evaluate both models on the same packed folder and split"
         )
     place = {film_id: row for row, film_id in enumerate(other.film_ids)}
     other = other.rows([place[film_id] for film_id in one.film_ids])

@@ -1,4 +1,4 @@
-"""Everything that is measured on one part of a catalogue, with intervals, beside the trivial baselines."""
+"""Everything that is measured on one split of a catalogue, with intervals, beside the trivial baselines."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from onesheet.evaluation.array_checks import Labels, Scores, as_labels, as_proba
 from onesheet.evaluation.baselines import baseline_decisions
 from onesheet.evaluation.bootstrap import Intervals, bootstrap
 from onesheet.evaluation.confusion import confusion_matrix, count_together
-from onesheet.evaluation.decision_metrics import PER_GENRE
-from onesheet.evaluation.measure import Key, Measure, TrivialMeasure
+from onesheet.evaluation.measure import BaselineMeasure, Key, Measure
 from onesheet.evaluation.operating_points import OperatingPoint, Thresholds
+from onesheet.evaluation.precision_recall import PER_GENRE
 from onesheet.evaluation.ranking_metrics import precision_recall_curve
 from onesheet.evaluation.reliability import reliability
 from onesheet.evaluation.results import Evaluation, GenreAtPoint, GenreResult, Score
@@ -28,7 +28,7 @@ def evaluate(
     genres: GenreSet | Sequence[str],
     points: Mapping[str, OperatingPoint],
     train_labels: ArrayLike,
-    part: str = "test",
+    split: str = "test",
     draws: int = 1000,
     seed: int = 0,
     progress: Progress = silent,
@@ -42,7 +42,7 @@ def evaluate(
         points: operating points by name; "0.5" is added. Confusion and co-occurrence are taken at "balanced",
             or at "0.5" if there is none.
         train_labels: bool M×G: what the trivial baselines know.
-        part: "train", "validation" or "test".
+        split: "train", "validation" or "test".
         draws: bootstrap draws; 0 leaves the intervals NaN.
         seed: of the draws.
         progress: told after each block of draws.
@@ -54,13 +54,13 @@ def evaluate(
     truth, values, seen = _checked(labels, probabilities, train_labels, names)
     all_points = {**points, "0.5": Thresholds((0.5,) * len(names))}
     given = {name: point.decide(values) for name, point in all_points.items()}
-    model, trivial = Measure(truth, values, given), TrivialMeasure(truth, seen)
+    model, trivial = Measure(truth, values, given), BaselineMeasure(truth, seen)
     measured = bootstrap(
         lambda weights: model(weights) | trivial(weights), len(truth), draws=draws, seed=seed, progress=progress
     )
     shown = given.get("balanced", given["0.5"])
     return Evaluation(
-        part=part,
+        split=split,
         films=len(truth),
         genres=names,
         draws=draws,
@@ -71,7 +71,7 @@ def evaluate(
         reliability=reliability(truth, values),
         confusion=tuple(tuple(row) for row in confusion_matrix(truth, shown).astype(float).tolist()),
         cooccurrence_true=tuple(map(tuple, count_together(truth, truth).tolist())),
-        cooccurrence_given=tuple(map(tuple, count_together(shown, shown).tolist())),
+        cooccurrence_predicted=tuple(map(tuple, count_together(shown, shown).tolist())),
     )
 
 

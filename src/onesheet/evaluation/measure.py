@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onesheet.evaluation.array_checks import Floats, Labels, Scores
 from onesheet.evaluation.baselines import baseline_decisions, prior
 from onesheet.evaluation.bootstrap import weighted_sums
-from onesheet.evaluation.decision_metrics import decision_figures, mean_of_defined
+from onesheet.evaluation.precision_recall import decision_metrics, mean_of_defined
 from onesheet.evaluation.ranking_metrics import Ranking, ranking_loss, top_hit
 from onesheet.evaluation.reliability import calibration_errors
 
@@ -35,25 +35,25 @@ class Measure:
         """Measure B weightings."""
         figures: dict[Key, Floats] = {}
         for point, given in self._given.items():
-            found = decision_figures(self._truth, given, weights=weights)
+            found = decision_metrics(self._truth, given, weights=weights)
             figures |= {(f"at {point}", name): figure for name, figure in found.items()}
         ranking = self._ranking(weights) | _by_film(self._truth, self._values, weights)
         return figures | {("ranking", name): figure for name, figure in ranking.items()}
 
     def _ranking(self, weights: NDArray[np.generic]) -> dict[str, Floats]:
-        genre_figures = np.empty((2, len(weights), len(self._genres)))
+        genre_metrics = np.empty((2, len(weights), len(self._genres)))
         pooled = np.empty((3, len(weights)))
         for draw, row in enumerate(weights):
             weight = row.astype(np.float64)  # one draw at a time: of a million films all of a block are 250 MB
             for genre, ranking in enumerate(self._genres):
                 counts = ranking.counts(weight)
-                genre_figures[:, draw, genre] = counts.average_precision(), counts.roc_auc()
+                genre_metrics[:, draw, genre] = counts.average_precision(), counts.roc_auc()
             counts = self._pairs.counts(np.repeat(weight, len(self._genres)))
             pooled[:, draw] = counts.average_precision(), counts.roc_auc(), counts.recall_at_precision(0.6)
-        return _ranking_figures(genre_figures, pooled)
+        return _ranking_figures(genre_metrics, pooled)
 
 
-class TrivialMeasure:
+class BaselineMeasure:
     """The same of the trivial answers: keys ("baseline <name>", figure).
 
     Args:
@@ -69,7 +69,7 @@ class TrivialMeasure:
         """Measure B weightings."""
         figures: dict[Key, Floats] = {}
         for name, given in self._given.items():
-            found = decision_figures(self._truth, given, weights=weights)
+            found = decision_metrics(self._truth, given, weights=weights)
             figures |= {(f"baseline {name}", figure): value for figure, value in found.items()}
         films, support = weights.sum(axis=1, dtype=np.float64), figures["baseline nothing", "support"]
         scores = np.broadcast_to(self._shares, self._truth.shape)
@@ -83,12 +83,12 @@ class TrivialMeasure:
         pairs = Ranking(np.repeat([True, False], genres), np.concatenate([shares, shares]))
         none, all_ = support == 0, support == films[:, None]
         precision = np.where(none, np.nan, support / films[:, None])
-        genre_figures = np.stack([precision, np.where(none | all_, np.nan, 0.5)])
+        genre_metrics = np.stack([precision, np.where(none | all_, np.nan, 0.5)])
         pooled = [
             (counts.average_precision(), counts.roc_auc(), counts.recall_at_precision(0.6))
             for counts in map(pairs.counts, np.concatenate([support, films[:, None] - support], axis=1))
         ]
-        return _ranking_figures(genre_figures, np.array(pooled).T)
+        return _ranking_figures(genre_metrics, np.array(pooled).T)
 
 
 def _by_film(truth: Labels, scores: Scores, weights: NDArray[np.generic]) -> dict[str, Floats]:
@@ -107,8 +107,8 @@ def _by_film(truth: Labels, scores: Scores, weights: NDArray[np.generic]) -> dic
     }
 
 
-def _ranking_figures(genre_figures: Floats, pooled: Floats) -> dict[str, Floats]:
-    precision, roc_auc = genre_figures
+def _ranking_figures(genre_metrics: Floats, pooled: Floats) -> dict[str, Floats]:
+    precision, roc_auc = genre_metrics
     return {
         "macro_average_precision": mean_of_defined(precision),
         "micro_average_precision": pooled[0],

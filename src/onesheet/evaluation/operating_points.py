@@ -24,7 +24,7 @@ from onesheet.evaluation.label_sets import LabelSets, fit_label_sets
 SMOOTHING_FILMS = 300.0
 """Films of a genre at which its labels weigh as much as its calibrated probabilities.
 
-Fitted to half of the validation part with the model that ships, thresholds have macro-F1 .3435 on the other half
+Fitted to half of the validation set with the model that ships, thresholds have macro-F1 .3435 on the other half
 with 0, .3481 with 100, .3480 with 300 and .3478 with 1,000 (benchmarks/halves.py).
 """
 
@@ -63,7 +63,7 @@ def operating_point(plain: Mapping[str, Any]) -> OperatingPoint:
     """The operating point that `to_dict` described.
 
     Raises:
-        EvaluationError: it is none of ours, or its parts do not fit together.
+        EvaluationError: it is none of ours, or its fields do not fit together.
 
     Example:
         >>> operating_point({"kind": "thresholds", "thresholds": [0.5], "note": ""})

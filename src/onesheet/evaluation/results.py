@@ -47,7 +47,7 @@ class GenreResult:
     """One genre.
 
     Attributes:
-        support: films of the evaluated part that have the genre.
+        support: films of the evaluated split that have the genre.
         share: support / films.
         at: operating point -> figures.
         curve: the precision-recall curve, at most 200 points of (recall, precision, threshold), recall rising.
@@ -80,10 +80,10 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """How good a model file is on one part of a catalogue.
+    """How good a model file is on one split of a catalogue.
 
     Attributes:
-        part: "train", "validation" or "test".
+        split: "train", "validation" or "test".
         films: N.
         genres: names in column order.
         draws: bootstrap draws behind every interval.
@@ -98,10 +98,11 @@ class Evaluation:
         reliability: the pooled reliability diagram, 15 bins, at all film-genre pairs.
         confusion: operating point "balanced", float G+1 × G+1, row = true, column = given, last = none: see
             `confusion.confusion_matrix` for the rule; rows and columns in genre order.
-        cooccurrence_true, cooccurrence_given: G×G counts of films with both genres (diagonal = films with the genre).
+        cooccurrence_true, cooccurrence_predicted: G×G counts of films with both genres; on the diagonal, films with
+            the genre.
     """
 
-    part: str
+    split: str
     films: int
     genres: tuple[str, ...]
     draws: int
@@ -112,7 +113,7 @@ class Evaluation:
     reliability: tuple[Bin, ...]
     confusion: tuple[tuple[float, ...], ...]
     cooccurrence_true: tuple[tuple[int, ...], ...]
-    cooccurrence_given: tuple[tuple[int, ...], ...]
+    cooccurrence_predicted: tuple[tuple[int, ...], ...]
 
     def _repr_html_(self) -> str:
         """For notebooks: the metrics beside the best baselines, then the genres."""
@@ -125,7 +126,7 @@ class Evaluation:
                 rows.append((label, *_cells(score), f"{best[0]:.3f}, {best[1]}" if best else ""))
         genres = [(genre.genre, f"{genre.support:,}", *_cells(genre.average_precision)) for genre in self.per_genre]
         interval = ("", "95 % interval")
-        title = f"{self.films:,} films of part {self.part!r}, {len(self.genres)} genres"
+        title = f"{self.films:,} films of split {self.split!r}, {len(self.genres)} genres"
         return table(("metric", "value", *interval, "best baseline"), rows, title=title) + table(
             ("genre", "films", "average precision", *interval), genres
         )
@@ -215,7 +216,7 @@ def _table(plain: list[list[Any]]) -> tuple[tuple[Any, ...], ...]:
 
 
 def _evaluation(plain: dict[str, Any]) -> Evaluation:
-    tables = ("confusion", "cooccurrence_true", "cooccurrence_given")
+    tables = ("confusion", "cooccurrence_true", "cooccurrence_predicted")
     read = {
         "genres": tuple(plain["genres"]),
         "ranking": _scores(plain["ranking"]),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from onesheet.evaluation.array_checks import Floats, Labels, Scores
 from onesheet.evaluation.bootstrap import bootstrap
-from onesheet.evaluation.decision_metrics import decision_figures
+from onesheet.evaluation.precision_recall import decision_metrics
 from onesheet.evaluation.ranking_metrics import top_hit
 from onesheet.evaluation.results import Score
 
@@ -32,7 +32,7 @@ class Slice:
     figures: dict[str, Score]
 
 
-def slice_figures(
+def slice_metrics(
     labels: Labels,
     probabilities: Scores,
     given: Labels,
@@ -60,7 +60,7 @@ def _figures(labels: Labels, probabilities: Scores, given: Labels, *, draws: int
     first = top_hit(labels, probabilities, k=1).astype(np.float64)
 
     def measure(weights: NDArray[np.generic]) -> dict[str, Floats]:
-        found = decision_figures(labels, given, weights=weights)
+        found = decision_metrics(labels, given, weights=weights)
         found["top1_hit"] = weights.astype(np.float64) @ first / weights.sum(axis=1)
         return {name: found[name] for name in FIGURES}
 

@@ -23,7 +23,7 @@ from onesheet.genres import GenreSet
 from onesheet.images import read_poster
 from onesheet.model_writer import check_parity, fit_card, unfitted_card, write_model_file
 from onesheet.packed import WHOLE, Split, pack
-from onesheet.predict import Predictor, score_part
+from onesheet.predict import Predictor, score_split
 from onesheet.progress import Progress, silent
 
 # Largest difference of a probability between the file and the network; where that computes in 16 bits.
@@ -109,7 +109,7 @@ def adopt(
             counts = {"films": {WHOLE: len(packed.labels)}, **label_counts(packed.labels, card.genres)}
             card = fit_card(
                 replace(card, data={"fingerprint": packed.fingerprint, **counts}),
-                score_part(predictor, packed, WHOLE, progress=progress).logits,
+                score_split(predictor, packed, WHOLE, progress=progress).logits,
                 packed.labels,
                 precision_target=precision_target,
                 recall_target=recall_target,

@@ -42,7 +42,7 @@ class HubFolder:
     Attributes:
         folder: where it stands.
         difference: largest difference of a probability from the network's, on validation posters.
-        validation: figures on the validation part.
+        validation: figures on the validation set.
     """
 
     folder: Path
@@ -55,7 +55,7 @@ def export_hf(run: Run, folder: str | Path, *, progress: Progress = silent) -> H
 
     It holds one network that reads a poster once: where the run's answers come from a poster and its mirror image
     (`--mirror`), the folder's differ from the model file's, and its README.md says by how much. Calibration is fitted
-    to the validation part as for a model file, and lies in the weights of the last layer.
+    to the validation set as for a model file, and lies in the weights of the last layer.
 
     Args:
         run: of a network on a backbone of transformers.
@@ -133,7 +133,7 @@ def _check(run: Run, packed: Packed, folder: Path) -> None:
 
 
 def _check_levels(network: PosterNetwork) -> None:
-    """Whether the head reads what transformers' classifiers read, told before the validation part is scored.
+    """Whether the head reads what transformers' classifiers read, told before the validation set is scored.
 
     Raises:
         ConfigError: it reads more.

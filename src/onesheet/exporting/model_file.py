@@ -19,15 +19,15 @@ from onesheet.exporting.onnx_graph import ExportGraph, to_precision, write_graph
 from onesheet.files import whole_file
 from onesheet.model_writer import check_parity, fit_card, unfitted_card, write_model_file
 from onesheet.models import Ensemble, TenCrop, build_network
-from onesheet.packed.splitting import PARTS
+from onesheet.packed.splitting import SPLITS
 from onesheet.packed.store import Packed
-from onesheet.predict import Predictor, score_part
+from onesheet.predict import Predictor, score_split
 from onesheet.progress import Progress, silent
 from onesheet.training.device import prepare
 from onesheet.training.run import Run
 from onesheet.training.weights import load_weights
 
-# Largest difference of a probability between the file and the network, on real posters of the validation part.
+# Largest difference of a probability between the file and the network, on real posters of the validation set.
 TOLERANCE = {"fp32": 1e-4, "w8": 0.1, "int8": 0.5}
 # Largest mean difference: int8 may differ at a few posters, never everywhere.
 MEAN_TOLERANCE = {"fp32": 3e-5, "w8": 5e-3, "int8": 0.03}
@@ -47,7 +47,7 @@ def export(
     """Write a run's network as one model file, or the networks of several runs, which then answer together.
 
     The graph is written, compared with the network on real posters, then the written graph scores the
-    validation part, calibration and operating points are fitted to those scores, and the file is finished with
+    validation set, calibration and operating points are fitted to those scores, and the file is finished with
     them. It appears whole or not at all.
 
     Args:
@@ -86,7 +86,7 @@ def export(
         predictor = Predictor(read_bundle(draft), threads=threads)
         card = fit_card(
             card,
-            score_part(predictor, packed, "validation", progress=progress).logits,
+            score_split(predictor, packed, "validation", progress=progress).logits,
             packed.labels[packed.rows("validation")],
             precision_target=precision_target,
             recall_target=recall_target,
@@ -204,7 +204,7 @@ def run_card(runs: Sequence[Run], packed: Packed, precision: str = "fp32") -> Ca
         training=_training(runs[0]) | ({"together_with": [_training(run) for run in runs[1:]]} if runs[1:] else {}),
         data={
             "fingerprint": packed.fingerprint,
-            "films": {part: len(packed.rows(part)) for part in PARTS},
+            "films": {split: len(packed.rows(split)) for split in SPLITS},
             **label_counts(packed.labels[packed.rows("train")], genres),
         },
         licences={"code": "Apache-2.0", "weights": "as their training posters' and backbone's licences allow"},

@@ -35,7 +35,7 @@ Failure = tuple[int, str, str]
 
 
 _FILM_COLUMNS = tuple(field.name for field in fields(Film))
-COLUMNS = {*_FILM_COLUMNS, "part", "crc32"}  # of a store's films.jsonl
+COLUMNS = {*_FILM_COLUMNS, "part", "crc32"}  # of a store's films.jsonl; part = split in protocol 1
 
 
 def film_record(film: Film) -> dict[str, Any]:
@@ -49,14 +49,14 @@ class PackOrder:
     def __init__(self, split: Split, size: Size, resize: Resize) -> None:
         self.films = split.catalogue.films
         self.genres = split.catalogue.genres.names
-        self.parts = split.parts
+        self.splits = split.splits
         self.size = size
         self.resize: Resize = resize
         self.poster_bytes = size[0] * size[1] * 3
         self.header_bytes = len(self.header(0))
         digest = hashlib.sha256(json.dumps([PROTOCOL, self.genres, list(size), resize]).encode())
-        for film, part in zip(self.films, self.parts, strict=True):
-            digest.update(json.dumps(film_record(film) | {"part": str(part)}).encode())
+        for film, split in zip(self.films, self.splits, strict=True):
+            digest.update(json.dumps(film_record(film) | {"part": str(split)}).encode())
         self.fingerprint = digest.hexdigest()
 
     def header(self, rows: int) -> bytes:

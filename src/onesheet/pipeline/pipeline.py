@@ -48,7 +48,7 @@ def train(
         tell: told in plain words what each step did.
 
     Returns:
-        The figures on the test part; None in any process but the first.
+        The figures on the test set; None in any process but the first.
 
     Raises:
         RunError: `out` holds a run already (and not `resume`), or one of another recipe, or training was interrupted.

@@ -16,7 +16,7 @@ from onesheet.files import write_text
 from onesheet.genres import GenreSet, check_genres
 from onesheet.images import Resize
 from onesheet.options import to_toml
-from onesheet.packed import PARTS, Packed, Split, pack, read_split, split
+from onesheet.packed import SPLITS, Packed, Split, pack, read_split, split
 from onesheet.pipeline.recipe import Recipe
 from onesheet.progress import Progress, silent
 from onesheet.reporting import write_audit
@@ -54,13 +54,13 @@ def prepare(
         write_audit(cleaned.findings, catalogue, out)
         tell(f"what was found: {out / 'audit.html'}")
     made = (out / "split.csv",) if resume and (out / "split.csv").exists() else ()
-    parts = split_by(recipe, cleaned, files=recipe.split or made, tell=tell)
-    write_catalogue(parts.catalogue, out / "catalogue.parquet")
-    parts.write_csv(out / "split.csv")
-    findings = parts.catalogue.findings + parts.findings
+    assigned = split_by(recipe, cleaned, files=recipe.split or made, tell=tell)
+    write_catalogue(assigned.catalogue, out / "catalogue.parquet")
+    assigned.write_csv(out / "split.csv")
+    findings = assigned.catalogue.findings + assigned.findings
     findings.write_csv(out / "findings.csv")
     packed = pack(
-        parts,
+        assigned,
         out / "packed",
         size=recipe.size or (224, 160),
         resize=cast(Resize, recipe.resize),
@@ -165,15 +165,15 @@ def open_catalogue(recipe: Recipe, *, tell: Tell = mute) -> Catalogue:
 def split_by(recipe: Recipe, catalogue: Catalogue, *, files: Sequence[str | Path] = (), tell: Tell = mute) -> Split:
     """Split by the split files, or anew."""
     if files:
-        parts = read_split(catalogue, *files)
-        smaller = _enough(parts.catalogue.drop_rare(recipe.min_films))  # a file may name some of the films only
-        if smaller.genres != parts.catalogue.genres:
-            parts = read_split(smaller, *files)
+        found = read_split(catalogue, *files)
+        smaller = _enough(found.catalogue.drop_rare(recipe.min_films))  # a file may name some of the films only
+        if smaller.genres != found.catalogue.genres:
+            found = read_split(smaller, *files)
     else:
-        parts = split(catalogue, seed=recipe.training.seed, validation=recipe.validation, test=recipe.test)
-    sizes = ", ".join(f"{len(parts.rows(part)):,} {part}" for part in PARTS)
-    tell(f"split into {sizes}{_noted(parts.findings)}")
-    return parts
+        found = split(catalogue, seed=recipe.training.seed, validation=recipe.validation, test=recipe.test)
+    sizes = ", ".join(f"{len(found.rows(name)):,} {name}" for name in SPLITS)
+    tell(f"split into {sizes}{_noted(found.findings)}")
+    return found
 
 
 def _noted(findings: Findings) -> str:

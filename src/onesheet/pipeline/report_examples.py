@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from onesheet.evaluation.answers import Answers
 from onesheet.evaluation.label_errors import SuspectLabel
+from onesheet.evaluation.predictions_file import Predictions
 from onesheet.packed import Packed
 from onesheet.predict import HeatMap, Predictor
 from onesheet.reporting.report_page import Example
@@ -22,19 +22,19 @@ SAMPLE = 96  # posters of the threshold explorer, at most; 3 to 5 kB each
 
 @dataclass(frozen=True, eq=False)
 class Showing:
-    """Makes examples of films of one part.
+    """Makes examples of films of one split.
 
     Attributes:
         predictor: for the heat maps.
         packed: the posters.
-        rows: of the part in `packed`, int64 N.
+        rows: of the split in `packed`, int64 N.
         answers: of the same N films.
     """
 
     predictor: Predictor
     packed: Packed
     rows: NDArray[np.int64]
-    answers: Answers
+    answers: Predictions
 
     def examples(self, suspects: Sequence[SuspectLabel]) -> list[Example]:
         """The best hits, the most confident mistakes, the films of the most suspect labels, and a sample of all."""

@@ -6,7 +6,7 @@ from .predictions import Prediction as Prediction
 from .predictor import DEFAULT_MODEL as DEFAULT_MODEL
 from .predictor import Predictor as Predictor
 from .predictor import load as load
-from .scoring import score_part as score_part
+from .scoring import score_split as score_split
 from .similar import Neighbour as Neighbour
 from .similar import PosterIndex as PosterIndex
 from .similar import index_posters as index_posters

@@ -20,7 +20,7 @@ from onesheet.reporting.verdict import FEW_FILMS, FIGURES
 SHOWN = 24
 """Posters of each kind in the page, at most."""
 
-GENRE_FIGURES = {"average_precision": "Average precision", "roc_auc": "ROC AUC", "f1": "F1"}
+GENRE_METRICS = {"average_precision": "Average precision", "roc_auc": "ROC AUC", "f1": "F1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +87,9 @@ def write_comparison(path: str | Path, comparison: Comparison, *, name_one: str,
         "conclusion": conclusion(comparison, name_one, name_other),
         "names": {"one": name_one, "other": name_other, "": "–"},
         "headlines": list(paired_headlines(comparison)),
-        "genre_figures": GENRE_FIGURES,
+        "genre_metrics": GENRE_METRICS,
         "genres": [
-            (genre, comparison.support[column], {key: comparison.per_genre[key][column] for key in GENRE_FIGURES})
+            (genre, comparison.support[column], {key: comparison.per_genre[key][column] for key in GENRE_METRICS})
             for column, genre in ((int(column), comparison.genres[column]) for column in order)
         ],
         "alone": [

@@ -87,20 +87,20 @@ def thresholds(steps: Mapping[str, ThresholdSteps]) -> Figure:
     )
 
 
-def balance(names: Sequence[str], parts: Mapping[str, Sequence[int]]) -> Figure:
-    """Each genre's share of all labels, a bar for each part."""
+def balance(names: Sequence[str], splits: Mapping[str, Sequence[int]]) -> Figure:
+    """Each genre's share of all labels, a bar for each split."""
     from matplotlib.figure import Figure
 
     sheet = Figure(figsize=(7, 1 + 0.28 * len(names)), layout="constrained")
     axes = sheet.add_subplot()
-    height = 0.8 / max(len(parts), 1)
-    for number, ((part, films), colour) in enumerate(zip(parts.items(), (MODEL, OTHER, MUTED, INK), strict=False)):
+    height = 0.8 / max(len(splits), 1)
+    for number, ((split, films), colour) in enumerate(zip(splits.items(), (MODEL, OTHER, MUTED, INK), strict=False)):
         shares = np.array(films) / max(sum(films), 1)
-        axes.barh(np.arange(len(names)) + number * height, shares, height, color=colour, label=part)
+        axes.barh(np.arange(len(names)) + number * height, shares, height, color=colour, label=split)
     axes.set(
         yticks=np.arange(len(names)) + 0.4 - height / 2,
         yticklabels=[*map(_short, names)],
-        xlabel="share of the part’s genre labels",
+        xlabel="share of the split’s genre labels",
     )
     axes.invert_yaxis()
     axes.legend(fontsize=8, frameon=False)
@@ -115,7 +115,7 @@ def confusion(evaluation: Evaluation) -> Figure:
 
 def cooccurrence(evaluation: Evaluation) -> Figure:
     """Which genres go together: in truth and as given, in shares of the row's genre."""
-    tables = {"True": evaluation.cooccurrence_true, "Given": evaluation.cooccurrence_given}
+    tables = {"True": evaluation.cooccurrence_true, "Given": evaluation.cooccurrence_predicted}
     shares = {name: _of(np.array(table, float), np.diagonal(np.array(table, float))) for name, table in tables.items()}
     return _heats(shares, evaluation.genres, evaluation.genres)
 

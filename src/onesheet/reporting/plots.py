@@ -173,9 +173,9 @@ def draw_learning(axes: Axes, history: Sequence[Mapping[str, float]], figure: st
     from matplotlib.ticker import MaxNLocator
 
     epochs = [row["epoch"] for row in history]
-    for part, colour, dashes in (("train", OTHER, (0, (4, 2))), ("validation", MODEL, "solid")):
-        values = [row.get(f"{part}_{figure}", math.nan) for row in history]
-        axes.plot(epochs, values, color=colour, linestyle=dashes, marker="o", markersize=2.5, label=part)
+    for split, colour, dashes in (("train", OTHER, (0, (4, 2))), ("validation", MODEL, "solid")):
+        values = [row.get(f"{split}_{figure}", math.nan) for row in history]
+        axes.plot(epochs, values, color=colour, linestyle=dashes, marker="o", markersize=2.5, label=split)
     for row in history:
         if row.get("best"):
             axes.axvline(row["epoch"], color=MUTED, linewidth=1, linestyle=(0, (1, 2)), label="the epoch kept")

@@ -63,7 +63,7 @@ def write_report(
         path: the HTML file.
         evaluation: the figures.
         history: one row an epoch, `history.csv` as numbers; empty where nothing was trained.
-        balance: part -> films per genre, in the evaluation's genre order.
+        balance: split -> films per genre, in the evaluation's genre order.
         steps: genre -> what its thresholds give, for the threshold explorer.
         slices: what films have in common ("Decade") -> its slices; empty where nothing is known.
         suspects: suspected label errors; None where the films are not held out.
@@ -84,7 +84,7 @@ def write_report(
         "confusion": _shares(evaluation.confusion),
         "pairs": [
             ("True", _shares(evaluation.cooccurrence_true, by_diagonal=True)),
-            ("Given", _shares(evaluation.cooccurrence_given, by_diagonal=True)),
+            ("Given", _shares(evaluation.cooccurrence_predicted, by_diagonal=True)),
         ],
         "history": history,
         "balance": _balance(balance),
@@ -124,12 +124,12 @@ def _shares(counts: Sequence[Sequence[float]], *, by_diagonal: bool = False) -> 
 
 
 def _balance(balance: Mapping[str, Sequence[int]]) -> dict[str, list[tuple[int, float, float]]]:
-    """Part -> per genre (films, share of the part's labels, the same scaled so that the longest bar is 1)."""
-    shares = {part: np.array(films) / max(sum(films), 1) for part, films in balance.items()}
+    """Split -> per genre (films, share of the split's labels, the same scaled so that the longest bar is 1)."""
+    shares = {split: np.array(films) / max(sum(films), 1) for split, films in balance.items()}
     longest = max((float(share.max(initial=0)) for share in shares.values()), default=0) or 1
     return {
-        part: [(n, share, share / longest) for n, share in zip(films, shares[part].tolist(), strict=True)]
-        for part, films in balance.items()
+        split: [(n, share, share / longest) for n, share in zip(films, shares[split].tolist(), strict=True)]
+        for split, films in balance.items()
     }
 
 

@@ -74,7 +74,7 @@ def best_baseline(evaluation: Evaluation, key: str, *, lower_is_better: bool = F
 def above_a_coin_toss(evaluation: Evaluation) -> bool:
     """Whether the ranking is surely better than chance.
 
-    Average precision alone flatters small parts: with few films of a genre, luck lifts it above the genre's share, and
+    Average precision alone flatters small sets: with few films of a genre, luck lifts it above the genre's share, and
     resampling lifts it further. ROC-AUC has no such bias.
     """
     return evaluation.ranking["macro_roc_auc"].low > 0.5

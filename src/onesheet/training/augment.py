@@ -31,7 +31,7 @@ def build_augmentation(
     Args:
         network: the network that trains.
         posters: uint8 N×H×W×3, the store.
-        rows: int64, the training part.
+        rows: int64, the training set.
         crop_area: smallest share of a poster that our crops show.
         seed: chooses the posters that the principal components of colour are taken from.
     """

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from onesheet.genres import check_genres
 from onesheet.packed.store import Packed
-from onesheet.predict import load, score_part
+from onesheet.predict import load, score_split
 from onesheet.progress import Progress, silent
 
 SHARE = 0.5  # of a target that the teachers predict
@@ -53,7 +53,7 @@ def soft_targets(
         teacher = load(path, threads=threads)
         check_genres(teacher.genres, packed.genres, packed.folder, model_may_have_more=True)
         columns = [teacher.genres.column(name) for name in packed.genres.names]
-        scores = score_part(teacher, packed, "train", any_size=True, progress=progress)
+        scores = score_split(teacher, packed, "train", any_size=True, progress=progress)
         predicted += scores.probabilities[:, columns]
     targets[rows] += SHARE * (predicted / len(teachers) - targets[rows])
     return targets

@@ -1,4 +1,4 @@
-"""The answers of an epoch, kept for its metrics."""
+"""What is kept of each epoch: the logits and labels of its posters."""
 
 from __future__ import annotations
 

@@ -166,7 +166,7 @@ class FeatureHead(nn.Module):
 
     Args:
         features: float32 N×D, memory-mapped or not.
-        rows: int64, the training part: its mean and standard deviation are taken.
+        rows: int64, the training set: its mean and standard deviation are taken.
         frequencies: share of training films with each genre, float G in (0, 1): the bias starts at its log-odds.
         dropout: in [0, 1).
     """

@@ -39,7 +39,7 @@ def fit(
 
     Args:
         config: the choices.
-        packed: the posters, with parts "train" and "validation".
+        packed: the posters, with splits "train" and "validation".
         folder: the run's folder; must not hold a run yet, unless `resume`.
         resume: go on where the run in `folder` stopped; a finished one is returned as it is. The numbers of threads
             and processes may be others than before.
@@ -126,9 +126,9 @@ def check_crops(config: TrainConfig, network: PosterNetwork) -> None:
 
 def _earlier_run(config: TrainConfig, packed: Packed, folder: Path, *, resume: bool) -> Run | None:
     """The run in the folder, if there is one to go on with."""
-    for part in ("train", "validation"):
-        if not len(packed.rows(part)):
-            raise PackError(f"{str(packed.folder)!r} has no posters in part {part!r}; split and pack again")
+    for split in ("train", "validation"):
+        if not len(packed.rows(split)):
+            raise PackError(f"{str(packed.folder)!r} has no posters in split {split!r}; split and pack again")
     if not (folder / STATE).exists():
         return None
     if not resume:

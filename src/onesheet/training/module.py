@@ -62,7 +62,7 @@ class TrainingModule(pl.LightningModule):
             "train": min(self._loader.most_rows, TRAIN_SAMPLE // self._here.count),
             "validation": validation.most_rows,
         }
-        self._seen = {part: EpochPredictions(rows, len(frequencies)) for part, rows in room.items()}
+        self._seen = {split: EpochPredictions(rows, len(frequencies)) for split, rows in room.items()}
         self._steps = 0
         self._started = time.perf_counter()
         self._earlier_seconds = 0.0
@@ -142,9 +142,9 @@ class TrainingModule(pl.LightningModule):
             }
         )
 
-    def _figures(self, part: str) -> dict[str, float]:
-        logits, labels = self._gathered(part)
-        self._seen[part].clear()
+    def _figures(self, split: str) -> dict[str, float]:
+        logits, labels = self._gathered(split)
+        self._seen[split].clear()
         if not torch.isfinite(logits).all():
             raise RunError(
                 f"training diverged in epoch {self.current_epoch + 1}: its answers are no numbers any more; "
@@ -153,9 +153,9 @@ class TrainingModule(pl.LightningModule):
         figures = summary_metrics(labels.numpy() > 0.5, torch.sigmoid(logits).numpy())
         return {"loss": float(self.loss(logits, labels)), **figures}
 
-    def _gathered(self, part: str) -> tuple[Tensor, Tensor]:
+    def _gathered(self, split: str) -> tuple[Tensor, Tensor]:
         """Logits and labels of all processes, N×G each."""
-        logits, labels = (self._here.gathered(column) for column in self._seen[part].both)
+        logits, labels = (self._here.gathered(column) for column in self._seen[split].both)
         return logits, labels
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -85,7 +85,7 @@ def test_the_validation_part_is_held_out_too(
 
 
 def test_films_the_model_has_learnt_from_are_not_suspect(open_it: Open, tmp_path: Path, catalogue: Catalogue) -> None:
-    review = open_it(run=write_run(tmp_path / "run", catalogue, part="train"))
+    review = open_it(run=write_run(tmp_path / "run", catalogue, split="train"))
     assert {case.reason for case in review.cases.values()} == {"unsure"}
 
 

@@ -16,7 +16,7 @@ PER_GENRE = ("precision", "recall", "f1", "accuracy")
 _FILM_FIGURES = ("sample_precision", "sample_recall", "sample_f1", "exact_match", "no_genre_share")
 
 
-def decision_figures(labels: ArrayLike, given: ArrayLike, *, weights: ArrayLike | None = None) -> dict[str, Floats]:
+def decision_metrics(labels: ArrayLike, given: ArrayLike, *, weights: ArrayLike | None = None) -> dict[str, Floats]:
     """Measure given genres against the truth.
 
     Conventions: 0/0 is 0 (scikit-learn's `zero_division=0`), except that precision, recall and F1 of a genre
@@ -38,7 +38,7 @@ def decision_figures(labels: ArrayLike, given: ArrayLike, *, weights: ArrayLike 
         EvaluationError: shapes or values do not fit.
 
     Example:
-        >>> figures = decision_figures([[1, 0], [1, 1]], [[1, 0], [1, 0]])
+        >>> figures = decision_metrics([[1, 0], [1, 1]], [[1, 0], [1, 0]])
         >>> float(figures["micro_recall"].round(3)), float(figures["exact_match"])
         (0.667, 0.5)
     """

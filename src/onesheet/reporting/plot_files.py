@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from onesheet.evaluation.answers import Answers
 from onesheet.evaluation.label_errors import SuspectLabel
+from onesheet.evaluation.predictions_file import Predictions
 from onesheet.evaluation.results import Bin, Evaluation, Score
 from onesheet.evaluation.slices import FIGURES, Slice
 from onesheet.evaluation.threshold_steps import ThresholdSteps
@@ -50,7 +50,7 @@ def write_sheets(
     steps: Mapping[str, ThresholdSteps],
     slices: Mapping[str, Sequence[Slice]],
     suspects: Sequence[SuspectLabel] | None,
-    answers: Answers,
+    answers: Predictions,
 ) -> None:
     """Write the sheets that have something to show, and take away those of an earlier evaluation that do not.
 
@@ -130,7 +130,7 @@ def _measured(evaluation: Evaluation) -> dict[str, Sheet]:
 def _tables(evaluation: Evaluation) -> dict[str, Sheet]:
     """What is taken for what, and what goes together."""
     genres = evaluation.genres
-    both = zip(evaluation.cooccurrence_true, evaluation.cooccurrence_given, strict=True)
+    both = zip(evaluation.cooccurrence_true, evaluation.cooccurrence_predicted, strict=True)
     return {
         "confusion": Sheet(
             ("true", *genres, "none"),
@@ -151,7 +151,7 @@ def _tables(evaluation: Evaluation) -> dict[str, Sheet]:
 
 def _learning(history: Sequence[Mapping[str, float]]) -> Sheet:
     """What is drawn, without the seconds of `history.csv`, which no two runs share."""
-    heads = ("epoch", *(f"{part}_{figure}" for figure in CURVES for part in ("train", "validation")), "best")
+    heads = ("epoch", *(f"{split}_{figure}" for figure in CURVES for split in ("train", "validation")), "best")
     rows = [[row.get(head, math.nan) for head in heads] for row in history]
     return Sheet(heads, rows, lambda: panels.learning(history))
 
@@ -180,7 +180,7 @@ def _slices(slices: Mapping[str, Sequence[Slice]]) -> Sheet:
     )
 
 
-def _suspects(suspects: Sequence[SuspectLabel], answers: Answers) -> Sheet:
+def _suspects(suspects: Sequence[SuspectLabel], answers: Predictions) -> Sheet:
     return Sheet(
         ("film_id", "title", "genre", "labelled", "probability", "score"),
         [

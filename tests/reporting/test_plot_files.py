@@ -8,7 +8,7 @@ from test_report_page import EVIL, STEPS, history
 from drawn_evaluation import answers, evaluation, score
 from onesheet.evaluation.label_errors import SuspectLabel
 from onesheet.evaluation.slices import FIGURES, Slice
-from onesheet.reporting.figure_files import write_sheets
+from onesheet.reporting.plot_files import write_sheets
 
 PLOTS = {
     "balance", "co-occurrence", "confusion", "genres", "headline", "learning", "precision-recall", "reliability",

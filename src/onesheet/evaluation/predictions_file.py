@@ -1,4 +1,4 @@
-"""`predictions.csv`: what a model answered to every film of a part, beside the truth."""
+"""`predictions.csv`: what a model answered to every film of a split, beside the truth."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ GIVEN, PROBABILITY = "given at ", "probability of "
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
-    """A model's answers to the N films of one part.
+class Predictions:
+    """A model's answers to the N films of one split.
 
     Attributes:
         film_ids: N different ones.
@@ -52,9 +52,9 @@ class Answers:
         clipped = np.clip(self.probabilities.astype(np.float64), 1e-6, 1 - 1e-6)
         return np.asarray(np.where(self.labels, np.log(clipped), np.log1p(-clipped)).sum(axis=1))
 
-    def rows(self, order: Sequence[int]) -> Answers:
+    def rows(self, order: Sequence[int]) -> Predictions:
         """The same of some films, or in another order."""
-        return Answers(
+        return Predictions(
             film_ids=tuple(self.film_ids[row] for row in order),
             titles=tuple(self.titles[row] for row in order),
             posters=tuple(self.posters[row] for row in order),
@@ -65,7 +65,7 @@ class Answers:
         )
 
 
-def write_answers(path: str | Path, answers: Answers) -> None:
+def write_predictions(path: str | Path, answers: Predictions) -> None:
     """Write `predictions.csv`, whole or not at all, the same bytes for the same answers.
 
     One row a film: film_id, title, poster, true, given at each operating point (genres joined by "|"), and the
@@ -84,8 +84,8 @@ def write_answers(path: str | Path, answers: Answers) -> None:
             writer.write([*film, *map(str, probabilities)])
 
 
-def read_answers(path: str | Path) -> Answers:
-    """Read what `write_answers` wrote.
+def read_predictions(path: str | Path) -> Predictions:
+    """Read what `write_predictions` wrote.
 
     Raises:
         EvaluationError: there is no such file, or it is not one of ours.
@@ -102,7 +102,7 @@ def read_answers(path: str | Path) -> Answers:
         ) from None
 
 
-def _answers(heads: list[str], rows: list[list[str]]) -> Answers:
+def _answers(heads: list[str], rows: list[list[str]]) -> Predictions:
     points = [head.removeprefix(GIVEN) for head in heads if head.startswith(GIVEN)]
     genres = GenreSet(head.removeprefix(PROBABILITY) for head in heads if head.startswith(PROBABILITY))
     if heads != [*ABOUT_FILM, *(GIVEN + name for name in points), *(PROBABILITY + name for name in genres.names)]:
@@ -112,7 +112,7 @@ def _answers(heads: list[str], rows: list[list[str]]) -> Answers:
     film_ids, titles, posters, true, *given = list(zip(*rows, strict=True))[: len(ABOUT_FILM) + len(points)]
     if len(set(film_ids)) != len(film_ids):
         raise ValueError("a film stands in it twice")
-    return Answers(
+    return Predictions(
         film_ids=film_ids,
         titles=titles,
         posters=posters,
