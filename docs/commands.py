@@ -11,6 +11,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from onesheet.__main__ import build_parser
+from onesheet.cli.command_parser import FullHelp
 
 WIDTH = 88  # of the usage lines
 
@@ -37,10 +38,10 @@ def commands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParse
 def section(parser: argparse.ArgumentParser) -> nodes.section:
     """A command: what it does, how it is called, what each argument means."""
     found = nodes.section("", nodes.title("", parser.prog), ids=[nodes.make_id(parser.prog)])
-    parser.formatter_class = lambda prog: argparse.HelpFormatter(prog, width=WIDTH)
+    parser.formatter_class = lambda prog: FullHelp(prog, width=WIDTH)
     usage = parser.format_usage().removeprefix("usage: ")
     found += [nodes.paragraph("", parser.description or ""), nodes.literal_block(usage, usage, language="text")]
-    arguments = [action for action in parser._actions if action.dest != "help"]
+    arguments = [action for action in parser._actions if action.dest not in ("help", "help_all")]
     found += nodes.definition_list("", *(definition(action) for action in arguments))
     return found
 

@@ -13,7 +13,7 @@ import pytest
 
 from onesheet.__main__ import build_parser, main
 from onesheet.cli import train_command as train
-from onesheet.data import Catalogue, write_catalogue
+from onesheet.data import Catalogue
 from onesheet.packed import Packed
 from onesheet.pipeline import pipeline
 from onesheet.predict import DEFAULT_MODEL
@@ -35,13 +35,6 @@ RUN_FILES = {
     "predictions.csv",
     "report.html",
 }
-
-
-@pytest.fixture(scope="session")
-def table(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("table") / "films.csv"
-    write_catalogue(catalogue, path)
-    return path
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ LEAST_ROC_AUC = 0.6  # on a catalogue; below it a wrong order of genres or scali
 SIZE = "H×W of the posters, such as 224x224, where the network takes any"
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """Add `adopt`."""
     adopt = step_command(
         commands, "adopt", run, "one model file from a Keras model or an ONNX classifier made elsewhere"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from onesheet.evaluation.comparison import Comparison, Paired
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """Add `compare`."""
     compare = commands.add_parser(
         "compare",

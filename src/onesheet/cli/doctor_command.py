@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from onesheet.doctor import Checkup, Extra
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """Add `doctor`."""
     parser = commands.add_parser(
         "doctor",

@@ -27,7 +27,7 @@ SHIPPED = "default"
 LEARNT = "films the model has learnt from make its figures too good"
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """Add `evaluate`."""
     evaluate = step_command(commands, "evaluate", run, "measure a model file; write a report")
     evaluate.add_argument(

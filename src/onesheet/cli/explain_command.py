@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from onesheet.predict import HeatMap, Predictor
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """Add `explain`."""
     parser = commands.add_parser(
         "explain",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Answers = Iterable["Prediction | Failure"]
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """Add `predict`."""
     parser = commands.add_parser(
         "predict",

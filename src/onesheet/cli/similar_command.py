@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from onesheet.predict import Neighbour
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """Add `similar`."""
     parser = commands.add_parser(
         "similar",

@@ -47,7 +47,7 @@ def add_commands(commands: Any) -> None:
     fit.add_argument("packed", help="folder written by pack")
     add_out(fit, "the run's folder")
     fit.add_argument("--resume", action="store_true", help="go on where the run stopped")
-    add_options(fit, *options.FIT)
+    add_options(fit, *options.FIT, short=True)
 
     export = step_command(commands, "export", _export, "one model file from a run, calibrated and checked")
     export.add_argument(

@@ -22,16 +22,15 @@ def add_commands(commands: Any) -> None:
     train = commands.add_parser(
         "train",
         help="from posters and genres to a model file and its report",
-        description="Read, audit, split, pack, train, export and evaluate. OUT holds genres.onnx, report.html, "
-        "figures/, evaluation.json, predictions.csv, findings.csv, split.csv, history.csv, catalogue.parquet and "
-        "config.toml.",
+        description="Read, audit, split, pack, train, export and evaluate. RUN then contains genres.onnx, report.html "
+        "and the files of every step.",
         allow_abbrev=False,
     )
     add_catalogue(train)
     train.add_argument("--out", required=True, metavar="RUN", help="the run's folder")
     train.add_argument("--resume", action="store_true", help="go on where the run in RUN stopped")
     train.add_argument("--json", action="store_true", help="print the evaluation as JSON")
-    add_options(train, *(name for name in OPTIONS if name != "catalogue"))
+    add_options(train, *(name for name in OPTIONS if name != "catalogue"), short=True)
     train.set_defaults(run=_train)
 
     demo = commands.add_parser(

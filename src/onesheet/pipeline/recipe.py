@@ -37,14 +37,10 @@ class Recipe:
         separate=True,
     )
     poster_column: str | None = option(
-        None, "column of the posters' paths", group="catalogue", unset="found by its name and content", common=True
+        None, "column of the posters' paths", group="catalogue", unset="found", common=True
     )
-    genre_column: str | None = option(
-        None, "column of the genres", group="catalogue", unset="found by its name and content", common=True
-    )
-    id_column: str | None = option(
-        None, "column of the films' ids", group="catalogue", unset="found by its name and content", common=True
-    )
+    genre_column: str | None = option(None, "column of the genres", group="catalogue", unset="found", common=True)
+    id_column: str | None = option(None, "column of the films' ids", group="catalogue", unset="found")
     genre_map: str | None = option(
         None,
         "file of genre renamings (CSV, TSV, TOML or JSON): Science Fiction -> Sci-Fi",
@@ -68,9 +64,9 @@ class Recipe:
     )
     size: tuple[int, int] | None = option(
         None,
-        "H×W of the packed posters, such as 224x160",
+        "H×W of the packed posters",
         group="model",
-        unset="what suits the model",
+        unset="by model",
         bounds=(16, 2048),
         common=True,
     )
@@ -122,4 +118,4 @@ class Recipe:
         return self.training.to_dict() | own
 
 
-OPTIONS = options_of(Recipe, TrainConfig)  # every option of `config.toml`, by name
+OPTIONS = options_of(TrainConfig, Recipe)  # every option of `config.toml`, by name

@@ -10,7 +10,7 @@ from typing import Any
 from onesheet.errors import ConfigError, RunError
 from onesheet.options import check_options, option, plain_values
 
-BY_MODEL = "depends on the model"  # see `TrainConfig.resolved`
+BY_MODEL = "by model"  # see `TrainConfig.resolved`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,7 @@ class TrainConfig:
         None,
         "weight decay",
         group="optimisation",
-        unset="depends on the model, for tune=head on the films too",
+        unset="by model, for tune=head by the number of films too",
         bounds=(0, 10),
     )
     schedule: str = option(

@@ -10,7 +10,7 @@ from onesheet.cli.predict_command import add_model, add_point, add_threads, posi
 from onesheet.errors import without_passwords
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """Add `batch`."""
     parser = commands.add_parser(
         "batch",

@@ -29,7 +29,7 @@ POLICIES = {
 UNREAD = "unreadable or unclear"
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """Add `library`."""
     parser = commands.add_parser(
         "library",

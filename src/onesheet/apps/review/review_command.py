@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from onesheet.apps.review.review_source import Source
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """Add `review`."""
     parser = commands.add_parser(
         "review",
