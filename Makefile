@@ -30,7 +30,7 @@ demo: setup
 	$(BIN)/onesheet demo --out demo
 
 test: setup
-	$(BIN)/python -m pytest -n 2 -rs --doctest-modules src tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile -rs --doctest-modules src tests
 
 check: setup
 	scripts/check
