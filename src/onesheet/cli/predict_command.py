@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from onesheet.errors import require
-from onesheet.spreadsheets import neutral
+from onesheet.spreadsheets import Writer
 
 if TYPE_CHECKING:
     from onesheet.predict import Failure, Prediction
@@ -108,10 +107,9 @@ def _print_csv(answers: Answers, names: tuple[str, ...]) -> None:
     from onesheet.predict.predictions import table_columns, table_row
 
     columns = table_columns(names)
-    writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    writer.writerow({name: neutral(name) for name in columns})
-    for answer in answers:
-        writer.writerow({name: neutral(cell) for name, cell in table_row(answer, names).items()})
+    writer = Writer(sys.stdout)
+    writer.write(columns)
+    writer.write_all(table_row(answer, names).values() for answer in answers)
 
 
 def _write_parquet(path: str, answers: Answers, names: tuple[str, ...]) -> None:

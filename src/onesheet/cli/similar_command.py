@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import sys
 from typing import TYPE_CHECKING, Any
 
 from onesheet.cli.console import Console, print_table
 from onesheet.cli.predict_command import add_model, add_threads, positive, shown
-from onesheet.spreadsheets import neutral
+from onesheet.spreadsheets import Writer
 
 if TYPE_CHECKING:
     from onesheet.predict import Neighbour
@@ -62,9 +61,8 @@ def _print(neighbours: list[Neighbour], arguments: argparse.Namespace) -> None:
         for neighbour in neighbours:
             print(json.dumps(neighbour.to_dict()))
     elif arguments.csv:
-        writer = csv.DictWriter(sys.stdout, ["path", "similarity"], lineterminator="\n", quoting=csv.QUOTE_ALL)
-        writer.writeheader()
-        writer.writerows({"path": neutral(found.path), "similarity": found.similarity} for found in neighbours)
+        rows = [(found.path, found.similarity) for found in neighbours]
+        Writer(sys.stdout).write_all([("path", "similarity"), *rows])
     else:
-        rows = [[shown(neighbour.path), f"{neighbour.similarity:.3f}"] for neighbour in neighbours]
-        print_table("", ["poster", "similarity"], rows)
+        shown_rows = [[shown(neighbour.path), f"{neighbour.similarity:.3f}"] for neighbour in neighbours]
+        print_table("", ["poster", "similarity"], shown_rows)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
 import json
 import shlex
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from onesheet.cli.console import Console, print_table
 from onesheet.cli.predict_command import add_model, add_point, add_threads, shown
 from onesheet.errors import ConfigError
-from onesheet.spreadsheets import neutral
+from onesheet.spreadsheets import Writer
 
 if TYPE_CHECKING:
     from onesheet.apps.library.suggesting import Suggestion
@@ -293,11 +292,9 @@ def _print_csv(rows: list[dict[str, Any]]) -> None:
     """Rows of one form; a list becomes "A|B"."""
     if not rows:
         return
-    writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n", quoting=csv.QUOTE_ALL)
-    writer.writeheader()
-    for row in rows:
-        cells = {name: "|".join(cell) if isinstance(cell, list) else cell for name, cell in row.items()}
-        writer.writerow({name: neutral(cell) for name, cell in cells.items()})
+    writer = Writer(sys.stdout)
+    writer.write(rows[0])
+    writer.write_all(["|".join(cell) if isinstance(cell, list) else cell for cell in row.values()] for row in rows)
 
 
 def _lines(remarks: Iterable[Remark]) -> list[str]:
