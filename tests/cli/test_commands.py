@@ -82,7 +82,7 @@ def test_an_interrupted_training_offers_an_export_only_once_an_epoch_has_ended(
     for command in (["train", str(table), "--size", "48x32"], ["fit", str(packed.folder)]):
         assert main([*command, "--out", str(tmp_path / "run"), "--model", "poster-cnn"]) == 130
         said = "".join(capsys.readouterr())
-        assert "interrupted; go on with" in said and ("the best epoch so far" in said) == epoch_has_ended
+        assert "interrupted; resume with" in said and ("the best epoch so far" in said) == epoch_has_ended
 
 
 def test_a_teacher_that_is_not_there_leaves_the_folder_free(
@@ -114,7 +114,7 @@ def test_the_demo_ends_with_posters_the_network_has_not_learnt(
 def test_a_run_is_not_overwritten_and_resumes_from_its_folder_alone(
     trained: Path, table: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "holds a run already; go on with --resume" in failing(capsys, "train", table, "--out", trained, *TINY)
+    assert "holds a run already; resume it with --resume" in failing(capsys, "train", table, "--out", trained, *TINY)
     before = (trained / "evaluation.json").read_bytes()
     assert main(["train", "--out", str(trained), "--resume"]) == 0
     assert (trained / "evaluation.json").read_bytes() == before
@@ -196,7 +196,7 @@ def test_figures_on_films_a_model_was_made_from_are_said_to_be_too_good(
     words = ["evaluate", str(trained / "genres.onnx"), str(trained / "packed"), "--draws", "10"]
     for part, warned in (("train", True), ("validation", True), ("test", False)):
         assert main([*words, "--split", part, "--out", str(tmp_path / part)]) == 0
-        assert ("its figures are too good" in capsys.readouterr().err) is warned
+        assert ("its metrics are too good" in capsys.readouterr().err) is warned
 
 
 def test_two_runs_are_compared_on_the_same_films(
@@ -244,7 +244,7 @@ def test_runs_on_other_films_are_not_compared(
     everything = str(tmp_path / "everything")
     assert main(["evaluate", str(trained / "genres.onnx"), str(table), "--out", everything, "--draws", "10"]) == 0
     line = failing(capsys, "compare", trained, everything, "--out", tmp_path / "compared")
-    assert "measured on other films" in line and "evaluate both models on the same packed folder and part" in line
+    assert "measured on other films" in line and "evaluate both models on the same packed folder and split" in line
     assert "run: onesheet evaluate" in failing(capsys, "compare", trained, tmp_path, "--out", tmp_path / "compared")
     assert not (tmp_path / "compared").exists()
 
@@ -296,7 +296,7 @@ def test_films_that_a_run_has_learnt_from_are_left_out(
     captured = capsys.readouterr()
     split = list(csv.DictReader((trained / "split.csv").open()))
     assert json.loads(captured.out)["films"] == sum(row["split"] == "test" for row in split) < 200
-    assert "films that the model has learnt from" in captured.err
+    assert "films that the model was trained on" in captured.err
     fitted = tmp_path / "fitted"  # a run of pack and fit has no split file, but its store
     shutil.copytree(trained, fitted, ignore=shutil.ignore_patterns("split.csv"))
     assert main([*words, str(tmp_path / "again"), "--run", str(fitted)]) == 0

@@ -100,7 +100,7 @@ def test_ctrl_c_before_the_first_epoch_ends_keeps_a_run_to_resume(
 
 
 def test_a_taken_folder_is_refused(run: Run, packed: Packed, tiny: TrainConfig) -> None:
-    with pytest.raises(RunError, match="holds a run already; go on with --resume"):
+    with pytest.raises(RunError, match="holds a run already; resume it with --resume"):
         fit(tiny, packed, folder=run.folder)
     assert fit(tiny, packed, folder=run.folder, resume=True) == open_run(run.folder)
 

@@ -204,7 +204,7 @@ def _fit(arguments: argparse.Namespace) -> int:
         )
     else:
         kept = f", or export the best epoch so far: {arguments.out}" if run.network_path.exists() else ""
-        print(f"interrupted; go on with the same command and --resume{kept}")
+        print(f"interrupted; resume with the same command and --resume{kept}")
     return 0 if run.finished else 130
 
 

@@ -129,7 +129,7 @@ def kept_network(run: Run, packed: Packed) -> nn.Module:
         RunError: no epoch has ended yet.
     """
     if not run.network_path.exists():
-        raise RunError(f"no epoch of the run in {str(run.folder)!r} has ended; go on with --resume")
+        raise RunError(f"no epoch of the run in {str(run.folder)!r} has ended; resume it with --resume")
     network = build_network(
         run.architecture,
         genres=len(packed.genres),

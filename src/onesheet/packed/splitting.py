@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onesheet.data.catalogue import Catalogue
-from onesheet.data.catalogue_writer import stored_path
+from onesheet.data.catalogue_writer import stored_path, write_catalogue
 from onesheet.data.cells import imdb_id, text
 from onesheet.data.columns import plain
 from onesheet.data.findings import Finding, Findings
@@ -66,6 +66,13 @@ class Split:
         empty = np.full(labels.shape[1], np.nan)
         rows = {split: self.rows(split) for split in SPLITS}
         return {split: labels[rows[split]].mean(axis=0) if len(rows[split]) else empty for split in SPLITS}
+
+    def write(self, folder: str | Path, *, table: str = "catalogue.parquet") -> None:
+        """Write the films as `table` (.parquet, .csv), `split.csv` and `findings.csv` into a folder."""
+        folder = Path(folder)
+        write_catalogue(self.catalogue, folder / table)
+        self.write_csv(folder / "split.csv")
+        (self.catalogue.findings + self.findings).write_csv(folder / "findings.csv")
 
     def write_csv(self, path: str | Path) -> None:
         """Write `split.csv`, whole or not at all: id, split and poster a film; `read_split` reads it."""

@@ -1,3 +1,4 @@
 from .file_evaluation import evaluate_file as evaluate_file
 from .pipeline import train as train
 from .recipe import Recipe as Recipe
+from .source_evaluation import evaluate_source as evaluate_source

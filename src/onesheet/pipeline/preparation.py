@@ -9,41 +9,82 @@ from pathlib import Path
 from typing import cast
 
 from onesheet.audit import audit
-from onesheet.data import Catalogue, Film, Findings, read_catalogue, write_catalogue
+from onesheet.data import Catalogue, Film, Findings, read_catalogue
 from onesheet.data.findings import AUDIT_FLAGS
-from onesheet.errors import CatalogueError
+from onesheet.errors import CatalogueError, ConfigError, RunError
 from onesheet.files import write_text
 from onesheet.genres import GenreSet, check_genres
 from onesheet.images import Resize
 from onesheet.options import to_toml
-from onesheet.packed import SPLITS, Packed, Split, pack, read_split, split
+from onesheet.packed import SPLITS, Packed, Split, open_packed, pack, read_split, split
 from onesheet.pipeline.recipe import Recipe
 from onesheet.progress import Progress, silent
 from onesheet.reporting import write_audit
+from onesheet.training.config import check_same_choices
 
 Tell = Callable[[str], None]
 CONFIG = "config.toml"
+RUN_FILES = (
+    *("catalogue.csv", "catalogue.parquet", "evaluation.json", "findings.csv", "genres.onnx", "history.csv"),
+    *("predictions.csv", "report.html", "split.csv"),
+)
 
 
 def mute(line: str) -> None:
     """Tell nobody."""
 
 
+def check_start(recipe: Recipe, out: Path, *, resume: bool) -> None:
+    """A run of this recipe may start in `out`, or resume there.
+
+    Raises:
+        ConfigError: the recipe has no catalogue.
+        RunError: `out` holds a run already (and not `resume`), or one of another recipe, or files that are no run's.
+    """
+    path = out / CONFIG
+    if not path.exists():
+        if resume:
+            raise RunError(f"no run in {str(out)!r} to resume; check --out or leave out --resume")
+        theirs = sorted(name for name in RUN_FILES if (out / name).exists())
+        if theirs:
+            raise RunError(f"{str(out)!r} holds a {theirs[0]} that is no run's; choose another --out")
+        if not recipe.catalogue:
+            raise ConfigError("no catalogue given; pass a table or a folder of posters")
+        return
+    if not resume:
+        raise RunError(f"{str(out)!r} holds a run already; resume it with --resume or choose another --out")
+    check_same_choices(Recipe.read(path).to_dict(), recipe.to_dict(), out)
+
+
 def prepare(
-    recipe: Recipe, out: Path, *, resume: bool, progress: Progress = silent, tell: Tell = mute
+    recipe: Recipe,
+    out: Path,
+    *,
+    resume: bool,
+    table: str = "catalogue.parquet",
+    progress: Progress = silent,
+    tell: Tell = mute,
 ) -> tuple[Packed, Findings]:
     """Read, audit, split and pack by `recipe`, each step's file left in `out`.
 
     Args:
         recipe: every choice; its size is known.
         out: the run's folder.
-        resume: take the findings and the split that `out` has by now.
-        progress: told of the work.
-        tell: told in plain words what each step did.
+        resume: use the posters, the findings and the split that `out` has by now.
+        table: name of the catalogue that is written, ending in .parquet or .csv.
+        progress: called with the work done.
+        tell: called with a line on each step.
+
+    Returns:
+        The packed posters, and what was found wrong on the way.
     """
+    if resume and (out / "packed" / "manifest.json").exists():
+        packed = open_packed(out / "packed")
+        findings = Findings.read_csv(out / "findings.csv")
+        return packed, findings + Findings(finding for finding in packed.findings if finding not in set(findings))
     catalogue = open_catalogue(recipe, tell=tell)
-    catalogue.without(Findings(), keep=recipe.keep)  # wrong flags and split files are refused before
-    if recipe.split:  # anything is written
+    catalogue.without(Findings(), keep=recipe.keep)  # wrong flags and split files are rejected before the posters are
+    if recipe.split:  # read and anything is written
         read_split(catalogue, *recipe.split)
     found = None
     if resume and (out / "audit.html").exists():
@@ -55,10 +96,7 @@ def prepare(
         tell(f"what was found: {out / 'audit.html'}")
     made = (out / "split.csv",) if resume and (out / "split.csv").exists() else ()
     assigned = split_by(recipe, cleaned, files=recipe.split or made, tell=tell)
-    write_catalogue(assigned.catalogue, out / "catalogue.parquet")
-    assigned.write_csv(out / "split.csv")
-    findings = assigned.catalogue.findings + assigned.findings
-    findings.write_csv(out / "findings.csv")
+    assigned.write(out, table=table)
     packed = pack(
         assigned,
         out / "packed",
@@ -67,7 +105,7 @@ def prepare(
         threads=recipe.training.threads,
         progress=progress,
     )
-    findings += packed.findings
+    findings = assigned.catalogue.findings + assigned.findings + packed.findings
     findings.write_csv(out / "findings.csv")
     return packed, findings
 

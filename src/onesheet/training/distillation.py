@@ -15,16 +15,6 @@ from onesheet.progress import Progress, silent
 SHARE = 0.5  # of a target that the teachers predict
 
 
-def check_teachers(teachers: Sequence[str]) -> None:
-    """Reject now what `soft_targets` would reject once a run has begun.
-
-    Raises:
-        BundleError: a teacher is missing or cannot be read.
-    """
-    for path in teachers:
-        load(path)
-
-
 def soft_targets(
     packed: Packed, teachers: Sequence[str], *, threads: int | None = None, progress: Progress = silent
 ) -> NDArray[np.float32] | NDArray[np.bool_]:
