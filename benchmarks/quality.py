@@ -149,7 +149,7 @@ def headline_table(result: Evaluation) -> str:
         [name, cell(figure(result, at, key)), f"{cell(result.baselines[trivial].get(key))} ({trivial})"]
         for name, at, key, trivial in HEADLINE
     ]
-    return table(["figure", "this model", "trivial answer"], rows)
+    return table(["figure", "this model", "baseline"], rows)
 
 
 def point_table(result: Evaluation) -> str:

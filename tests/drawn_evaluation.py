@@ -82,5 +82,5 @@ def answers(films=400, *, skill=1.0, seed=0, genres=ANSWERED_GENRES):
         genres=GenreSet(genres),
         labels=labels,
         probabilities=probabilities,
-        given={"balanced": probabilities >= 0.5, "precise": probabilities >= 0.8},
+        predicted={"balanced": probabilities >= 0.5, "precise": probabilities >= 0.8},
     )

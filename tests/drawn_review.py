@@ -43,7 +43,7 @@ def answers_of(catalogue: Catalogue) -> Predictions:
         genres=catalogue.genres,
         labels=labels,
         probabilities=probabilities.astype(np.float32),
-        given={"balanced": probabilities > 0.4},
+        predicted={"balanced": probabilities > 0.4},
     )
 
 

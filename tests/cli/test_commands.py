@@ -31,7 +31,7 @@ RUN_FILES = {
     "split.csv",
     "history.csv",
     "evaluation.json",
-    "figures",
+    "plots",
     "predictions.csv",
     "report.html",
 }
@@ -154,7 +154,7 @@ def test_an_audit_finds_rare_genres_and_never_refuses_them(
 def test_a_config_file_gives_the_same_run_and_options_win(trained: Path, tmp_path: Path) -> None:
     config = str(trained / "config.toml")
     assert main(["train", "--config", config, "--out", str(tmp_path / "again")]) == 0
-    figures = sorted(path.relative_to(trained) for path in (trained / "figures").iterdir())
+    figures = sorted(path.relative_to(trained) for path in (trained / "plots").iterdir())
     for name in ("evaluation.json", "split.csv", "predictions.csv", *figures):
         assert (tmp_path / "again" / name).read_bytes() == (trained / name).read_bytes(), name
 

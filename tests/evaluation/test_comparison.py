@@ -23,7 +23,7 @@ class TestFile:
             assert getattr(read, name) == getattr(written, name)
         assert (read.probabilities == written.probabilities).all() and read.probabilities.dtype == np.float32
         assert (read.labels == written.labels).all()
-        assert all((read.given[point] == given).all() for point, given in written.given.items())
+        assert all((read.predicted[point] == given).all() for point, given in written.predicted.items())
 
     def test_the_same_answers_are_the_same_bytes(self, tmp_path):
         for name in "ab":
@@ -59,14 +59,14 @@ class TestDifferences:
             expected = average_precision_score(each.labels, each.probabilities, average="macro")
             assert paired.value == pytest.approx(expected)
         for genre, paired in enumerate(result.per_genre["f1"]):
-            f1 = [f1_score(each.labels[:, genre], each.given["balanced"][:, genre]) for each in (one, other)]
+            f1 = [f1_score(each.labels[:, genre], each.predicted["balanced"][:, genre]) for each in (one, other)]
             assert (paired.one.value, paired.other.value) == pytest.approx(f1)
             assert paired.difference.value == pytest.approx(f1[1] - f1[0])
 
     def test_intervals_are_those_of_scipys_paired_bootstrap(self):
         """On a mean over films, where the bootstrap's bias is nothing."""
         one, other = answers(seed=1), answers(seed=2, skill=1.2)
-        right = [(each.given["balanced"] == each.labels).all(axis=1).astype(float) for each in (one, other)]
+        right = [(each.predicted["balanced"] == each.labels).all(axis=1).astype(float) for each in (one, other)]
         reference = stats.bootstrap(
             right, lambda a, b, axis: b.mean(axis=axis) - a.mean(axis=axis),
             paired=True, vectorized=True, method="percentile", n_resamples=8000, rng=np.random.default_rng(0),
@@ -101,7 +101,7 @@ class TestDifferences:
     def test_films_that_one_alone_got_right(self):
         one, other = answers(seed=1), answers(seed=2)
         result = compare_predictions(one, other, draws=0)
-        right = [(each.given["balanced"] == each.labels).all(axis=1) for each in (one, other)]
+        right = [(each.predicted["balanced"] == each.labels).all(axis=1) for each in (one, other)]
         assert set(result.only_one) == set(np.flatnonzero(right[0] & ~right[1]))
         assert set(result.only_other) == set(np.flatnonzero(right[1] & ~right[0]))
         assert result.both == (right[0] & right[1]).sum()

@@ -65,7 +65,7 @@ def test_every_value_is_that_of_the_pure_functions():
         for genre, one in enumerate(result.per_genre):
             at = one.at[name]
             assert at.f1.value == pytest.approx(figures["f1"][genre], nan_ok=True)
-            assert at.given == figures["given"][genre]
+            assert at.predicted == figures["predicted"][genre]
             assert at.threshold == (None if name == "exact" else point.thresholds[genre])
     assert [one.genre for one in result.per_genre] == list(NAMES)
     assert [one.support for one in result.per_genre] == labels.sum(axis=0).tolist()

@@ -36,14 +36,14 @@ def test_examples_are_what_their_group_says(showing: Showing) -> None:
     examples = showing.examples(doubts)
     groups = {kind: [one for one in examples if one.kind == kind] for kind in ("best", "worst", "suspect", "sample")}
     assert len(groups["best"]) == len(groups["worst"]) == EXAMPLES
-    assert all(one.given == one.true and one.heat and one.heat[0] in one.true for one in groups["best"])
-    wrong = [one for one in groups["worst"] if set(one.given) - set(one.true)]
+    assert all(one.predicted == one.true and one.heat and one.heat[0] in one.true for one in groups["best"])
+    wrong = [one for one in groups["worst"] if set(one.predicted) - set(one.true)]
     assert wrong and all(one.heat and one.heat[0] not in one.true for one in wrong)
-    ids = showing.answers.titles
+    ids = showing.predictions.titles
     assert [one.title for one in groups["suspect"]] == [ids[5], ids[7]]
     assert groups["suspect"][0].doubted == ("Drama", "Horror") and groups["suspect"][0].heat[0] == "Drama"  # type: ignore[index]
     assert len(groups["sample"]) <= SAMPLE and len({one.title for one in groups["sample"]}) == len(groups["sample"])
-    for genre in showing.answers.genres.names:
+    for genre in showing.predictions.genres.names:
         having = sum(genre in one.true for one in groups["sample"])
         assert 5 <= having <= len(groups["sample"]) - 5
 
@@ -65,10 +65,10 @@ def test_evaluating_leaves_answers_and_slices(model_path: Path, packed: Packed, 
     rows = told.rows("train")
     answers = read_predictions(tmp_path / "predictions.csv")
     assert answers.film_ids == tuple(films[row].film_id for row in rows)
-    assert (answers.labels == told.labels[rows]).all() and set(answers.given) == {
+    assert (answers.labels == told.labels[rows]).all() and set(answers.predicted) == {
         "balanced", "precise", "generous", "exact",
     }  # fmt: skip
-    with (tmp_path / "figures" / "slices.csv").open(newline="") as file:
+    with (tmp_path / "plots" / "slices.csv").open(newline="") as file:
         slices = {(row["kind"], row["slice"]): int(row["films"]) for row in csv.DictReader(file)}
     assert slices == {
         ("Decade", "1990s"): sum(films[row].year == 1994 for row in rows),
@@ -77,4 +77,4 @@ def test_evaluating_leaves_answers_and_slices(model_path: Path, packed: Packed, 
         ("Source", "b.csv"): sum(films[row].source == "b.csv" for row in rows),
     }
     assert "the model has learnt from these films" in (tmp_path / "report.html").read_text()
-    assert not (tmp_path / "figures" / "suspects.csv").exists()
+    assert not (tmp_path / "plots" / "suspects.csv").exists()

@@ -102,9 +102,9 @@ def test_moving_a_threshold_changes_figures_and_posters(open_page, report, truth
     page = open_page(report)
 
     def shown():
-        names = ("threshold", "precision", "recall", "given")
-        figures = [float(page.locator(f"[data-figure={name}]").inner_text()) for name in names]
-        return figures, *(page.locator(f"[data-wall={wall}] figure").count() for wall in ("given", "missed"))
+        names = ("threshold", "precision", "recall", "predicted")
+        figures = [float(page.locator(f"[data-metric={name}]").inner_text()) for name in names]
+        return figures, *(page.locator(f"[data-wall={wall}] figure").count() for wall in ("predicted", "missed"))
 
     def expected(genre, threshold):
         own, given = labels[:, genre], probabilities[:, genre] >= threshold

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from drawn_evaluation import NAN, evaluation, genre, score
 from onesheet.evaluation.results import Bin, Score
-from onesheet.reporting.verdict import best_baseline, compare, headlines, in_words, judge, told, verdict
+from onesheet.reporting.verdict import best_baseline, compare, headlines, in_words, judge, verdict, with_interval
 
 
 @pytest.mark.parametrize(
@@ -174,8 +174,8 @@ def test_headline_figures_compare_in_their_own_direction():
     result.baselines["prior"]["hamming_loss"] = score(0.4)
     figures = {one.name: one for one in headlines(result)}
     assert len(figures) == 10
-    assert figures["Wrong answers"].judgement == "clearly better than"
-    assert figures["Wrong answers"].baseline == ("nothing", score(0.3))
+    assert figures["Wrong predictions"].judgement == "clearly better than"
+    assert figures["Wrong predictions"].baseline == ("nothing", score(0.3))
     assert figures["Calibration error"].baseline is None
     del result.at["exact"]
     assert len(list(headlines(result))) == 9
@@ -187,4 +187,4 @@ def test_without_draws_there_is_no_verdict():
 
 
 def test_an_undefined_figure_is_a_dash():
-    assert told(NAN) == "–"
+    assert with_interval(NAN) == "–"

@@ -27,7 +27,7 @@ def add_commands(commands: Any) -> None:
     )
     evaluate.add_argument("source", metavar="SOURCE", help="packed folder, or a catalogue (all its films are measured)")
     add_out(
-        evaluate, "folder for report.html, figures/, evaluation.json and predictions.csv; a catalogue's posters packed"
+        evaluate, "folder for report.html, plots/, evaluation.json and predictions.csv; a catalogue's posters packed"
     )
     evaluate.add_argument(
         "--split",
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def print_evaluation(evaluation: Evaluation, out: Path, *, as_json: bool) -> None:
-    """The headline figures beside the trivial baselines."""
+    """The headline metrics beside the baselines."""
     if as_json:
         print((out / "evaluation.json").read_text(encoding="utf-8").strip())
         return
@@ -94,8 +94,8 @@ def print_evaluation(evaluation: Evaluation, out: Path, *, as_json: bool) -> Non
     rows = []
     for name, scores, key in figures:
         score, best = scores[key], best_baseline(evaluation, key, lower_is_better=key == "calibration_error")
-        trivial = f"{best[1].value:.3f} ({best[0]})" if best else ""
-        rows.append([name, f"{score.value:.3f}", f"{score.low:.3f} to {score.high:.3f}", trivial])
+        baseline = f"{best[1].value:.3f} ({best[0]})" if best else ""
+        rows.append([name, f"{score.value:.3f}", f"{score.low:.3f} to {score.high:.3f}", baseline])
     title = f"{evaluation.films:,} films of split {evaluation.split!r}, {len(evaluation.genres)} genres"
-    print_table(title, ["figure", "value", "95 % interval", "best trivial answer"], rows)
+    print_table(title, ["metric", "value", "95 % interval", "best baseline"], rows)
     print(f"report: {out / 'report.html'}")

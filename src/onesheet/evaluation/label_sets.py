@@ -56,7 +56,7 @@ class LabelSets:
     note: str = ""
 
     def decide(self, probabilities: ArrayLike) -> Labels:
-        """Calibrated probabilities N×G -> given genres, bool N×G.
+        """Calibrated probabilities N×G -> predicted genres, bool N×G.
 
         Example:
             >>> LabelSets(2, ((0,), (0, 1)), (0.0, 0.0)).decide([[.4, .4], [.4, .6]]).tolist()

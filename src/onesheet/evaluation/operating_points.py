@@ -42,7 +42,7 @@ class Thresholds:
     note: str = ""
 
     def decide(self, probabilities: ArrayLike) -> Labels:
-        """Calibrated probabilities N×G -> given genres, bool N×G; a film may get none.
+        """Calibrated probabilities N×G -> predicted genres, bool N×G; a film may get none.
 
         Example:
             >>> Thresholds((.5, .2)).decide([[.4, .4]]).tolist()
@@ -189,10 +189,10 @@ def _between(falling: Scores, chosen: int) -> float:
 
 
 def _precise(probabilities: Scores, labels: Labels, balanced: Thresholds, target: float) -> Thresholds:
-    given = balanced.decide(probabilities)
-    if not given.any():
+    predicted = balanced.decide(probabilities)
+    if not predicted.any():
         return Thresholds(balanced.thresholds, "nothing is sure enough on validation")
-    falling, last, right = _accepted(probabilities[given], labels[given].astype(np.float64))
+    falling, last, right = _accepted(probabilities[predicted], labels[predicted].astype(np.float64))
     precision = right / (last + 1)
     reached = np.flatnonzero(precision >= target)
     note = ""

@@ -1,4 +1,4 @@
-"""evaluate_file: how good a model file is on one split of a packed catalogue, as figures and as a report."""
+"""evaluate_file: how good a model file is on one split of a packed catalogue, as metrics and as a report."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def evaluate_file(
 
     A model that was adopted without a catalogue knows no training films: its baselines are the measured split's
     own, as good as they can be. What is written is `evaluation.json`, `predictions.csv`,
-    `report.html` and `figures/`: its plots and their numbers.
+    `report.html` and `plots/`: its plots and their numbers.
 
     Args:
         model_path: the exported file: what is measured is what users get.
@@ -74,21 +74,21 @@ def evaluate_file(
     if not len(rows):
         raise CatalogueError(f"{str(packed.folder)!r} has no posters in split {split!r}; choose another --split")
     probabilities = score_split(predictor, packed, split, progress=progress).probabilities
-    answers = _answers(predictor, packed, rows, probabilities)
+    predictions = _predictions(predictor, packed, rows, probabilities)
     evaluation = evaluate(
-        answers.labels,
+        predictions.labels,
         probabilities,
         genres=predictor.genres,
         points=predictor.points,
-        train_labels=trained if len(trained := predictor.card.train_labels) else answers.labels,
+        train_labels=trained if len(trained := predictor.card.train_labels) else predictions.labels,
         split=split,
         draws=draws,
         progress=progress,
     )
     write_evaluation(out / "evaluation.json", evaluation)
-    write_predictions(out / "predictions.csv", answers)
+    write_predictions(out / "predictions.csv", predictions)
     facts = _facts(Path(model_path), predictor, packed, run)
-    showing = Showing(predictor, packed, rows, answers)
+    showing = Showing(predictor, packed, rows, predictions)
     _show(out, evaluation, showing, facts=facts, run=run, findings=findings, threads=threads)
     return evaluation
 
@@ -126,18 +126,18 @@ def _show(
     findings: Findings | None,
     threads: int | None,
 ) -> None:
-    """Write the report, and its figures beside it."""
-    answers, packed = showing.answers, showing.packed
-    suspects = suspect_labels(answers.labels, answers.probabilities) if evaluation.split != "train" else None
+    """Write the report, and its metrics beside it."""
+    predictions, packed = showing.predictions, showing.packed
+    suspects = suspect_labels(predictions.labels, predictions.probabilities) if evaluation.split != "train" else None
     shown: dict[str, Any] = {
         "evaluation": evaluation,
         "history": run.history if run else [],
         "balance": {name: packed.labels[packed.rows(name)].sum(0).tolist() for name in _splits(packed)},
-        "steps": _steps(answers, showing.predictor.points),
-        "slices": _slices((packed.films[row] for row in showing.rows), answers, evaluation.draws, threads),
+        "steps": _steps(predictions, showing.predictor.points),
+        "slices": _slices((packed.films[row] for row in showing.rows), predictions, evaluation.draws, threads),
         "suspects": suspects,
     }
-    write_sheets(out / "figures", answers=answers, **shown)
+    write_sheets(out / "plots", predictions=predictions, **shown)
     write_report(
         out / "report.html",
         examples=showing.examples(suspects or ()),
@@ -147,7 +147,7 @@ def _show(
     )
 
 
-def _answers(
+def _predictions(
     predictor: Predictor, packed: Packed, rows: NDArray[np.int64], probabilities: NDArray[np.float32]
 ) -> Predictions:
     film_ids, titles, posters = [], [], []
@@ -163,32 +163,32 @@ def _answers(
         genres=predictor.genres,
         labels=packed.labels[rows],
         probabilities=probabilities,
-        given={name: point.decide(probabilities) for name, point in predictor.points.items()},
+        predicted={name: point.decide(probabilities) for name, point in predictor.points.items()},
     )
 
 
-def _steps(answers: Predictions, points: Mapping[str, OperatingPoint]) -> dict[str, ThresholdSteps]:
+def _steps(predictions: Predictions, points: Mapping[str, OperatingPoint]) -> dict[str, ThresholdSteps]:
     """What moving each genre's threshold does."""
     ruled = {name: point.thresholds for name, point in points.items() if isinstance(point, Thresholds)}
     return {
         genre: threshold_steps(
-            answers.labels[:, column],
-            answers.probabilities[:, column],
+            predictions.labels[:, column],
+            predictions.probabilities[:, column],
             points={name: thresholds[column] for name, thresholds in ruled.items()},
         )
-        for column, genre in enumerate(answers.genres.names)
+        for column, genre in enumerate(predictions.genres.names)
     }
 
 
 def _slices(
-    films: Iterable[Film], answers: Predictions, draws: int, threads: int | None
+    films: Iterable[Film], predictions: Predictions, draws: int, threads: int | None
 ) -> dict[str, tuple[Slice, ...]]:
     """By decade, source and poster size, as far as they are known and divide the films."""
     kinds: dict[str, list[str]] = {"Decade": [], "Source": []}
     for film in films:  # one at a time: a million take a lot of memory
         kinds["Decade"].append(f"{film.year // 10 * 10}s" if film.year else "")
         kinds["Source"].append(film.source)
-    kinds["Poster file"] = list(in_order(_poster_width, answers.posters, threads=threads, ahead=64))
+    kinds["Poster file"] = list(in_order(_poster_width, predictions.posters, threads=threads, ahead=64))
     slices = {}
     for kind, names in kinds.items():
         found = np.array(names)
@@ -196,7 +196,11 @@ def _slices(
         groups = {name: rows for name, rows in groups.items() if len(rows) >= FEW_FILMS}
         if len(groups) > 1:
             slices[kind] = slice_metrics(
-                answers.labels, answers.probabilities, answers.given["balanced"], groups=groups, draws=draws
+                predictions.labels,
+                predictions.probabilities,
+                predictions.predicted["balanced"],
+                groups=groups,
+                draws=draws,
             )
     return slices
 

@@ -29,7 +29,7 @@ def train(
     Where several processes train (see `fit`), the first does all the rest alone.
 
     Leaves in `out`: genres.onnx, config.toml, catalogue.parquet, findings.csv, audit.html, split.csv, history.csv,
-    evaluation.json, predictions.csv, report.html, figures/; and what a resumed run needs: packed/, run.json,
+    evaluation.json, predictions.csv, report.html, plots/; and what a resumed run needs: packed/, run.json,
     network.safetensors (and checkpoints/ until the run is finished).
 
     Args:

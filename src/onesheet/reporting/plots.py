@@ -64,7 +64,7 @@ STYLE: dict[str, Any] = {
 
 @contextmanager
 def house_style(*, on_paper: bool = False) -> Iterator[None]:
-    """Matplotlib's settings for these drawings, whatever the user's own are; given back at the end.
+    """Matplotlib's settings for these drawings, whatever the user's own are; restored at the end.
 
     Args:
         on_paper: in the colours of light paper, for PNG; else in those that `as_svg` replaces.
@@ -235,9 +235,9 @@ def draw_reliability_with_counts(drawing: Figure, bins: Sequence[Bin]) -> None:
 
 def draw_thresholds(axes: Axes, steps: ThresholdSteps) -> None:
     """A genre's precision and recall (dashed) by threshold, the balanced point as a dotted line."""
-    shown = [place for place, given in enumerate(steps.given) if given]
+    shown = [place for place, predicted in enumerate(steps.predicted) if predicted]
     at = [steps.thresholds[place] for place in shown]
-    axes.plot(at, [steps.right[place] / steps.given[place] for place in shown], color=MODEL, linewidth=1.4)
+    axes.plot(at, [steps.right[place] / steps.predicted[place] for place in shown], color=MODEL, linewidth=1.4)
     recall = [right / max(steps.support, 1) for right in steps.right]
     axes.plot(steps.thresholds, recall, color=OTHER, linewidth=1.4, linestyle=(0, (4, 2)))
     if "balanced" in steps.points:

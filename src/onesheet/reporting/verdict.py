@@ -1,4 +1,4 @@
-"""What the figures of an evaluation mean, in words, weighed with their intervals and against the trivial answers."""
+"""What the metrics of an evaluation mean, in words, weighed with their intervals and against the baselines."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Verdict:
 
 
 def compare(score: Score, other: Score, *, lower_is_better: bool = False) -> Comparison:
-    """Whether the intervals lie apart, and on which side; undefined figures "overlap".
+    """Whether the intervals lie apart, and on which side; undefined metrics "overlap".
 
     Example:
         >>> compare(Score(0.5, 0.4, 0.6), Score(0.2, 0.1, 0.3))
@@ -61,7 +61,7 @@ def compare(score: Score, other: Score, *, lower_is_better: bool = False) -> Com
 
 
 def best_baseline(evaluation: Evaluation, key: str, *, lower_is_better: bool = False) -> tuple[str, Score] | None:
-    """The trivial answer that does best on one figure, None where none defines it."""
+    """The baseline that does best on one metric, None where none defines it."""
     known = [
         (name, scores[key])
         for name, scores in evaluation.baselines.items()
@@ -98,7 +98,7 @@ def in_words(share: float) -> str:
 
 
 def judge(result: GenreResult, *, at: str = "balanced") -> Judgement:
-    """What a genre's figures at one operating point amount to."""
+    """What a genre's metrics at one operating point amount to."""
     point = result.at[at]
     always = 2 * result.share / (1 + result.share)  # F1 of giving the genre to every film
     if result.support < FEW_FILMS:
@@ -124,7 +124,7 @@ def verdict(evaluation: Evaluation) -> Verdict:
     groups: dict[Judgement, list[GenreResult]] = {judgement: [] for judgement in JUDGEMENTS}
     for result in sorted(evaluation.per_genre, key=_by_f1, reverse=True):
         groups[judge(result)].append(result)
-    paragraphs = (_ranking(evaluation), _answers(evaluation), _all_right(evaluation), _trust(evaluation))
+    paragraphs = (_ranking(evaluation), _predictions(evaluation), _all_right(evaluation), _trust(evaluation))
     return Verdict(
         headline=_headline(evaluation, groups),
         paragraphs=tuple(paragraph for paragraph in paragraphs if paragraph),
@@ -196,7 +196,7 @@ def _luck(score: Score, baseline: Score) -> str:
 def _ranking(evaluation: Evaluation) -> str:
     reached = evaluation.ranking["macro_average_precision"]
     chance = best_baseline(evaluation, "macro_average_precision")
-    sentence = f"Ranking films by probability, the model reaches a mean average precision of {told(reached)}"
+    sentence = f"Ranking films by probability, the model reaches a mean average precision of {with_interval(reached)}"
     if not chance:
         return sentence + "."
     luck = _luck(reached, chance[1])
@@ -205,14 +205,14 @@ def _ranking(evaluation: Evaluation) -> str:
     return f"{sentence}; chance gives {chance[1].value:.2f}, and {luck}."
 
 
-def _answers(evaluation: Evaluation) -> str:
+def _predictions(evaluation: Evaluation) -> str:
     at = evaluation.at["balanced"]
     true = sum(result.support for result in evaluation.per_genre) / max(evaluation.films, 1)
     sentence = (
         f"At the balanced point it gives {at['genres_per_film'].value:.1f} genres a film "
         f"(films have {true:.1f}): {_percent(at['micro_precision'].value)} of what it gives is right, and it finds "
         f"{_percent(at['micro_recall'].value)} of what is there. "
-        f"Together that is a micro-F1 of {told(at['micro_f1'])}"
+        f"Together that is a micro-F1 of {with_interval(at['micro_f1'])}"
     )
     baseline = best_baseline(evaluation, "micro_f1")
     if not baseline:
@@ -284,11 +284,11 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
 
 
-def told(score: Score) -> str:
-    """A figure with its interval.
+def with_interval(score: Score) -> str:
+    """A metric with its interval.
 
     Example:
-        >>> told(Score(0.312, 0.295, 0.330))
+        >>> with_interval(Score(0.312, 0.295, 0.330))
         '0.31 (0.29–0.33)'
     """
     if score.value != score.value:
@@ -298,15 +298,15 @@ def told(score: Score) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """One headline figure.
+    """One headline metric.
 
     Attributes:
         name: what it is called.
         meaning: one plain sentence.
         score: the model's.
-        baseline: the name and the score of the trivial answer that does best, None where none defines the figure.
+        baseline: the name and the score of the baseline that does best, None where none defines the metric.
         judgement: the comparison with it in words, "" without one.
-        percent: whether the figure reads better as a percentage.
+        percent: whether the metric reads better as a percentage.
     """
 
     name: str
@@ -319,27 +319,27 @@ class Headline:
 
 # Shared with the comparison of two models.
 # (name, operating point or None for the ranking, key, lower is better, percent, meaning)
-FIGURES: tuple[tuple[str, str | None, str, bool, bool, str], ...] = (
+METRICS: tuple[tuple[str, str | None, str, bool, bool, str], ...] = (
     ("Mean average precision", None, "macro_average_precision", False, False,
      "Sort all films by one genre's probability: how pure is the top of the list? Averaged over genres, rare ones "
      "counting as much as common ones. 1 is perfect."),
     ("Macro-F1", "balanced", "macro_f1", False, False,
-     "Precision and recall in one figure, averaged over genres: a genre never found drags it down."),
+     "Precision and recall in one metric, averaged over genres: a genre never found drags it down."),
     ("Micro-F1", "balanced", "micro_f1", False, False,
-     "The same over all answers pooled: common genres dominate."),
+     "The same over all predictions pooled: common genres dominate."),
     ("ROC-AUC", None, "macro_roc_auc", False, False,
      "Of a film with a genre and one without, how often the first gets the higher probability. 0.5 is a coin toss."),
     ("All right, “exact”", "exact", "exact_match", False, True,
-     "Films given exactly their genres, none more, none fewer, at the point made for it."),
+     "Films with exactly their genres predicted, none more, none fewer, at the point made for it."),
     ("All right, “balanced”", "balanced", "exact_match", False, True,
      "The same at the balanced point, which trades this away for finding more genres."),
     ("First guess right", None, "top1_hit", False, True,
      "Films for which the most probable genre is one of theirs."),
     ("One of three right", None, "top3_hit", False, True,
      "Films for which at least one of the three most probable genres is theirs."),
-    ("Wrong answers", "balanced", "hamming_loss", True, True,
-     "Yes-or-no answers, one for each film and genre, that are wrong (Hamming loss). Saying nothing scores well "
-     "here, since most answers are no."),
+    ("Wrong predictions", "balanced", "hamming_loss", True, True,
+     "Yes-or-no predictions, one for each film and genre, that are wrong (Hamming loss). Saying nothing scores well "
+     "here, since most predictions are no."),
     ("Calibration error", None, "calibration_error", True, True,
      "How far stated probabilities are from what happens, on average."),
 )  # fmt: skip
@@ -353,8 +353,8 @@ _JUDGED = {
 
 
 def headlines(evaluation: Evaluation) -> Iterator[Headline]:
-    """The headline figures that the evaluation defines, the leading one first."""
-    for name, point, key, lower_is_better, percent, meaning in FIGURES:
+    """The headline metrics that the evaluation defines, the leading one first."""
+    for name, point, key, lower_is_better, percent, meaning in METRICS:
         scores = evaluation.ranking if point is None else evaluation.at.get(point, {})
         if key not in scores:
             continue

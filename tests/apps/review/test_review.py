@@ -59,7 +59,7 @@ def test_suspects_come_first_then_what_the_model_is_unsure_of(
         assert (
             case.film.genres
             != case.predicted
-            == answers_of(catalogue).genres.decode(answers_of(catalogue).given["balanced"][[row]])[0]
+            == answers_of(catalogue).genres.decode(answers_of(catalogue).predicted["balanced"][[row]])[0]
         )
     unsure = [case.film.film_id for case in cases if case.reason == "unsure"]
     assert unsure == ids(catalogue, *reversed(UNSURE))

@@ -75,7 +75,7 @@ def _cases_of_run(
         [*(films[film_id] for film_id in answers.film_ids), *read],
         answers.genres,
         np.concatenate([answers.probabilities, probabilities]),
-        np.concatenate([answers.given["balanced"], given]),
+        np.concatenate([answers.predicted["balanced"], given]),
         held_out=held_out,
     )
 
