@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from onesheet.__main__ import build_parser
+from onesheet.pipeline.recipe import OPTIONS
 from pages import ROOT
 
 PACKAGES = [path.parent.name for path in sorted(ROOT.glob("src/onesheet/*/__init__.py"))]
@@ -78,7 +79,14 @@ def test_every_command_and_option_is_in_the_reference(site: Path) -> None:
     }
     assert set(known) == ends
     for prog, names in known.items():
-        assert [name for name in names if name not in ("-h", "--help") and name not in sections[prog]] == [], prog
+        assert [
+            name for name in names if name not in ("-h", "--help", "--help-all") and name not in sections[prog]
+        ] == [], prog
+
+
+def test_every_key_of_a_configuration_is_in_the_reference(site: Path) -> None:
+    page = (site / "docs/reference/configuration.html").read_text(encoding="utf-8")
+    assert [name for name in OPTIONS if f"{name}</span>" not in page] == []
 
 
 def test_every_public_class_and_function_is_in_the_reference(site: Path) -> None:

@@ -67,6 +67,11 @@ class Option:
         return "--" + self.name.replace("_", "-")
 
     @property
+    def value(self) -> str:
+        """What its value is, for a person: "a whole number"."""
+        return f"one of {', '.join(self.choices)}" if self.choices else _KINDS[self.kind][1]
+
+    @property
     def range(self) -> str:
         """The numbers allowed, "0 to 0.95"; "" where any is."""
         return f"{self.bounds[0]:g} to {self.bounds[1]:g}" if self.bounds else ""

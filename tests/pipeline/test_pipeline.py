@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -75,3 +76,9 @@ def test_fit_and_train_reject_the_same_before_anything_is_written(
 def test_a_recipe_without_a_catalogue_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no catalogue given; pass a table or a folder of posters"):
         train(Recipe(training=TrainConfig(model="poster-cnn")), tmp_path / "run")
+
+
+@pytest.mark.parametrize("module", ["recipe", "preparation", "file_evaluation", "source_evaluation"])
+def test_all_but_fitting_a_network_loads_without_pytorch(module: str) -> None:
+    code = f"import sys, onesheet.pipeline.{module}\nassert not {{'torch', 'lightning'}} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
