@@ -42,7 +42,7 @@ MAX_LABEL_SETS_FILMS = 200_000_000
 
 @dataclass(frozen=True)
 class Card:
-    """What a model file says of itself.
+    """The metadata of a model file.
 
     Attributes:
         protocol: version of this schema; a reader refuses a newer one.
@@ -103,6 +103,23 @@ def label_counts(labels: NDArray[np.bool_], genres: Sequence[str]) -> dict[str, 
     return {"genre_films": dict(zip(genres, labels.sum(0).tolist(), strict=True)), "label_sets": list(sets)}
 
 
+@dataclass(frozen=True)
+class Scores:
+    """The graph's outputs for N posters.
+
+    Attributes:
+        probabilities: float32 N×G, calibrated, in [0, 1].
+        logits: float32 N×G, before calibration.
+        embedding: float32 N×D.
+        evidence: float32 N×G×h×w, or None where the network has no class activation map.
+    """
+
+    probabilities: NDArray[np.float32]
+    logits: NDArray[np.float32]
+    embedding: NDArray[np.float32]
+    evidence: NDArray[np.float32] | None
+
+
 class Bundle:
     """A model file, opened: its card and its graph, ready to score.
 
@@ -132,7 +149,7 @@ class Bundle:
             posters: uint8 N×H×W×3, RGB.
 
         Raises:
-            BundleError: the array does not have that shape and type, or the graph cannot answer.
+            BundleError: the array does not have that shape and type, or the graph cannot be computed.
         """
         expected = (*self.card.size, 3)
         if posters.dtype != np.uint8 or posters.ndim != 4 or posters.shape[1:] != expected:
@@ -146,7 +163,7 @@ class Bundle:
             raise BundleError(f"{str(self.path)!r} cannot be computed; export or copy it again") from error
         scores = Scores(named["probabilities"], named["logits"], named["embedding"], named.get("evidence"))
         if wrong := wrong_with(scores, (len(posters), len(self.genres))):
-            raise BundleError(f"{str(self.path)!r} gives answers that are {wrong}; export or copy it again")
+            raise BundleError(f"{str(self.path)!r} has outputs that are {wrong}; export or copy it again")
         return scores
 
 
@@ -165,7 +182,7 @@ def read_bundle(path: str | Path) -> Bundle:
     if not path.is_file():
         raise BundleError(
             f"no model file {str(path)!r}; train one with: onesheet train CATALOGUE --out RUN; "
-            "where none is named, the model that ships answers"
+            "without a model file, the bundled model predicts"
         )
     file = read_onnx(path)
     text = file.texts.get(CARD_KEY)
@@ -296,25 +313,8 @@ def _plain(value: Any) -> Any:
     return value
 
 
-@dataclass(frozen=True)
-class Scores:
-    """What the graph says of N posters.
-
-    Attributes:
-        probabilities: float32 N×G, calibrated, in [0, 1].
-        logits: float32 N×G, before calibration.
-        embedding: float32 N×D.
-        evidence: float32 N×G×h×w, or None where the network has no class activation map.
-    """
-
-    probabilities: NDArray[np.float32]
-    logits: NDArray[np.float32]
-    embedding: NDArray[np.float32]
-    evidence: NDArray[np.float32] | None
-
-
 def wrong_with(scores: Scores, answers: tuple[int, int]) -> str:
-    """What a graph's answers are that they should not be, whatever it says of itself; "" where nothing is wrong.
+    """Describe what is wrong with the outputs; "" where nothing is.
 
     Args:
         scores: the answers.

@@ -1,4 +1,4 @@
-"""What a poster file is: its format, told from its first bytes, and opened within bounds.
+"""Formats of poster files: which one a file has, by its first bytes, opened within bounds and brought to RGB.
 
 Only the formats of `FORMATS` are opened, each by Pillow's own reader of it: nothing else of Pillow's (EPS and its
 Ghostscript, PSD, PDF, …) ever runs. A file may be hostile, so its bytes, the reads its header takes, its scans and the
@@ -63,6 +63,7 @@ _PLUGINS = (
     AvifImagePlugin,
 )
 _TILE_WIDTH, _TILE_LENGTH = 322, 323  # tags of a TIFF
+_STRIP_PIXELS = 250_000  # converted to RGB at a time
 # Bytes a pixel that a decoder holds besides the picture: canvases and copies; measured, see docs/reliability.md.
 _DECODER_BYTES = {"WEBP": 12, "AVIF": 12, "TIFF": 8}
 _CURES = {
@@ -127,7 +128,7 @@ def identified(file: Bounded, name: str, *, max_pixels: int) -> Image.Image:
 
 
 def check_memory(picture: Image.Image, full: tuple[int, int], name: str, *, turned: bool) -> None:
-    """Refuse a picture, opened and drafted but not yet decoded, that would take more than `MAX_MEMORY`.
+    """Reject a picture, opened and drafted but not yet decoded, that would take more than `MAX_MEMORY`.
 
     Args:
         picture: the picture.
@@ -171,7 +172,7 @@ def _check_scans(picture: JpegImagePlugin.JpegImageFile, name: str) -> None:
 
 
 def _check_metadata(form: str, file: IO[bytes], name: str, length: int) -> None:
-    """Refuse metadata that Pillow, when it opens the file, would make many times as large.
+    """Reject metadata that Pillow, when it opens the file, would make many times as large.
 
     Raises:
         UnreadablePoster: "too-large". Pillow's own errors.
@@ -265,9 +266,6 @@ def _boxes_end(file: IO[bytes]) -> int:
             break
         end += size
     return end
-
-
-_STRIP_PIXELS = 250_000
 
 
 def to_rgb(picture: Image.Image) -> Image.Image:

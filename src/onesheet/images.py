@@ -113,7 +113,7 @@ def read_poster(
         source: path of a file (JPEG, PNG, WebP, GIF, TIFF, BMP or AVIF), or the file's bytes.
         size: height and width in pixels.
         resize: "stretch" fills the size; "pad" keeps the poster's shape, centred on black.
-        max_pixels: a poster with more is refused.
+        max_pixels: a poster with more is rejected.
 
     Returns:
         uint8 H×W×3, RGB, 0..255.
@@ -152,7 +152,7 @@ def open_poster(source: str | Path | bytes, *, at_least: Size | None = None, max
         source: path of a file, or the file's bytes.
         at_least: height and width that will be wanted; a JPEG may then be decoded at 1/2, 1/4 or 1/8 scale,
             but never below one and a half times this.
-        max_pixels: a poster with more is refused.
+        max_pixels: a poster with more is rejected.
 
     Raises:
         UnreadablePoster: with `reason` "missing" (no such file, or a folder), "unreadable", "truncated",

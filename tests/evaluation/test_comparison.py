@@ -134,7 +134,7 @@ def test_nothing_is_concluded_from_a_few_films():
 
 class TestRefusals:
     def test_other_films(self):
-        with pytest.raises(EvaluationError, match=r"measured on other films .100 stand in only one"):
+        with pytest.raises(EvaluationError, match=r"measured on other films .100 are in only one"):
             compare_predictions(answers(400), answers(300))
 
     def test_other_labels(self):

@@ -33,7 +33,7 @@ def audit(catalogue: Catalogue, *, threads: int | None = None, progress: Progres
     Args:
         catalogue: what to look at.
         threads: decoding threads; None = one for each processor.
-        progress: told how many posters have been seen.
+        progress: reports how many posters have been seen.
 
     Returns:
         Findings in the order of the films, the genres' last; the same for any number of threads.

@@ -79,7 +79,7 @@ def bootstrap(
         draws: 0 or more. Draws are the same whatever the memory, and shared by all metrics.
         seed: of the draws.
         signed: which metrics may be negative, as differences are.
-        progress: told after each block of draws.
+        progress: called after each block of draws.
 
     Raises:
         EvaluationError: `draws` is negative.

@@ -43,7 +43,7 @@ class Comparison:
         at: operating point that both have -> metrics.
         support: films that have each genre.
         per_genre: metric (average_precision, roc_auc, calibration_error, and precision, recall and f1 at the balanced
-            point) -> one entry a genre.
+            point) -> one entry per genre.
         one, other: the predictions, films in the same order.
         only_one, only_other: rows of the films that one model alone gave exactly their genres at the balanced point,
             those in which the two differ most first.
@@ -73,7 +73,7 @@ def compare_predictions(
         one, other: predictions for the same films with the same labels; their order may differ.
         draws: bootstrap draws; 0 leaves the intervals NaN.
         seed: of the draws.
-        progress: told after each block of draws.
+        progress: called after each block of draws.
 
     Raises:
         EvaluationError: other films, other genres or other labels: nothing to pair.
@@ -115,7 +115,7 @@ def _paired(one: Predictions, other: Predictions) -> Predictions:
     missing = len({*one.film_ids} ^ {*other.film_ids})
     if missing:
         raise EvaluationError(
-            f"the two were measured on other films ({missing:,} stand in only one of them); "
+            f"the two were measured on other films ({missing:,} are in only one of them); "
             "evaluate both models on the same packed folder and split"
         )
     place = {film_id: row for row, film_id in enumerate(other.film_ids)}
@@ -134,7 +134,7 @@ def _paired(one: Predictions, other: Predictions) -> Predictions:
 def _bootstrap_both(
     measures: list[Measure], films: int, *, draws: int, seed: int, progress: Progress
 ) -> dict[Key, list[Paired]]:
-    """Every metric of both and its difference; one entry, or one a genre."""
+    """Every metric of both and its difference; one entry, or one per genre."""
 
     def measure(weights: NDArray[np.generic]) -> dict[tuple[str, Key], Floats]:
         one, other = (each(weights) for each in measures)

@@ -45,7 +45,7 @@ def evaluate(
         split: "train", "validation" or "test".
         draws: bootstrap draws; 0 leaves the intervals NaN.
         seed: of the draws.
-        progress: told after each block of draws.
+        progress: called after each block of draws.
 
     Raises:
         EvaluationError: shapes or values do not fit.

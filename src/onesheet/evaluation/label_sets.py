@@ -46,7 +46,7 @@ class LabelSets:
     Attributes:
         genres: G.
         label_sets: column numbers of the genres of each set, at least one set.
-        offsets: one a set.
+        offsets: one per set.
         note: what a reader must know; mostly empty.
     """
 

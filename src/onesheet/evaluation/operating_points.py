@@ -24,7 +24,7 @@ from onesheet.evaluation.label_sets import LabelSets, fit_label_sets
 SMOOTHING_FILMS = 300.0
 """Films of a genre at which its labels weigh as much as its calibrated probabilities.
 
-Fitted to half of the validation set with the model that ships, thresholds have macro-F1 .3435 on the other half
+Fitted to half of the validation set with the bundled model, thresholds have macro-F1 .3435 on the other half
 with 0, .3481 with 100, .3480 with 300 and .3478 with 1,000 (benchmarks/halves.py).
 """
 
@@ -34,7 +34,7 @@ class Thresholds:
     """Give a genre from its threshold on.
 
     Attributes:
-        thresholds: probabilities, one a genre.
+        thresholds: probabilities, one per genre.
         note: what a reader must know, such as a target that was not reached; mostly empty.
     """
 

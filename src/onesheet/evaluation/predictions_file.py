@@ -68,7 +68,7 @@ class Predictions:
 def write_predictions(path: str | Path, predictions: Predictions) -> None:
     """Write `predictions.csv`, whole or not at all, the same bytes for the same predictions.
 
-    One row a film: film_id, title, poster, true, predicted at each operating point (genres joined by "|"), and the
+    One row per film: film_id, title, poster, true, predicted at each operating point (genres joined by "|"), and the
     probability of each genre, with as many digits as tell it from every other float32.
 
     Raises:
@@ -116,7 +116,7 @@ def _predictions(heads: list[str], rows: list[list[str]]) -> Predictions:
         raise ValueError("no films or no genres")
     film_ids, titles, posters, true, *predicted = list(zip(*rows, strict=True))[: len(ABOUT_FILM) + len(points)]
     if len(set(film_ids)) != len(film_ids):
-        raise ValueError("a film stands in it twice")
+        raise ValueError("a film is in it twice")
     return Predictions(
         film_ids=film_ids,
         titles=titles,

@@ -13,6 +13,7 @@ from onesheet.errors import EvaluationError
 from onesheet.files import read_json, write_text
 from onesheet.markup import bar, table
 
+Row = TypeVar("Row")
 LOWER_IS_BETTER = frozenset({"calibration_error", "hamming_loss", "ranking_loss", "no_genre_share"})
 
 
@@ -94,7 +95,7 @@ class Evaluation:
             that were predicted none).
         baselines: name ("nothing", "every genre", "commonest genre", "prior", "commonest label set") -> the
             same metrics as `at` and those of `ranking` that it defines.
-        per_genre: one entry a genre, in column order.
+        per_genre: one entry per genre, in column order.
         reliability: the pooled reliability diagram, 15 bins, at all film-genre pairs.
         confusion: operating point "balanced", float G+1 × G+1, row = true, column = predicted, last = none: see
             `confusion.confusion_matrix` for the rule; rows and columns in genre order.
@@ -139,9 +140,6 @@ def _cells(score: Score) -> tuple[str, str, str]:
     return f"{score.value:.3f}", bar(score.value), f"{score.low:.3f}–{score.high:.3f}"
 
 
-Row = TypeVar("Row")
-
-
 def write_evaluation(path: str | Path, evaluation: Evaluation) -> None:
     """Write an evaluation, whole or not at all.
 
@@ -153,7 +151,7 @@ def write_evaluation(path: str | Path, evaluation: Evaluation) -> None:
 
 
 def read_evaluation(path: str | Path) -> Evaluation:
-    """Read what `write_evaluation` wrote; unknown keys are refused.
+    """Read what `write_evaluation` wrote; unknown keys are rejected.
 
     Raises:
         EvaluationError: there is no such file, or it is not an evaluation.

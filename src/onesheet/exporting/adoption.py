@@ -75,7 +75,7 @@ def adopt(
         precision_target: micro precision wanted at the operating point "precise", in (0, 1).
         recall_target: recall of each genre wanted at "generous", in (0, 1).
         threads: posters decoded and scored at the same time; None = all cores.
-        progress: told of the posters packed and scored.
+        progress: reports the posters packed and scored.
 
     Returns:
         The file, read back.
@@ -84,7 +84,7 @@ def adopt(
         ConfigError: the network is not one that can be adopted, or something is not said.
         MissingExtra: a Keras model, and no Keras.
         EvaluationError: a target out of range.
-        ExportError: the file does not give the network's answers.
+        ExportError: the file does not compute the network's outputs.
     """
     model, conventions = Path(model), conventions or Conventions()
     weights = None if weights is None else Path(weights)

@@ -60,13 +60,13 @@ def export_hf(run: Run, folder: str | Path, *, progress: Progress = silent) -> H
     Args:
         run: of a network on a backbone of transformers.
         folder: a new folder; it appears whole or not at all.
-        progress: told of the validation posters scored.
+        progress: reports the validation posters scored.
 
     Raises:
         ConfigError: not such a network, a head that reads every level of its backbone, posters that were padded, or
             the folder is there already.
         RunError: the run has no weights yet, or its packed store has changed.
-        ExportError: transformers does not give the network's answers.
+        ExportError: transformers does not compute the network's outputs.
     """
     import transformers
 

@@ -44,7 +44,7 @@ class KerasNetwork(nn.Module):
 def open_keras(path: Path, weights: Path | None = None) -> Any:
     """Read a Keras model.
 
-    Nothing in a file is executed: one with a Lambda layer or a class of its own is refused.
+    Nothing in a file is executed: one with a Lambda layer or a class of its own is rejected.
 
     Args:
         path: .keras, .h5, or the .json of an architecture.

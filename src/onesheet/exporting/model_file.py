@@ -58,14 +58,14 @@ def export(
             processor has VNNI).
         precision_target: micro precision wanted at the operating point "precise", in (0, 1).
         recall_target: recall of each genre wanted at "generous", in (0, 1).
-        progress: told of the validation posters scored.
+        progress: reports the validation posters scored.
 
     Returns:
         The file, read back.
 
     Raises:
         RunError: a run has no weights yet, its packed store has changed, or it learnt from other posters.
-        ExportError: the file does not give the network's answers.
+        ExportError: the file does not compute the network's outputs.
         ConfigError: an option out of range.
     """
     _check_options(precision, precision_target, recall_target)

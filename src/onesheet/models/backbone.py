@@ -15,7 +15,7 @@ EPSILON = 1e-5  # added to a variance before its root
 
 
 class PretrainedBackbone(nn.Module):
-    """A transformers image model: one vector a poster, and the map whose mean that is, where there is one.
+    """A transformers image model: one vector per poster, and the map whose mean that is, where there is one.
 
     After `find_levels` that map has channels for the mean and the deviation of every channel of the earlier levels
     too: what an ImageNet network has no class for, such as colour and grain, is told by them (docs/results.md).
@@ -67,7 +67,7 @@ class PretrainedBackbone(nn.Module):
             output = self.model(pixel_values=posters, **self.options)
         pooled, states = self.pooled(output), output.last_hidden_state
         if pooled.ndim != 2:
-            raise ValueError(f"it answers with shape {tuple(pooled.shape)}, not one vector a poster")
+            raise ValueError(f"it answers with shape {tuple(pooled.shape)}, not one vector per poster")
         if states.ndim == 4 and states.shape[1] == pooled.shape[1]:
             norm = getattr(self.model, "layernorm", None)
             if _same(states.mean((2, 3)), pooled):

@@ -1,4 +1,4 @@
-"""PosterNetwork: posters in [0, 1] -> logits, embedding and, where the network allows it, evidence."""
+"""PosterNetwork and Ensemble: posters in [0, 1] -> logits, embedding and, where the network allows it, evidence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class Output(NamedTuple):
-    """What a network says about N posters and G genres.
+    """A network's output for N posters and G genres.
 
     Attributes:
         logits: float N×G.

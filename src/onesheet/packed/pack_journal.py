@@ -1,4 +1,4 @@
-"""The journal of a packed store: how a pack that is interrupted, even killed, goes on where it stopped.
+"""The journal of a packed store: how a pack that is interrupted, even killed, resumes.
 
 A first line with the fingerprint, then a line for each chunk, written after the chunk's pixels are on the disk. Pixels
 are written with `pwritev`, not through a memory map, so that memory stays flat.

@@ -41,7 +41,7 @@ def pack(
     threads: int | None = None,
     progress: Progress = silent,
 ) -> Packed:
-    """Decode and resize every poster into a packed store; go on where an interrupted call stopped.
+    """Decode and resize every poster into a packed store; resume an interrupted call.
 
     A finished store of the same films, genres, splits, size and resize is opened as it is. Memory does not grow with
     the catalogue; the result does not depend on the number of threads.
@@ -52,7 +52,7 @@ def pack(
         size: height and width in pixels, 1..2048 each.
         resize: "stretch" or "pad".
         threads: decoding threads; None = one for each processor.
-        progress: told of every slab of posters.
+        progress: reports every slab of posters.
 
     Raises:
         PackError: the folder holds something else, or fewer than 2 posters can be decoded.
@@ -84,7 +84,7 @@ def _finished(folder: Path, order: PackOrder) -> Packed | None:
     """The store in the folder, if it is finished.
 
     Raises:
-        PackError: it is not the one asked for.
+        PackError: it is not the requested one.
     """
     if not (folder / "manifest.json").exists():
         return None

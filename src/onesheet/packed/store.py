@@ -3,7 +3,7 @@
 A folder with
 
 - `posters.npy`: uint8 N×H×W×3, RGB; `numpy.load` opens it anywhere;
-- `films.jsonl`: one film a line, in row order, with its split and the CRC-32 of its pixels;
+- `films.jsonl`: one film per line, in row order, with its split and the CRC-32 of its pixels;
 - `findings.csv`: the posters that could not be decoded; their films have no row;
 - `manifest.json`, written last: without it the store is unfinished;
 - `journal.jsonl`, only while it is unfinished: a line for each chunk of posters whose pixels are on the disk, so that
@@ -48,11 +48,11 @@ class Packed:
         films: the film of each row, read from the disk when it is asked for; `films[:]` is the tuple of all.
         labels: the truth, bool N×G, made read-only.
         genres: in column order.
-        splits: "train", "validation" or "test", one a row.
+        splits: "train", "validation" or "test", one per row.
         size: height and width in pixels.
         resize: "stretch" or "pad".
         findings: the posters that could not be decoded and have no row.
-        fingerprint: SHA-256 (hex) over films, genres, splits, size and resize as asked for.
+        fingerprint: SHA-256 (hex) over films, genres, splits, size and resize as requested.
         checksums: CRC-32 of each row's pixels, uint32 N.
     """
 
@@ -215,7 +215,7 @@ def _read(folder: Path, manifest: dict[str, Any]) -> Packed:
 
 
 class _Lines(NamedTuple):
-    """What is kept of `films.jsonl` in memory: where the lines begin and the last one ends, and a value a line."""
+    """What is kept of `films.jsonl` in memory: where the lines begin and the last one ends, and a value per line."""
 
     starts: array[int]
     genres: list[tuple[str, ...]]

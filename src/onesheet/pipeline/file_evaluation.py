@@ -59,7 +59,7 @@ def evaluate_file(
         findings: what the audit found, for the report; None = not known.
         draws: bootstrap draws.
         threads: cores to use; None = all.
-        progress: told of the posters scored and the draws made.
+        progress: reports the posters scored and the draws made.
 
     Raises:
         BundleError: the model's genres or poster size are not the store's.

@@ -31,7 +31,7 @@ RUN_FILES = (
 
 
 def mute(line: str) -> None:
-    """Tell nobody."""
+    """Report nothing."""
 
 
 def check_start(recipe: Recipe, out: Path, *, resume: bool) -> None:

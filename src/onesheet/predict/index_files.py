@@ -102,7 +102,7 @@ def write_index(
 
 
 def check_writable(folder: Path) -> None:
-    """Refuse a folder that cannot be written before hours are spent on what should go there.
+    """Reject a folder that cannot be written before hours are spent on what should go there.
 
     Raises:
         OnesheetError: it cannot be written.

@@ -15,7 +15,7 @@ def find_posters(sources: Iterable[str | Path]) -> list[str]:
     """Files, folders (searched to any depth but for hidden folders, sorted) and glob patterns -> poster paths.
 
     A named file is taken whatever its suffix. What is missing, a folder without posters and a pattern that matches
-    nothing stay in the list as they were named: predicting them then gives a Failure, so that nothing asked for is
+    nothing stay in the list as they were named: predicting them then gives a Failure, so that nothing requested is
     lost and nothing stops the others.
 
     Raises:

@@ -14,7 +14,7 @@ from onesheet.progress import Progress, silent
 
 
 class SplitScores(NamedTuple):
-    """What a model says of one split of a packed store, rows as in `packed.rows(split)`.
+    """A model's scores of one split of a packed store, rows as in `packed.rows(split)`.
 
     Attributes:
         probabilities: float32 N×G, calibrated, in [0, 1].
@@ -35,7 +35,7 @@ def score_split(
         packed: the posters.
         split: "train", "validation" or "test".
         any_size: posters packed at another size are stretched to the model's; they have then been resized twice.
-        progress: told of the posters scored.
+        progress: reports the posters scored.
 
     Raises:
         BundleError: the store was packed by another rule than the model takes, or at another size without `any_size`.

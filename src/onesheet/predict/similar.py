@@ -119,7 +119,7 @@ def index_posters(
         folder: the posters.
         predictor: the model; another model's index is made anew.
         index: folder for the index's files; None = `.onesheet-index` in `folder`.
-        progress: told of the posters read.
+        progress: reports the posters read.
 
     Raises:
         ConfigError: `folder` is no folder.

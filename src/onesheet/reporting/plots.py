@@ -1,6 +1,7 @@
-"""The house style of every drawing: SVG that follows the page's light and dark, PNG on light paper.
+"""The report's plots: SVG in the page's colours, light or dark, and PNG on light paper; reproducible to the byte.
 
-Draw inside `house_style()`; a drawing is the same bytes for the same figures.
+Draw inside `house_style()`. Each plot has a function that draws it into axes, for the sheets of `plot_sheets`, and one
+that returns it as SVG, for the page.
 """
 
 from __future__ import annotations
@@ -36,6 +37,12 @@ VARIABLES = {
 LIGHT = ("#25241f", "#6d6a60", "#dcd8cc", "#1d5c88", "#b4531f")
 PAPER = "#fdfcf9"
 DOTS_PER_INCH = 144
+
+CURVES = {"loss": "Loss", "precision": "Precision", "recall": "Recall", "map": "Mean average precision"}
+"""The learning curves: column of `history.csv` -> title."""
+
+POINTS = {"balanced": "o", "precise": "^", "generous": "s", "exact": "X", "0.5": "D"}
+"""Operating point -> its mark on a precision-recall curve."""
 
 STYLE: dict[str, Any] = {
     "svg.fonttype": "none",  # text stays text
@@ -120,17 +127,6 @@ def _slim(tag: re.Match[str]) -> str:
         slim = re.sub(r' (width|height|version|xmlns|xmlns:xlink)="[^"]*"', "", slim)
     slim = re.sub(r"(\d\.\d\d)\d+", r"\1", slim)  # hundredths of a pixel are enough
     return re.sub(r"\s+", " ", slim)
-
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-CURVES = {"loss": "Loss", "precision": "Precision", "recall": "Recall", "map": "Mean average precision"}
-"""The learning curves: column of `history.csv` -> title."""
-
-POINTS = {"balanced": "o", "precise": "^", "generous": "s", "exact": "X", "0.5": "D"}
-"""Operating point -> its mark on a precision-recall curve."""
 
 
 def learning_curve(history: Sequence[Mapping[str, float]], figure: str) -> str:

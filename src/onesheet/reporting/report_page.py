@@ -62,7 +62,7 @@ def write_report(
     Args:
         path: the HTML file.
         evaluation: the metrics.
-        history: one row an epoch, `history.csv` as numbers; empty where nothing was trained.
+        history: one row per epoch, `history.csv` as numbers; empty where nothing was trained.
         balance: split -> films per genre, in the evaluation's genre order.
         steps: genre -> what its thresholds give, for the threshold explorer.
         slices: what films have in common ("Decade") -> its slices; empty where nothing is known.

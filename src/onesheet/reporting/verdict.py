@@ -1,4 +1,4 @@
-"""What the metrics of an evaluation mean, in words, weighed with their intervals and against the baselines."""
+"""Headline metrics and the verdict in words, weighed with their intervals and against the baselines."""
 
 from __future__ import annotations
 
@@ -22,12 +22,68 @@ JUDGEMENTS: dict[Judgement, tuple[str, str]] = {
     "right": ("right", "F1 of 0.6 or more, and surely above 0.5"),
     "fair": ("fair", "clearly better than guessing, with errors both ways"),
     "misses": ("misses many", "finds fewer than two of five"),
-    "wolf": ("often wrong", "right fewer than two times of five when it gives the genre"),
-    "empty": ("adds nothing", "ranks better than chance, yet no surer than giving the genre to every film"),
+    "wolf": ("often wrong", "right fewer than two times of five when it predicts the genre"),
+    "empty": ("adds nothing", "ranks better than chance, yet no surer than predicting the genre for every film"),
     "guess": ("guesses", "the interval reaches down to what chance gives"),
     "few": ("too few films", f"fewer than {FEW_FILMS} films to judge by"),
 }
 """Judgement -> its short name and what it means, best first."""
+
+
+# Shared with the comparison of two models.
+# (name, operating point or None for the ranking, key, lower is better, percent, meaning)
+METRICS: tuple[tuple[str, str | None, str, bool, bool, str], ...] = (
+    ("Mean average precision", None, "macro_average_precision", False, False,
+     "Sort all films by one genre's probability: how pure is the top of the list? Averaged over genres, rare ones "
+     "counting as much as common ones. 1 is perfect."),
+    ("Macro-F1", "balanced", "macro_f1", False, False,
+     "Precision and recall in one metric, averaged over genres: a genre never found drags it down."),
+    ("Micro-F1", "balanced", "micro_f1", False, False,
+     "The same over all predictions pooled: common genres dominate."),
+    ("ROC-AUC", None, "macro_roc_auc", False, False,
+     "Of a film with a genre and one without, how often the first gets the higher probability. 0.5 is a coin toss."),
+    ("Exact match, “exact”", "exact", "exact_match", False, True,
+     "Films with exactly their genres predicted, none more, none fewer, at the point made for it."),
+    ("Exact match, “balanced”", "balanced", "exact_match", False, True,
+     "The same at the balanced point, which trades this away for finding more genres."),
+    ("First guess right", None, "top1_hit", False, True,
+     "Films for which the most probable genre is one of theirs."),
+    ("One of three right", None, "top3_hit", False, True,
+     "Films for which at least one of the three most probable genres is theirs."),
+    ("Wrong predictions", "balanced", "hamming_loss", True, True,
+     "Yes-or-no predictions, one for each film and genre, that are wrong (Hamming loss). Saying nothing scores well "
+     "here, since most predictions are no."),
+    ("Calibration error", None, "calibration_error", True, True,
+     "How far stated probabilities are from what happens, on average."),
+)  # fmt: skip
+
+_JUDGED = {
+    "better": "clearly better than",
+    "overlap": "intervals overlap with",
+    "worse": "worse than",
+    "doubtful": "not surely better than",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """One headline metric.
+
+    Attributes:
+        name: what it is called.
+        meaning: one plain sentence.
+        score: the model's.
+        baseline: the name and the score of the baseline that does best, None where none defines the metric.
+        judgement: the comparison with it in words, "" without one.
+        percent: whether the metric reads better as a percentage.
+    """
+
+    name: str
+    meaning: str
+    score: Score
+    baseline: tuple[str, Score] | None
+    judgement: str
+    percent: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +156,7 @@ def in_words(share: float) -> str:
 def judge(result: GenreResult, *, at: str = "balanced") -> Judgement:
     """What a genre's metrics at one operating point amount to."""
     point = result.at[at]
-    always = 2 * result.share / (1 + result.share)  # F1 of giving the genre to every film
+    always = 2 * result.share / (1 + result.share)  # F1 of predicting the genre for every film
     if result.support < FEW_FILMS:
         return "few"
     if not (result.roc_auc.low > 0.5 and result.average_precision.low > result.share):
@@ -209,9 +265,9 @@ def _predictions(evaluation: Evaluation) -> str:
     at = evaluation.at["balanced"]
     true = sum(result.support for result in evaluation.per_genre) / max(evaluation.films, 1)
     sentence = (
-        f"At the balanced point it gives {at['genres_per_film'].value:.1f} genres a film "
-        f"(films have {true:.1f}): {_percent(at['micro_precision'].value)} of what it gives is right, and it finds "
-        f"{_percent(at['micro_recall'].value)} of what is there. "
+        f"At the balanced point it predicts {at['genres_per_film'].value:.1f} genres per film "
+        f"(films have {true:.1f}): {_percent(at['micro_precision'].value)} of the predicted genres are right, and "
+        f"it finds {_percent(at['micro_recall'].value)} of the true ones. "
         f"Together that is a micro-F1 of {with_interval(at['micro_f1'])}"
     )
     baseline = best_baseline(evaluation, "micro_f1")
@@ -294,62 +350,6 @@ def with_interval(score: Score) -> str:
     if score.value != score.value:
         return "–"
     return f"{score.value:.2f} ({score.low:.2f}–{score.high:.2f})"
-
-
-@dataclass(frozen=True, slots=True)
-class Headline:
-    """One headline metric.
-
-    Attributes:
-        name: what it is called.
-        meaning: one plain sentence.
-        score: the model's.
-        baseline: the name and the score of the baseline that does best, None where none defines the metric.
-        judgement: the comparison with it in words, "" without one.
-        percent: whether the metric reads better as a percentage.
-    """
-
-    name: str
-    meaning: str
-    score: Score
-    baseline: tuple[str, Score] | None
-    judgement: str
-    percent: bool
-
-
-# Shared with the comparison of two models.
-# (name, operating point or None for the ranking, key, lower is better, percent, meaning)
-METRICS: tuple[tuple[str, str | None, str, bool, bool, str], ...] = (
-    ("Mean average precision", None, "macro_average_precision", False, False,
-     "Sort all films by one genre's probability: how pure is the top of the list? Averaged over genres, rare ones "
-     "counting as much as common ones. 1 is perfect."),
-    ("Macro-F1", "balanced", "macro_f1", False, False,
-     "Precision and recall in one metric, averaged over genres: a genre never found drags it down."),
-    ("Micro-F1", "balanced", "micro_f1", False, False,
-     "The same over all predictions pooled: common genres dominate."),
-    ("ROC-AUC", None, "macro_roc_auc", False, False,
-     "Of a film with a genre and one without, how often the first gets the higher probability. 0.5 is a coin toss."),
-    ("All right, “exact”", "exact", "exact_match", False, True,
-     "Films with exactly their genres predicted, none more, none fewer, at the point made for it."),
-    ("All right, “balanced”", "balanced", "exact_match", False, True,
-     "The same at the balanced point, which trades this away for finding more genres."),
-    ("First guess right", None, "top1_hit", False, True,
-     "Films for which the most probable genre is one of theirs."),
-    ("One of three right", None, "top3_hit", False, True,
-     "Films for which at least one of the three most probable genres is theirs."),
-    ("Wrong predictions", "balanced", "hamming_loss", True, True,
-     "Yes-or-no predictions, one for each film and genre, that are wrong (Hamming loss). Saying nothing scores well "
-     "here, since most predictions are no."),
-    ("Calibration error", None, "calibration_error", True, True,
-     "How far stated probabilities are from what happens, on average."),
-)  # fmt: skip
-
-_JUDGED = {
-    "better": "clearly better than",
-    "overlap": "intervals overlap with",
-    "worse": "worse than",
-    "doubtful": "not surely better than",
-}
 
 
 def headlines(evaluation: Evaluation) -> Iterator[Headline]:

@@ -27,7 +27,7 @@ def soft_targets(
         packed: the posters.
         teachers: model files that know the store's genres, for posters of any size.
         threads: cores to use; None = all.
-        progress: told of the posters scored.
+        progress: reports the posters scored.
 
     Returns:
         float32 N×G in [0, 1]; without teachers the store's own labels, bool N×G, as a copy would take memory.

@@ -77,7 +77,7 @@ def frozen_features(
 
     Both are kept in the packed store's folder, `features-<key>.npy` and `.safetensors`, for the next head on the same
     backbone. The key says what they depend on: the posters, the weights, the arithmetic, the seed. An interrupted run
-    goes on where it stopped.
+    resumes.
 
     Raises:
         OnesheetError: the folder cannot be written, another process works in it, or the weights in it are damaged.

@@ -42,9 +42,9 @@ def fit(
         config: the choices.
         packed: the posters, with splits "train" and "validation".
         folder: the run's folder; must not hold a run yet, unless `resume`.
-        resume: go on where the run in `folder` stopped; a finished one is returned as it is. The numbers of threads
+        resume: resume the run in `folder`; a finished one is returned as it is. The numbers of threads
             and processes may be others than before.
-        progress: told of every step.
+        progress: reports every step.
 
     Returns:
         The run. After Ctrl-C it is the unfinished run, with the best weights so far where an epoch has ended.

@@ -47,7 +47,7 @@ class BatchLoader:
         labels: bool N×G.
         targets: N×G, numbers in [0, 1], or the labels.
         rows: int64, the rows to draw from.
-        batch_size: rows a batch at most, over all processes.
+        batch_size: rows per batch at most, over all processes.
         seed: shuffles anew each epoch; None = in order.
         share: which of how many processes this is.
         transform: what becomes of each batch, told the epoch, counted from 0.

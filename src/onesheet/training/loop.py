@@ -1,4 +1,4 @@
-"""One stage of training: Lightning's loop with our journal, its best epoch kept."""
+"""One stage of training: Lightning's loop, and the callbacks that stop it, save its state and report its progress."""
 
 from __future__ import annotations
 
@@ -26,6 +26,13 @@ from onesheet.training.module import TrainingModule
 from onesheet.training.processes import Processes
 from onesheet.training.weights import WholeCheckpoints
 
+SAVE_SECONDS = 120  # at most so much work is lost to a crash
+
+# Shown as train/validation: name, metric, digits.
+SHOWN = (
+    *(("loss", "loss", 3), ("precision", "precision", 2), ("recall", "recall", 2)),
+    *(("F1", "f1", 2), ("mAP", "map", 3), ("AUC", "roc_auc", 3)),
+)
 OnEpoch = Callable[["Stage"], None]
 
 
@@ -47,7 +54,7 @@ class Stage:
 
     @property
     def history(self) -> list[dict[str, float]]:
-        """One row an epoch."""
+        """One row per epoch."""
         return self.module.history
 
     @property
@@ -90,7 +97,7 @@ def train_stage(stage: Stage, folder: Path, *, on_epoch: OnEpoch, progress: Prog
         stage: what trains.
         folder: of the checkpoint.
         on_epoch: told after every epoch, before the checkpoint says that it is over.
-        progress: told of every step.
+        progress: reports every step.
 
     Raises:
         Interrupted: Ctrl-C; the checkpoint says where to go on.
@@ -145,7 +152,7 @@ def _together(here: Processes) -> dict[str, Any]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Lightning's own notices silenced: what matters is said through `Progress`."""
+    """Silence Lightning's own notices: what matters is reported through `Progress`."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -157,9 +164,6 @@ def quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-
-
-SAVE_SECONDS = 120  # at most so much work is lost to a crash
 
 
 class Journal(Callback):
@@ -207,15 +211,8 @@ class Journal(Callback):
         self._saved = time.monotonic()
 
 
-# Shown as train/validation: name, figure, digits.
-SHOWN = (
-    *(("loss", "loss", 3), ("precision", "precision", 2), ("recall", "recall", 2)),
-    *(("F1", "f1", 2), ("mAP", "map", 3), ("AUC", "roc_auc", 3)),
-)
-
-
 class ProgressBar(Callback):
-    """Tells a `Progress` of every step, with the last epoch's figures, train/validation."""
+    """Reports every step to a `Progress`, with the last epoch's metrics, train/validation."""
 
     def __init__(self, progress: Progress, task: str) -> None:
         self._progress, self._task = progress, task

@@ -147,7 +147,7 @@ class TrainingModule(pl.LightningModule):
         self._seen[split].clear()
         if not torch.isfinite(logits).all():
             raise RunError(
-                f"training diverged in epoch {self.current_epoch + 1}: its answers are no numbers any more; "
+                f"training diverged in epoch {self.current_epoch + 1}: its outputs are no longer finite; "
                 "choose a lower --learning-rate and another --out"
             )
         figures = summary_metrics(labels.numpy() > 0.5, torch.sigmoid(logits).numpy())

@@ -36,7 +36,7 @@ class Processes:
         count: how many there are.
         devices: how many on this machine.
         nodes: how many machines.
-        environment: what has started them; None = nobody, or Lightning.
+        environment: what has started them; None = Lightning, or this process is alone.
     """
 
     rank: int = 0
@@ -92,7 +92,7 @@ def processes(devices: int | None, nodes: int | None) -> Processes:
         nodes: machines; None = as they were started, or 1.
 
     Raises:
-        ConfigError: others were started than are wished for, or nobody has started processes on other machines.
+        ConfigError: others were started than are wished for, or no processes were started on other machines.
     """
     environment = next((kind() for kind in (TorchElasticEnvironment, SLURMEnvironment) if kind.detect()), None)
     if environment is None:

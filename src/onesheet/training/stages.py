@@ -55,7 +55,7 @@ class Fitting:
         packed: the posters.
         here: this process among those that train together; the first alone writes.
         clock: what the run has taken.
-        progress: told of every step.
+        progress: reports every step.
     """
 
     run: Run
@@ -78,7 +78,7 @@ class Fitting:
             self._full(targets)
 
     def _targets(self) -> NDArray[Any]:
-        """What is to be learnt; what teachers say is kept, so that a resumed run learns the same."""
+        """What is to be learnt; what teachers predict is kept, so that a resumed run learns the same."""
         path = self.run.folder / CHECKPOINTS / TARGETS
         if path.exists():
             kept: NDArray[np.float32] = load_weights(path)["targets"].numpy()

@@ -1,4 +1,4 @@
-"""Weights on disk: safetensors, whole or not at all."""
+"""Weights (safetensors) and checkpoints (torch) on disk, each whole or not at all."""
 
 from __future__ import annotations
 
