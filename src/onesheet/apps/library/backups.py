@@ -204,13 +204,13 @@ def _restore(path: Path, folder: Path, record: dict[str, Any], kept: Path) -> bo
         if now != record["after"]:
             raise Changed("has changed since it was written" if now else "is gone since it was written")
         if backup is None:
-            remove_file(path, expected=now, kept=kept)
+            remove_file(path, expected=record["after"], kept=kept)
             return True
         writable_file(path)
         before = backup.read_bytes()
         if digest(before) != record["before"]:
             raise LibraryError(f"cannot be restored: its backup {str(backup)!r} is damaged")
-        replace_file(path, before, expected=now, kept=kept, mtime_ns=record["mtime_ns"])
+        replace_file(path, before, expected=record["after"], kept=kept, mtime_ns=record["mtime_ns"])
     except Changed as error:
         raise LibraryError(f"{error}; its old bytes are in {str(backup)!r}" if backup else str(error)) from None
     return True
