@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from onesheet.data.film_library.nfo import Nfo
+from onesheet.data.genre_synonyms import canonical, genre_key
 
 _TITLE_YEAR = re.compile(r"(.+?)[\s._]*[(\[]((?:18|19|20)\d\d)[)\]]")
 _SCENE = re.compile(r"(.+)[ ._]((?:18|19|20)\d\d)(?:[ ._-]|$)")  # of several years the last is the film's
@@ -135,6 +136,16 @@ def ids_in(*names: str) -> dict[str, str]:
     """
     found = [(service.lower(), number) for name in reversed(names) for service, number in _ID.findall(name)]
     return {service: number for service, number in found if (service == "imdb") == number.startswith("tt")}
+
+
+def meanings(genres: Iterable[str]) -> frozenset[str]:
+    """Genres by what they mean, whatever their spelling and language.
+
+    Example:
+        >>> meanings(["Science Fiction", "krimi"]) == meanings(["Crime", "Sci-Fi"])
+        True
+    """
+    return frozenset(canonical(name) or genre_key(name) for name in genres)
 
 
 def key(name: str) -> str:

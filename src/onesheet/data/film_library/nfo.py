@@ -123,7 +123,8 @@ class Nfo:
         """The film's ids: "tmdb", "imdb" and "tvdb" as far as they are written."""
         found = {child.kind: child.text for child in self.children if child.name == "uniqueid" and child.text}
         found |= {name: text for name in ("tmdb", "imdb") if (text := self._first(f"{name}id"))}
-        return {name: text for name, text in found.items() if name in ("tmdb", "imdb", "tvdb")}
+        forms = {"tmdb": r"[0-9]{1,9}", "imdb": r"tt[0-9]{1,10}", "tvdb": r"[0-9]{1,9}"}
+        return {name: text for name, text in found.items() if name in forms and re.fullmatch(forms[name], text)}
 
     def _first(self, name: str) -> str:
         return next((child.text for child in self.children if child.name == name and child.text), "")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
-from onesheet.data.film_library.films import LibraryFilm, ids_in, key, named_film, title_and_year
+from onesheet.data.film_library.films import LibraryFilm, ids_in, key, meanings, named_film, title_and_year
 from onesheet.data.film_library.folders import DISCS, VIDEO_SUFFIXES, FilmFolder, Place
 from onesheet.data.film_library.nfo import Nfo, NotAnNfo, read_nfo
-from onesheet.data.genre_synonyms import canonical, genre_key
 from onesheet.errors import LibraryError, UnreadablePoster
 from onesheet.images import poster_size
 from onesheet.progress import Progress, silent
@@ -52,6 +52,11 @@ class Library:
     films: tuple[LibraryFilm, ...]
     unread: tuple[Remark, ...]
     left_out: tuple[Remark, ...]
+
+    @property
+    def left_out_counts(self) -> Counter[str]:
+        """Why something was left out -> how many files and folders, the commonest first."""
+        return Counter(dict(Counter(remark.why for remark in self.left_out).most_common()))
 
 
 def scan_library(
@@ -285,16 +290,11 @@ class _Scan:
         """Why a film's genres are not known, where one of its NFO files has others than the first; else ""."""
         first, nfo = found[0]
         for path, other in found[1:]:
-            if set(_meant(other.genres)) != set(_meant(nfo.genres)):
+            if meanings(other.genres) != meanings(nfo.genres):
                 fault = f"has other genres than {first.name!r}, and players do not agree on which they read"
                 self.unread.append(Remark(path, f"{fault}; make them the same or delete one"))
                 return fault
         return ""
-
-
-def _meant(names: Sequence[str]) -> Iterator[str]:
-    """Genres by what they mean, in any spelling and language."""
-    return (canonical(name) or genre_key(name) for name in names)
 
 
 def _by_looks(posters: Sequence[Path]) -> Sequence[Path]:
