@@ -48,7 +48,7 @@ ROWS: dict[str, tuple[str, list[str], list[str]]] = {
         [],
     ),
     "no-growth": ("crops at seven eighths from the start, none smaller", ["--start-scale", "1"], []),
-    "no-mirror": ("without the mirror image", ["--no-mirror"], []),
+    "no-mirror": ("without the mirror image", ["--no-tta"], []),
     "half-rate": ("half the learning rate", ["--learning-rate", "2e-4"], []),
     "size-224": ("224×160 pixels", [], ["--size", "224x160"]),
     "size-288": ("288×208 pixels", [], ["--size", "288x208"]),

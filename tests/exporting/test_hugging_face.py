@@ -25,7 +25,7 @@ from onesheet.packed import Packed, Split, pack
 from onesheet.predict import load
 from onesheet.training import Run, TrainConfig, fit
 
-HEAD = TrainConfig(model="hf:", tune="head", epochs=20, threads=1, arithmetic="fp32", mirror=False, levels=False)
+HEAD = TrainConfig(model="hf:", tune="head", epochs=20, threads=1, arithmetic="fp32", tta=False, levels=False)
 
 
 def tiny_vit(image_size: Any) -> Any:
@@ -143,7 +143,7 @@ def test_what_stands_in_the_folder(run_on: Callable[..., Run], packed: Packed, t
 
 
 def test_the_second_view_is_said(run_on: Callable[..., Run], packed: Packed, tmp_path: Path) -> None:
-    run = run_on("resnet", mirror=True)
+    run = run_on("resnet", tta=True)
     export_hf(run, tmp_path / "folder")
     page = (tmp_path / "folder" / "README.md").read_text(encoding="utf-8")
     said = re.search(r"moves a probability by (\S+) on average\s+and by (\S+) at most", page)
@@ -155,9 +155,9 @@ def test_the_second_view_is_said(run_on: Callable[..., Run], packed: Packed, tmp
     network = kept_network(run, packed)
     posters = torch.from_numpy(np.array(packed.posters[rows])).permute(0, 3, 1, 2).float() / 255
     with torch.inference_mode():
-        network.mirror = False  # type: ignore[assignment]
+        network.tta = False  # type: ignore[assignment]
         once = network(posters).logits.double().numpy()
-        network.mirror = True  # type: ignore[assignment]
+        network.tta = True  # type: ignore[assignment]
         twice = network(posters).logits.double().numpy()
     calibration = fit_calibration(once, packed.labels[rows])
     np.testing.assert_allclose(given, calibration.probabilities(once), atol=1e-4)

@@ -54,7 +54,7 @@ def export_hf(run: Run, folder: str | Path, *, progress: Progress = silent) -> H
     """Write a run's network as a folder that `transformers.pipeline("image-classification")` loads.
 
     It holds one network that reads a poster once: where the run's answers come from a poster and its mirror image
-    (`--mirror`), the folder's differ from the model file's, and its README.md says by how much. Calibration is fitted
+    (`--tta`), the folder's differ from the model file's, and its README.md says by how much. Calibration is fitted
     to the validation set as for a model file, and lies in the weights of the last layer.
 
     Args:
@@ -75,7 +75,7 @@ def export_hf(run: Run, folder: str | Path, *, progress: Progress = silent) -> H
     prepare(run.config.threads)
     network = cast(PosterNetwork, kept_network(run, packed))
     _check_levels(network)
-    mirror, network.mirror = network.mirror, False
+    two_views, network.tta = network.tta, False
     rows = packed.rows("validation")
     logits = _logits(network, packed, rows, progress)
     card = fit_card(run_card([run], packed), logits, packed.labels[rows])
@@ -83,8 +83,8 @@ def export_hf(run: Run, folder: str | Path, *, progress: Progress = silent) -> H
     rows = rows[:PARITY_POSTERS]
     expected = sigmoid(logits[: len(rows)] * scale + bias)
     second_view = None
-    if mirror:
-        network.mirror = True
+    if two_views:
+        network.tta = True
         moved = np.abs(sigmoid(_logits(network, packed, rows) * scale + bias) - expected)
         second_view = float(moved.max()), float(moved.mean())
     with _whole_folder(folder) as part:

@@ -138,7 +138,7 @@ def kept_network(run: Run, packed: Packed) -> nn.Module:
         widths=run.config.widths,
         pretrained=False,
         levels=run.config.levels,
-        mirror=run.config.mirror,
+        tta=run.config.tta,
     )
     network.load_state_dict(load_weights(run.network_path))
     network.eval()

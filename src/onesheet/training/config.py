@@ -49,9 +49,9 @@ class TrainConfig:
     dropout: float | None = option(
         None, "dropout before the last layer", group="model", unset=BY_MODEL, bounds=(0, 0.95)
     )
-    mirror: bool = option(
+    tta: bool = option(
         True,
-        "answer from the mean of a poster and its somewhat smaller mirror image (alexnet: from ten crops)",
+        "test-time augmentation: the mean of a poster and its somewhat smaller mirror image (alexnet: ten crops)",
         group="model",
     )
 

@@ -145,7 +145,7 @@ def folded(network: PosterNetwork) -> PosterNetwork:
 def _key(network: PosterNetwork, packed: Packed, precision: str, seed: int) -> str:
     """What the features depend on: the posters, the backbone's weights, levels and views, the arithmetic, the seed."""
     digest = hashlib.sha256(
-        f"{packed.fingerprint} {precision} {seed} {network.mirror and SECOND_VIEW} {network.embedding_size}".encode()
+        f"{packed.fingerprint} {precision} {seed} {network.tta and SECOND_VIEW} {network.embedding_size}".encode()
     )
     for name, values in network.state_dict().items():
         if not name.startswith("head."):

@@ -140,7 +140,7 @@ def build_for(config: TrainConfig, *, genres: int, size: Size) -> PosterNetwork:
         dropout=config.dropout,
         widths=config.widths,
         levels=config.levels,
-        mirror=config.mirror,
+        tta=config.tta,
     )
     if config.smaller_crops and not network.has_evidence:
         raise ConfigError(f"{config.model} is a network for one size; leave out --crop-scale and --start-scale")
