@@ -51,7 +51,7 @@ COMMANDS: dict[str, tuple[Any, ...]] = {
 
 
 class Version(argparse.Action):
-    """As argparse's own, but that the package's metadata are read only when they are asked for: that takes 26 ms."""
+    """As argparse's own, but that the package's metadata are read with the first use only: that takes a moment."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         """Print the version and leave."""
@@ -88,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Returns:
-        0 = done; 1 = done, but some posters were unreadable; 2 = an error, said in one line; 130 = interrupted.
+        0 = done; 1 = done, but some posters were unreadable; 2 = an error, reported in one line; 130 = interrupted.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # file names may hold bytes that are no letters

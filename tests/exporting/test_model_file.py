@@ -80,7 +80,7 @@ def test_several_runs_answer_together(
     assert "together_with" not in read_bundle(tmp_path / "0.onnx").card.training
 
     strange = fit(replace(tiny, epochs=1), pack(parts, tmp_path / "packed", size=(40, 32)), folder=tmp_path / "strange")
-    with pytest.raises(RunError, match="learnt from different packed posters"):
+    with pytest.raises(RunError, match="were trained on different packed posters"):
         export([run, strange], tmp_path / "no.onnx")
     assert not (tmp_path / "no.onnx").exists()
 

@@ -116,4 +116,4 @@ PARSERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "tuple[int, ...]": (_integers, "N,N"),
     "tuple[str, ...]": (_words, ""),
 }
-"""Kind of an option -> how its text is read, and what stands for the value in help; "" = the name's last word."""
+"""Kind of an option -> how its text is read, and the value's name in help; "" = the name's last word."""

@@ -40,7 +40,7 @@ def add_commands(commands: Any) -> None:
         "--run",
         dest="run_folder",
         metavar="RUN",
-        help="the model's run: a catalogue's films that it learnt from are left out, its learning curves are shown",
+        help="the model's run: a catalogue's films that it was trained on are left out, its learning curves are shown",
     )
     evaluate.add_argument(
         "--findings", metavar="FILE", help="findings.csv of the audit, for the report; default: the one in RUN"

@@ -54,7 +54,7 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add `--model`."""
     parser.add_argument(
-        "--model", metavar="FILE", help="model file, written by train or export (default: the one that ships)"
+        "--model", metavar="FILE", help="model file, written by train or export (default: the bundled model)"
     )
 
 
@@ -116,13 +116,13 @@ def _write_parquet(path: str, answers: Answers, names: tuple[str, ...]) -> None:
     from onesheet.files import whole_file
     from onesheet.predict.predictions import table_row, write_parquet
 
-    require("pyarrow", purpose="writing Parquet", extra="parquet")  # said before any poster is read
+    require("pyarrow", purpose="writing Parquet", extra="parquet")  # before any poster is read
     with whole_file(path) as part:
         write_parquet(part, (table_row(answer, names) for answer in answers), names)
 
 
 def print_genres(answers: Answers, posters: list[str]) -> None:
-    """A line a poster as it comes, so that a large folder shows its first answers at once."""
+    """A line per poster as it is predicted, so that a large folder shows its first predictions at once."""
     from onesheet.predict import Failure
     from onesheet.predict.predictions import percent
 
@@ -146,5 +146,5 @@ def positive(text: str) -> int:
     except ValueError:
         value = 0
     if value < 1:
-        raise argparse.ArgumentTypeError(f"a whole number from 1 on is wanted; got {text!r}")
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 on; got {text!r}")
     return value

@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     from onesheet.predict import index_posters, load
 
     predictor = load(arguments.model, threads=arguments.threads)
-    predictor.predict(arguments.poster)  # a poster that cannot be read is refused before a folder is
+    predictor.predict(arguments.poster)  # a poster that cannot be read is rejected before the folder is read
     with Console() as console:
         index = index_posters(arguments.folder, predictor=predictor, index=arguments.index, progress=console.progress)
         if index.notice:

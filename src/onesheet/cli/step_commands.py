@@ -46,12 +46,12 @@ def add_commands(commands: Any) -> None:
     fit = step_command(commands, "fit", _fit, "train a network on packed posters")
     fit.add_argument("packed", help="folder written by pack")
     add_out(fit, "the run's folder")
-    fit.add_argument("--resume", action="store_true", help="go on where the run stopped")
+    fit.add_argument("--resume", action="store_true", help="resume the run")
     add_options(fit, *options.FIT, short=True)
 
     export = step_command(commands, "export", _export, "one model file from a run, calibrated and checked")
     export.add_argument(
-        "run_folders", metavar="RUN", nargs="+", help="folder written by fit or train; several answer together"
+        "run_folders", metavar="RUN", nargs="+", help="folder written by fit or train; several become an ensemble"
     )
     where = export.add_mutually_exclusive_group(required=True)
     where.add_argument("--out", metavar="PATH", help="the model file (ONNX)")
@@ -106,7 +106,7 @@ def _audit(arguments: argparse.Namespace) -> int:
 
 
 def _clean_catalogue(arguments: argparse.Namespace, recipe: Recipe, console: Console) -> Catalogue:
-    """The catalogue without what an audit (made before, or now) says to leave out."""
+    """The catalogue without the films that an audit (made before, or now) leaves out."""
     from onesheet.data import Findings
     from onesheet.data.findings import AUDIT_FLAGS
     from onesheet.pipeline.preparation import clean, open_catalogue
@@ -228,8 +228,8 @@ def _export(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({"model": arguments.out, "bytes": size, "validation": bundle.card.validation}))
     else:
-        answers = "the network's answers" if bundle.card.precision == "fp32" else "nearly the network's answers"
-        print(f"wrote {arguments.out}, {size / 1e6:.1f} MB, {len(bundle.genres)} genres; it gives {answers}")
+        checked = "the network" if bundle.card.precision == "fp32" else "the network in fp32, which it nearly equals"
+        print(f"wrote {arguments.out}, {size / 1e6:.1f} MB, {len(bundle.genres)} genres; checked against {checked}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""adopt: a network from elsewhere to our one model file, proved to give the network's own answers."""
+"""adopt: a network from elsewhere to our one model file, checked against the network's own predictions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from onesheet.bundle import Bundle, Card, label_counts, read_bundle
 from onesheet.data import Catalogue
 from onesheet.drawn import draw_catalogue
 from onesheet.errors import ConfigError, ExportError
-from onesheet.exporting.input_conventions import Conventions, scaling_wanted
+from onesheet.exporting.input_conventions import Conventions, scaling_unknown
 from onesheet.exporting.onnx_classifier import Classifier, open_classifier, posters_graph
 from onesheet.files import whole_file
 from onesheet.genres import GenreSet
@@ -69,11 +69,11 @@ def adopt(
         genres: in the order of the network's outputs.
         path: the model file to write.
         weights: the .h5 that belongs to a .json.
-        conventions: how the network was fed and is read, as far as its file does not say.
-        catalogue: films of these genres, best those that the network has not learnt from: calibration and operating
+        conventions: how the network was fed and is read, as far as its file does not show it.
+        catalogue: films of these genres, best those that the network was not trained on: calibration and operating
             points are fitted to them. None: the probabilities stay as they are, and every threshold is 0.5.
-        precision_target: micro precision wanted at the operating point "precise", in (0, 1).
-        recall_target: recall of each genre wanted at "generous", in (0, 1).
+        precision_target: micro precision of the operating point "precise", in (0, 1).
+        recall_target: recall of each genre at "generous", in (0, 1).
         threads: posters decoded and scored at the same time; None = all cores.
         progress: reports the posters packed and scored.
 
@@ -81,7 +81,7 @@ def adopt(
         The file, read back.
 
     Raises:
-        ConfigError: the network is not one that can be adopted, or something is not said.
+        ConfigError: the network cannot be adopted, or a convention is unknown.
         MissingExtra: a Keras model, and no Keras.
         EvaluationError: a target out of range.
         ExportError: the file does not compute the network's outputs.
@@ -134,7 +134,7 @@ def _opened(model: Path, weights: Path | None, conventions: Conventions, genres:
     if conventions.scaling is None and keras_file.scales_itself(network):
         conventions = replace(conventions, scaling="none")
     if conventions.scaling is None:
-        raise scaling_wanted(model.name)
+        raise scaling_unknown(model.name)
     converted = folder / f"{model.stem}.onnx"
     keras_file.keras_to_onnx(network, converted, conventions.size)
     classifier = open_classifier(converted, conventions, genres=len(genres))
@@ -146,7 +146,7 @@ def _opened(model: Path, weights: Path | None, conventions: Conventions, genres:
 
 
 def _check_file(draft: Path, original: Original, folder: Path, *, found: bool) -> None:
-    """The file gives the network's answers, to drawn posters and to noise.
+    """The file predicts what the network does, for drawn posters and for noise.
 
     Raises:
         ExportError: it does not.
@@ -174,8 +174,8 @@ def _check_file(draft: Path, original: Original, folder: Path, *, found: bool) -
     )
     if found and conventions.answers == "logits" and given.logits.min() >= 0 and given.logits.max() <= 1:
         raise ConfigError(
-            "the network's last step makes logits, and all its answers lie in [0, 1], as probabilities do; "
-            "say --answers probabilities or logits"
+            "the network's last step makes logits, and all its outputs are in [0, 1], as probabilities do; "
+            "pass --answers probabilities or logits"
         )
 
 

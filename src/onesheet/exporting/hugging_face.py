@@ -40,9 +40,9 @@ class HubFolder:
     """A folder for transformers.
 
     Attributes:
-        folder: where it stands.
+        folder: its path.
         difference: largest difference of a probability from the network's, on validation posters.
-        validation: figures on the validation set.
+        validation: metrics on the validation set.
     """
 
     folder: Path
@@ -53,9 +53,9 @@ class HubFolder:
 def export_hf(run: Run, folder: str | Path, *, progress: Progress = silent) -> HubFolder:
     """Write a run's network as a folder that `transformers.pipeline("image-classification")` loads.
 
-    It holds one network that reads a poster once: where the run's answers come from a poster and its mirror image
-    (`--tta`), the folder's differ from the model file's, and its README.md says by how much. Calibration is fitted
-    to the validation set as for a model file, and lies in the weights of the last layer.
+    It contains one network without test-time augmentation: with `--tta`, its probabilities differ from the model
+    file's, and its README.md reports by how much. Calibration is fitted to the validation set as for a model file, and
+    is part of the last layer's weights.
 
     Args:
         run: of a network on a backbone of transformers.
@@ -113,7 +113,7 @@ def _whole_folder(folder: Path) -> Iterator[Path]:
 
 
 def _check(run: Run, packed: Packed, folder: Path) -> None:
-    """Whether the run can become such a folder, told before any work.
+    """Check that the run can become such a folder, before any work.
 
     Raises:
         ConfigError: it cannot.
@@ -125,7 +125,7 @@ def _check(run: Run, packed: Packed, folder: Path) -> None:
         )
     if packed.resize != "stretch":
         raise ConfigError(
-            f"the network learnt from posters resized by {packed.resize!r}, which transformers cannot repeat; "
+            f"the network was trained on posters resized by {packed.resize!r}, which transformers cannot repeat; "
             "pack with --resize stretch, or share the model file, with --out"
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -133,7 +133,7 @@ def _check(run: Run, packed: Packed, folder: Path) -> None:
 
 
 def _check_levels(network: PosterNetwork) -> None:
-    """Whether the head reads what transformers' classifiers read, told before the validation set is scored.
+    """Check that the head reads what transformers' classifiers read, before the validation set is scored.
 
     Raises:
         ConfigError: it reads more.
@@ -215,7 +215,7 @@ def _preprocessing(network: PosterNetwork) -> dict[str, Any]:
 def _check_folder(
     transformers: Any, folder: Path, packed: Packed, rows: NDArray[np.int64], expected: NDArray[np.float64]
 ) -> float:
-    """transformers' pipeline gives the network's probabilities for posters of its size.
+    """transformers' pipeline predicts the network's probabilities for posters of its size.
 
     Returns:
         The largest difference.
@@ -257,7 +257,7 @@ license: other
 
 # Film genres from posters
 
-{genres} genres, {films:,} films learnt from, on the backbone {backbone}. A film may have several genres: each has a
+{genres} genres, {films:,} training films, on the backbone {backbone}. A film may have several genres: each has a
 probability of its own (sigmoid), calibrated on validation films, and they do not sum to 1.
 
 ```python
@@ -273,7 +273,7 @@ Posters are resized to {height}×{width} (height × width), whatever their shape
 
 Give a genre from its threshold on: the one with the best F1 on validation films.
 
-| genre | threshold | films learnt from |
+| genre | threshold | training films |
 |---|---|---|
 {rows}
 
@@ -283,10 +283,10 @@ On validation films: mean average precision {map:.3f}, ROC-AUC {roc_auc:.3f} (ma
 
 {view}
 
-A poster shows what its makers want to sell, not what the film is. Rare genres are known least, and posters unlike those
-learnt from, such as those of other decades, are read worse. Do not decide about a film by this alone.
+A poster shows what its makers want to sell, not what the film is. Predictions are worst for rare genres, and worse on
+posters unlike the training posters, such as those of other decades. Do not decide about a film by this alone.
 
-The weights may be used as the posters they were learnt from and the backbone allow.
+The weights may be used as the training posters and the backbone allow.
 
 Written by onesheet.
 """

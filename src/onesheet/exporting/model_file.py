@@ -1,4 +1,4 @@
-"""export: a run to the one model file, calibrated, thresholds chosen, and proved to give the network's answers."""
+"""export: a run to the one model file, calibrated, thresholds chosen, checked against the network."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def export(
     recall_target: float = 0.8,
     progress: Progress = silent,
 ) -> Bundle:
-    """Write a run's network as one model file, or the networks of several runs, which then answer together.
+    """Write a run's network as one model file, or those of several runs as an ensemble.
 
     The graph is written, compared with the network on real posters, then the written graph scores the
     validation set, calibration and operating points are fitted to those scores, and the file is finished with
@@ -107,7 +107,7 @@ def _check_options(precision: str, precision_target: float, recall_target: float
 
 
 def _common_store(runs: Sequence[Run]) -> Packed:
-    """The packed posters that all runs learnt from.
+    """The packed posters that all runs were trained on.
 
     Raises:
         RunError: they did not learn from the same.
@@ -116,8 +116,8 @@ def _common_store(runs: Sequence[Run]) -> Packed:
     for run in runs[1:]:
         if run.fingerprint != packed.fingerprint:
             raise RunError(
-                f"{str(run.folder)!r} and {str(runs[0].folder)!r} learnt from different packed posters; only runs on "
-                "the same ones answer together"
+                f"{str(run.folder)!r} and {str(runs[0].folder)!r} were trained on different packed posters; "
+                "only runs on the same ones can be an ensemble"
             )
     return packed
 
@@ -156,7 +156,7 @@ def _outputs(graph: ExportGraph, posters: NDArray[np.uint8]) -> dict[str, NDArra
 
 
 def _check_file(path: Path, posters: NDArray[np.uint8], outputs: dict[str, NDArray[np.float64]]) -> None:
-    """The file gives the network's `outputs` for real posters, and the probabilities that follow from its logits.
+    """The file has the network's `outputs` for real posters, and the probabilities that follow from its logits.
 
     Raises:
         ExportError: it does not.

@@ -36,7 +36,7 @@ def train(
         recipe: every choice.
         out: the run's folder.
         resume: resume the run in `out`, with the findings, the split and the posters it has by then.
-        progress: called with the work done in every step.
+        progress: reports the work done in every step.
         tell: called with a line on each step.
 
     Returns:

@@ -72,7 +72,7 @@ def prepare(
         out: the run's folder.
         resume: use the posters, the findings and the split that `out` has by now.
         table: name of the catalogue that is written, ending in .parquet or .csv.
-        progress: called with the work done.
+        progress: reports the work done.
         tell: called with a line on each step.
 
     Returns:

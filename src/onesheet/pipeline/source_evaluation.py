@@ -45,7 +45,7 @@ def evaluate_source(
         split: of a packed folder.
         run_folder: the model's run: a catalogue's films that it was trained on are left out; None = unknown.
         findings_path: `findings.csv` of an audit of the packed folder, for the report; None = the run's, if any.
-        progress: called with the work done.
+        progress: reports the work done.
         tell: called with a line on each step.
 
     Raises:
