@@ -8,7 +8,7 @@ from typing import Any
 
 from onesheet.cli.command_parser import hide
 from onesheet.options import GROUPS, Option, options_of, read_config
-from onesheet.pipeline.recipe import OPTIONS, Recipe
+from onesheet.pipeline.recipe import OPTIONS, REMOVED, Recipe
 from onesheet.training.config import TrainConfig
 
 CATALOGUE = ("posters", "poster_column", "genre_column", "id_column", "genre_map", "min_films")
@@ -61,7 +61,7 @@ def recipe_from(arguments: argparse.Namespace, **defaults: Any) -> Recipe:
     """
     values = dict(defaults)
     if arguments.config:
-        values |= read_config(arguments.config, OPTIONS)
+        values |= read_config(arguments.config, OPTIONS, removed=REMOVED)
     given = vars(arguments)
     return Recipe.of(values | {name: given[name] for name in OPTIONS if name in given and given[name] != []})
 

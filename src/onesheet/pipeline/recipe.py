@@ -11,6 +11,7 @@ from onesheet.errors import ConfigError
 from onesheet.options import check_options, option, options_of, plain_values, read_config
 from onesheet.training.config import TrainConfig
 
+REMOVED = ("first_layer_rate", "label_smoothing", "mixup")  # options of older configurations
 PRECISIONS = ("fp32", "w8", "int8")
 
 
@@ -106,7 +107,7 @@ class Recipe:
         Raises:
             ConfigError: it cannot be read, or has an unknown key or a value out of range.
         """
-        return cls.of(read_config(path, OPTIONS))
+        return cls.of(read_config(path, OPTIONS, removed=REMOVED))
 
     def resolved(self) -> Recipe:
         """With every None of the training that has a value suiting the model filled in."""

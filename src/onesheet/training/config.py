@@ -53,6 +53,7 @@ class TrainConfig:
         True,
         "test-time augmentation: the mean of a poster and its somewhat smaller mirror image (alexnet: ten crops)",
         group="model",
+        formerly=("mirror",),
     )
 
     # How it learns.
