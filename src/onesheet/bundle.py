@@ -209,7 +209,7 @@ def read_bundle(path: str | Path) -> Bundle:
 
 
 def _check_graph(file: OnnxFile, card: Card, path: Path) -> None:
-    """What goes in and comes out is what the card says."""
+    """Check that inputs and outputs are as the card describes."""
     posters = file.inputs.get("posters")
     if len(file.inputs) != 1 or posters is None or posters.element != UINT8 or posters.shape[1:] != (*card.size, 3):
         raise BundleError(f"{str(path)!r}: the graph does not take posters of the card's size; export it again")
@@ -303,7 +303,7 @@ def _check_label_sets(sets: Any, genres: int) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """Tuples as lists, NaN as None, recursively: what JSON can say."""
+    """Tuples as lists, NaN as None, recursively, as JSON needs."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Mapping):
@@ -313,19 +313,19 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def wrong_with(scores: Scores, answers: tuple[int, int]) -> str:
+def wrong_with(scores: Scores, shape: tuple[int, int]) -> str:
     """Describe what is wrong with the outputs; "" where nothing is.
 
     Args:
-        scores: the answers.
-        answers: N, G.
+        scores: the outputs.
+        shape: N, G.
     """
-    fitting = scores.probabilities.shape == scores.logits.shape == answers
-    fitting = fitting and scores.embedding.ndim == 2 and len(scores.embedding) == answers[0]
+    fitting = scores.probabilities.shape == scores.logits.shape == shape
+    fitting = fitting and scores.embedding.ndim == 2 and len(scores.embedding) == shape[0]
     if scores.evidence is not None:
-        fitting = fitting and scores.evidence.ndim == 4 and scores.evidence.shape[:2] == answers
+        fitting = fitting and scores.evidence.ndim == 4 and scores.evidence.shape[:2] == shape
     if not fitting:
-        return "of another shape than it says"
+        return "of another shape than the card describes"
     given = (scores.probabilities, scores.logits, scores.embedding, scores.evidence)
     if not all(np.isfinite(values).all() for values in given if values is not None):
         return "no numbers"

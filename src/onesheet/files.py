@@ -41,7 +41,7 @@ def whole_file(path: str | Path, *, mode: int | None = None, cure: str = OUT) ->
     Args:
         path: the file to be.
         mode: its permissions; None = those of any new file.
-        cure: what the error tells a person to do.
+        cure: the cure that the error names.
 
     Raises:
         OnesheetError: the folder cannot be written or the disk is full.
@@ -111,7 +111,7 @@ def sole_use(folder: str | Path, *, cure: str = OUT) -> Iterator[None]:
 
     Args:
         folder: the folder.
-        cure: what the error tells a person to do where it cannot be written.
+        cure: the cure that the error names where it cannot be written.
 
     Raises:
         OnesheetError: another process has it, or the folder cannot be written.
@@ -268,7 +268,7 @@ def whole_records(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
 
 
 def write_text(path: str | Path, text: str, *, cure: str = OUT) -> None:
-    """Write UTF-8 text, whole or not at all; `cure` is what the error tells a person to do."""
+    """Write UTF-8 text, whole or not at all; `cure` is the cure that the error names."""
     with whole_file(path, cure=cure) as part:
         part.write_text(text, encoding="utf-8", newline="\n")
 

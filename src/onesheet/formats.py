@@ -32,7 +32,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 64_000_000
 MAX_MEMORY = 195_000_000
-"""Bytes that one poster's pixels may take while they are decoded; with what stands beside them, 200 MB."""
+"""Bytes that one poster's pixels may take while they are decoded; with everything else, 200 MB."""
 
 MAX_READS = 300_000
 """Reads of one file: a header of millions of tiny chunks, each an object in memory, would never end."""
@@ -186,7 +186,7 @@ def _check_metadata(form: str, file: IO[bytes], name: str, length: int) -> None:
     if form == "JPEG" and length > MAX_EXIF_BYTES:
         exif = file.read().count(b"Exif\0\0") * 0xFFFF  # the most that one segment holds
     elif form == "AVIF":
-        codec = AvifImagePlugin._avif  # type: ignore[attr-defined]  # nothing else says how much EXIF there is
+        codec = AvifImagePlugin._avif  # type: ignore[attr-defined]  # nothing else knows how much EXIF there is
         decoder = codec.AvifDecoder(file.read(), AvifImagePlugin.DECODE_CODEC_CHOICE, 1)
         exif = len(decoder.get_info()[4] or b"")
     if exif > MAX_EXIF_BYTES:
@@ -222,7 +222,7 @@ def _tag_values(file: IO[bytes]) -> int:
         return int.from_bytes(data, order)  # type: ignore[arg-type]
 
     if number(place) > MAX_BYTES:
-        return 0  # Pillow will say it
+        return 0  # Pillow will raise
     file.seek(number(place))
     entries = file.read(min(number(file.read(8 if big else 2)), MAX_READS) * length)
     tags = (entries[start : start + length] for start in range(0, len(entries), length))
@@ -231,7 +231,7 @@ def _tag_values(file: IO[bytes]) -> int:
 
 
 def cut_short(file: IO[bytes]) -> bool:
-    """Whether a file ends before its own format says it should."""
+    """Whether a file ends earlier than its format requires."""
     head = file.read(16)
     length = file.seek(0, os.SEEK_END)
     file.seek(max(0, length - 4096))
@@ -246,7 +246,7 @@ def cut_short(file: IO[bytes]) -> bool:
         return not tail.rstrip(b"\0").endswith(b";")
     if head.startswith(b"BM"):
         return length < int.from_bytes(head[2:6], "little")
-    if head.startswith((b"II*\0", b"MM\0*")):  # TIFF: where the directory stands
+    if head.startswith((b"II*\0", b"MM\0*")):  # TIFF: the directory's place
         return length <= int.from_bytes(head[4:8], "little" if head[:1] == b"I" else "big")
     if head[4:8] == b"ftyp":  # AVIF: boxes, each with its length
         return _boxes_end(file) > length
@@ -254,7 +254,7 @@ def cut_short(file: IO[bytes]) -> bool:
 
 
 def _boxes_end(file: IO[bytes]) -> int:
-    """Where the last box of an AVIF file says it ends."""
+    """Where the last box of an AVIF file should end."""
     end = 0
     for _ in range(MAX_BOXES):
         file.seek(end)

@@ -156,7 +156,7 @@ def open_poster(source: str | Path | bytes, *, at_least: Size | None = None, max
 
     Raises:
         UnreadablePoster: with `reason` "missing" (no such file, or a folder), "unreadable", "truncated",
-            "not-an-image" or "too-large" (told before anything is decoded; `formats` says what is).
+            "not-an-image" or "too-large" (found before anything is decoded: see `formats`).
     """
     name = f"poster of {len(source)} bytes" if isinstance(source, bytes) else repr(os.fspath(source))
     try:
@@ -169,10 +169,10 @@ def open_poster(source: str | Path | bytes, *, at_least: Size | None = None, max
 
 
 def poster_size(path: str | Path) -> Size:
-    """Height and width of a poster file as its header says, in pixels, before orientation; nothing is decoded.
+    """Height and width of a poster file by its header, in pixels, before orientation; nothing is decoded.
 
     Raises:
-        UnreadablePoster: as `open_poster`, as far as the header tells.
+        UnreadablePoster: as `open_poster`, as far as the header shows.
     """
     name = repr(os.fspath(path))
     try:
@@ -250,7 +250,7 @@ def _orientation(picture: Image.Image) -> int | None:
 
 
 def _broken(name: str, source: str | Path | bytes, error: Exception) -> UnreadablePoster:
-    """What to say of a picture that Pillow gave up."""
+    """Describe why Pillow failed."""
     reason = _reason(source, error)
     cut = reason == "truncated"
     return unreadable(name, reason, "it ends before the picture does" if cut else str(error) or type(error).__name__)

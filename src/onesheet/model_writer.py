@@ -1,4 +1,4 @@
-"""Writing a model file: its card, what is fitted to validation films, and the proof that it gives the right answers.
+"""Writing a model file: its card, what is fitted to validation films, and the check of its outputs.
 
 Free of PyTorch: networks, classifiers from elsewhere and adapted models are all written by these functions.
 """
@@ -104,7 +104,7 @@ def write_model_file(raw: Path, path: Path, card: Card) -> None:
 def check_parity(
     given: Arrays, expected: Arrays, *, allowed: float, mean_allowed: float | None = None, whose: str, cure: str
 ) -> float:
-    """Compare the answers of what was written with those of what it was made from.
+    """Compare the outputs of the file with those of its source.
 
     Args:
         given: output -> array.

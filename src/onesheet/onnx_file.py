@@ -54,7 +54,7 @@ class TensorType:
 
 @dataclass(frozen=True)
 class OnnxFile:
-    """What an ONNX file says of itself.
+    """The inputs, outputs and metadata of an ONNX file.
 
     Attributes:
         data: the file, as it was checked.

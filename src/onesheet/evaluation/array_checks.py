@@ -1,4 +1,4 @@
-"""What every function of this room asks of its arrays."""
+"""Checks of the arrays that this package is passed."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class SuspectLabel:
 
     Attributes:
         film, genre: row and column.
-        labelled: what the label says: True = the film has the genre.
+        labelled: the label: True = the film has the genre.
         probability: of the genre.
         score: how suspect, in [0, 1]; 1 is the most.
     """

@@ -1,4 +1,4 @@
-"""What an evaluation says, as named things; `evaluation.json` is these fields written out."""
+"""The results of an evaluation; `evaluation.json` has these fields."""
 
 from __future__ import annotations
 

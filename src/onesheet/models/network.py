@@ -37,7 +37,7 @@ class PosterNetwork(nn.Module):
 
     Args:
         backbone: normalised posters N×3×H×W -> (embedding N×D, None). One with evidence, called with
-            `with_features=True`, answers (embedding, features N×D×h×w), of which the embedding is the mean over h, w.
+            `with_features=True`, returns (embedding, features N×D×h×w), of which the embedding is the mean over h, w.
         size: H, W of the posters as stored.
         crop: side of the crop the network reads, as a fraction of the stored side; None: the whole poster.
             Training crops `input_size` windows at random; a poster given whole is cropped to its centre.

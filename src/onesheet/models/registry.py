@@ -17,7 +17,7 @@ from onesheet.models.pretrained import pretrained
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What build_network was asked for."""
+    """The arguments of build_network."""
 
     source: str
     genres: int
@@ -30,7 +30,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """One kind of network: how to build it, and the H, W it is trained at unless told otherwise."""
+    """One kind of network: how to build it, and the H, W it is trained at by default."""
 
     build: Callable[[Request], PosterNetwork]
     size: Size = (224, 160)
@@ -115,7 +115,7 @@ def build_network(
 
 
 def default_size(name: str) -> Size:
-    """H, W that `name` is trained at unless told otherwise.
+    """H, W that `name` is trained at by default.
 
     Raises:
         ConfigError: an unknown name.

@@ -92,7 +92,7 @@ class Journal:
         """Begin, or go on.
 
         Raises:
-            PackError: what lies in the folder is no unfinished pack, or a damaged one.
+            PackError: the folder has no unfinished pack, or a damaged one.
         """
         if self.posters_path.exists() and not self.path.exists():
             raise PackError(

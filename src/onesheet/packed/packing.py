@@ -48,7 +48,7 @@ def pack(
 
     Args:
         split: films, genres and which split each film is in.
-        folder: where the store stands or shall stand.
+        folder: of the store.
         size: height and width in pixels, 1..2048 each.
         resize: "stretch" or "pad".
         threads: decoding threads; None = one for each processor.

@@ -135,7 +135,7 @@ def read_split(catalogue: Catalogue, *paths: str | Path) -> Split:
 
     Returns:
         The films that the files name; findings "not-in-split" for the others, and "leak" for films whose
-        group stands in an earlier split too.
+        group is in an earlier split too.
 
     Raises:
         CatalogueError: no such file, no column `split`, an unknown split, a film in two splits, no film of the
@@ -211,7 +211,7 @@ def _split_lists(path: Path) -> Table | None:
 
 
 def _leaks(catalogue: Catalogue, splits: Sequence[str] | NDArray[np.str_]) -> list[Finding]:
-    """Films whose group also stands in an earlier split."""
+    """Films whose group is in an earlier split too."""
     groups: dict[str, set[str]] = defaultdict(set)
     for film, split in zip(catalogue.films, splits, strict=True):
         groups[film.group].add(str(split))

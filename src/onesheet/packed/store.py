@@ -43,9 +43,9 @@ class Packed:
     """An open packed store. Sent to another process it travels as its folder, not as its pixels.
 
     Attributes:
-        folder: where it stands.
+        folder: of the store.
         posters: uint8 N×H×W×3, RGB, memory-mapped, read-only.
-        films: the film of each row, read from the disk when it is asked for; `films[:]` is the tuple of all.
+        films: the film of each row, read from the disk on access; `films[:]` is the tuple of all.
         labels: the truth, bool N×G, made read-only.
         genres: in column order.
         splits: "train", "validation" or "test", one per row.
@@ -106,7 +106,7 @@ class Packed:
 
 
 class FilmLines(Sequence[Film]):
-    """The films of a `films.jsonl`, each read when it is asked for, so that a million of them take 8 MB.
+    """The films of a `films.jsonl`, each read on access, so that a million of them take 8 MB.
 
     Equal to any other sequence of the same films. Sent to another process it travels as its path.
 

@@ -161,7 +161,7 @@ class Predictor:
         return self._bundle.score(posters)
 
     def check(self, at: str, top: int | None) -> None:
-        """Whether these options can be answered.
+        """Check these options.
 
         Raises:
             ConfigError: as `predict`.
@@ -183,7 +183,7 @@ class Predictor:
     def predictions(
         self, posters: Sequence[str | Path | bytes], scores: Scores, at: str, top: int | None
     ) -> list[Prediction]:
-        """What scores say of the posters given, in their order; `at` and `top` as `predict`."""
+        """Predictions from the scores of posters, in their order; `at` and `top` as `predict`."""
         given = self._point(at).decide(scores.probabilities)
         predictions = []
         for poster, values, chosen in zip(posters, scores.probabilities, given, strict=True):

@@ -1,4 +1,4 @@
-"""`report.html`: one page, one file, that tells how good a model is to a person with three minutes."""
+"""`report.html`: one page in one file: how good a model is, in three minutes."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ FEW_FILMS = 30
 """Below so many films of a genre, its interval is too wide to say anything."""
 
 LIKELY = 0.2
-"""From here on a probability is looked at; most film-genre pairs lie near 0, where every answer is well calibrated."""
+"""From here on a probability is looked at; most film-genre pairs are near 0, where every model is calibrated."""
 
 Comparison = Literal["better", "overlap", "worse"]
 Judgement = Literal["right", "fair", "misses", "wolf", "empty", "guess", "few"]
@@ -227,7 +227,7 @@ def _headline(evaluation: Evaluation, groups: Mapping[Judgement, Sequence[GenreR
     elif groups["wolf"]:
         worst = min(groups["wolf"], key=lambda result: result.at["balanced"].precision.value)
         wrong = in_words(1 - worst.at["balanced"].precision.value)
-        clauses.append(f"wrong {wrong} times it says {worst.genre}")
+        clauses.append(f"wrong {wrong} times it predicts {worst.genre}")
     if not (groups["right"] or groups["fair"]):
         clauses.insert(0, "better than chance, but sure of no genre")
     sentence = "; ".join(clauses)
@@ -274,7 +274,7 @@ def _predictions(evaluation: Evaluation) -> str:
     if not baseline:
         return sentence + "."
     name, score = baseline
-    return f"{sentence}; answering “{name}” every time gives {score.value:.2f}, and {_luck(at['micro_f1'], score)}."
+    return f"{sentence}; predicting “{name}” every time gives {score.value:.2f}, and {_luck(at['micro_f1'], score)}."
 
 
 def _all_right(evaluation: Evaluation) -> str:
@@ -292,7 +292,7 @@ def _all_right(evaluation: Evaluation) -> str:
         "overlap": "not surely more than",
         "worse": "fewer than",
     }[compare(score, baseline[1])]
-    return f"{sentence}, {answer} the {_percent(baseline[1].value)} of answering “{baseline[0]}” every time."
+    return f"{sentence}, {answer} the {_percent(baseline[1].value)} of predicting “{baseline[0]}” every time."
 
 
 def _trust(evaluation: Evaluation) -> str:

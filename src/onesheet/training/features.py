@@ -76,7 +76,7 @@ def frozen_features(
     """Every poster's embedding, float32 N×D, and the network's batch norm adapted to posters.
 
     Both are kept in the packed store's folder, `features-<key>.npy` and `.safetensors`, for the next head on the same
-    backbone. The key says what they depend on: the posters, the weights, the arithmetic, the seed. An interrupted run
+    backbone. The key depends on the posters, the weights, the arithmetic, the seed. An interrupted run
     resumes.
 
     Raises:
@@ -98,7 +98,7 @@ def frozen_features(
 
 
 def _done(array_path: Path) -> int:
-    """How many posters' features have safely reached the disk; 0 where what says so is damaged."""
+    """How many posters' features have safely reached the disk; 0 where the record is damaged."""
     state_path = array_path.with_suffix(".json")
     if not (state_path.exists() and array_path.exists()):
         return 0
@@ -129,10 +129,10 @@ def _compute(array_path: Path, network: PosterNetwork, packed: Packed, *, wish: 
 
 
 def folded(network: PosterNetwork) -> PosterNetwork:
-    """A copy for answers alone, in evaluation mode, whose batch norm is done by the convolutions before it.
+    """A copy for inference, in evaluation mode, whose batch norm is done by the convolutions before it.
 
     Found where a layer calls the two `convolution` and `normalization`, as those of transformers' MobileNets and
-    ResNets do; elsewhere it stays. The answers are the same but for rounding.
+    ResNets do; elsewhere it stays. The outputs are the same but for rounding.
     """
     network = copy.deepcopy(network).eval()
     for layer in network.modules():

@@ -96,11 +96,11 @@ def train_stage(stage: Stage, folder: Path, *, on_epoch: OnEpoch, progress: Prog
     Args:
         stage: what trains.
         folder: of the checkpoint.
-        on_epoch: told after every epoch, before the checkpoint says that it is over.
+        on_epoch: called after every epoch, before the checkpoint is saved.
         progress: reports every step.
 
     Raises:
-        Interrupted: Ctrl-C; the checkpoint says where to go on.
+        Interrupted: Ctrl-C; the checkpoint resumes it.
     """
     config = stage.module.config
     last_path = folder / f"{stage.name}-last.ckpt"
@@ -176,7 +176,7 @@ class Journal(Callback):
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Ctrl-C asks to stop between two steps; the earlier handler comes back in the end."""
+        """Ctrl-C requests a stop between two steps; the earlier handler comes back in the end."""
         if threading.current_thread() is not threading.main_thread():  # only there may signals be handled
             yield
             return
@@ -190,7 +190,7 @@ class Journal(Callback):
         self._asked_to_stop = True
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Between two steps: save if it is time, stop if asked."""
+        """Between two steps: save if it is time, stop if requested."""
         last_of_epoch = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
         if last_of_epoch:
             return  # validation comes next; the epoch's end saves

@@ -1,4 +1,4 @@
-"""TrainingModule: one network, its loss, optimiser, averaged weights and the figures of every epoch."""
+"""TrainingModule: one network, its loss, optimiser, averaged weights and the metrics of every epoch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from onesheet.training.losses import build_loss
 from onesheet.training.processes import Processes
 
 GRADIENT_NORM = 1.0  # at most
-TRAIN_SAMPLE = 20_000  # posters of an epoch whose answers the training figures are computed from
+TRAIN_SAMPLE = 20_000  # posters of an epoch whose predictions the training metrics are computed from
 
 
 class TrainingModule(pl.LightningModule):
@@ -80,7 +80,7 @@ class TrainingModule(pl.LightningModule):
         optimizer.zero_grad(set_to_none=self.device.type != "cpu")
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
-        """One step; remembers logits for the epoch's training figures."""
+        """One step; remembers logits for the epoch's training metrics."""
         seed_dropout(batch.seed)
         logits = self.network(batch.inputs).logits.float()
         self._seen["train"].add(logits.detach(), batch.labels)
@@ -116,33 +116,33 @@ class TrainingModule(pl.LightningModule):
         nn.utils.clip_grad_norm_(self._all_parameters, GRADIENT_NORM)
 
     def validation_step(self, batch: Batch, _: int) -> None:
-        """Answers of the network that would be kept; a small batch may leave nothing for this process."""
+        """Predictions of the network that would be kept; a small batch may leave nothing for this process."""
         logits = self.best_network(batch.inputs).logits.float() if len(batch.inputs) else batch.labels
         self._seen["validation"].add(logits, batch.labels)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the figures that choose the best epoch."""
-        self._validation = self._figures("validation")
+        """Log the metrics that choose the best epoch."""
+        self._validation = self._metrics("validation")
         self.log_dict({f"validation_{name}": self._validation[name] for name in ("map", "loss")})
 
     def end_epoch(self) -> None:
         """Add the epoch's row to the history; called after validation, before the journal saves."""
-        train = self._figures("train")
+        train = self._metrics("train")
         optimizer = self.optimizers()
         self.history.append(
             {
                 "epoch": self.current_epoch + 1,
                 **{
-                    f"{part}_{name}": figures[name]
+                    f"{split}_{name}": metrics[name]
                     for name in ("loss", *SUMMARY_METRICS)
-                    for part, figures in (("train", train), ("validation", self._validation))
+                    for split, metrics in (("train", train), ("validation", self._validation))
                 },
                 "learning_rate": optimizer.param_groups[-1]["lr"],
                 "seconds": self._earlier_seconds + time.perf_counter() - self._started,
             }
         )
 
-    def _figures(self, split: str) -> dict[str, float]:
+    def _metrics(self, split: str) -> dict[str, float]:
         logits, labels = self._gathered(split)
         self._seen[split].clear()
         if not torch.isfinite(logits).all():
@@ -150,8 +150,8 @@ class TrainingModule(pl.LightningModule):
                 f"training diverged in epoch {self.current_epoch + 1}: its outputs are no longer finite; "
                 "choose a lower --learning-rate and another --out"
             )
-        figures = summary_metrics(labels.numpy() > 0.5, torch.sigmoid(logits).numpy())
-        return {"loss": float(self.loss(logits, labels)), **figures}
+        metrics = summary_metrics(labels.numpy() > 0.5, torch.sigmoid(logits).numpy())
+        return {"loss": float(self.loss(logits, labels)), **metrics}
 
     def _gathered(self, split: str) -> tuple[Tensor, Tensor]:
         """Logits and labels of all processes, N×G each."""

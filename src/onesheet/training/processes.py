@@ -58,9 +58,9 @@ class Processes:
         """
         self._together(lambda: dist.barrier(group=_group()))
 
-    def any(self, said: bool) -> bool:
-        """Whether any process says so; all get the same answer."""
-        votes = torch.tensor(int(said))
+    def any(self, vote: bool) -> bool:
+        """Whether any process votes for it; all get the same result."""
+        votes = torch.tensor(int(vote))
         self._together(lambda: dist.all_reduce(votes, dist.ReduceOp.MAX, group=_group()))
         return bool(votes)
 
@@ -81,7 +81,7 @@ class Processes:
         try:
             return work()
         except RuntimeError as error:
-            raise RunError("another process of this training has ended; its own message says why") from error
+            raise RunError("another process of this training has ended; see its own message") from error
 
 
 def processes(devices: int | None, nodes: int | None) -> Processes:
@@ -133,5 +133,5 @@ def _meet(environment: ClusterEnvironment) -> None:
 
 @cache
 def _group() -> Any:
-    """For what is said between steps: on the CPU, and patient, where the group of the gradients is neither."""
+    """For messages between steps: on the CPU, and patient, where the group of the gradients is neither."""
     return dist.new_group(backend="gloo", timeout=PATIENCE)

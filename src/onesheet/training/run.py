@@ -1,4 +1,4 @@
-"""Run: the folder of one training run, and what stands in it."""
+"""Run: the folder of one training run, and its files."""
 
 from __future__ import annotations
 

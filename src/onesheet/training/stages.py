@@ -66,7 +66,7 @@ class Fitting:
     progress: Progress
 
     def train(self) -> None:
-        """Every stage that the configuration asks for.
+        """Every stage of the configuration.
 
         Raises:
             Interrupted: Ctrl-C; everything is saved.
