@@ -62,6 +62,7 @@ _PLUGINS = (
     BmpImagePlugin,
     AvifImagePlugin,
 )
+_TAIL = 4096
 _TILE_WIDTH, _TILE_LENGTH = 322, 323  # tags of a TIFF
 _STRIP_PIXELS = 250_000  # converted to RGB at a time
 # Bytes a pixel that a decoder holds besides the picture: canvases and copies; measured, see docs/reliability.md.
@@ -230,11 +231,28 @@ def _tag_values(file: IO[bytes]) -> int:
     return max((number(tag[4 : 4 + counted]) for tag in tags if number(tag[2:4]) not in (1, 2, 6, 7)), default=0)
 
 
+def ends_in_zeros(file: IO[bytes]) -> bool:
+    """Whether a JPEG ends in zeros without its end marker, as where a download or a copy was cut short."""
+    file.seek(0)
+    if file.read(2) != b"\xff\xd8":
+        return False
+    end = file.seek(0, os.SEEK_END)
+    while end:
+        file.seek(max(0, end - _TAIL))
+        tail = file.read(min(end, _TAIL))
+        if found := tail.rstrip(b"\0"):
+            zeros = len(tail) - len(found) > 1 or end < file.seek(0, os.SEEK_END)
+            file.seek(max(0, end - len(tail) + len(found) - _TAIL))
+            return zeros and b"\xff\xd9" not in file.read(_TAIL)
+        end -= len(tail)
+    return False
+
+
 def cut_short(file: IO[bytes]) -> bool:
     """Whether a file ends earlier than its format requires."""
     head = file.read(16)
     length = file.seek(0, os.SEEK_END)
-    file.seek(max(0, length - 4096))
+    file.seek(max(0, length - _TAIL))
     tail = file.read()
     if head.startswith(b"\xff\xd8"):  # JPEG
         return b"\xff\xd9" not in tail

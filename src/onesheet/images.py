@@ -27,6 +27,7 @@ from onesheet.formats import (
     Bounded,
     check_memory,
     cut_short,
+    ends_in_zeros,
     identified,
     to_rgb,
     unreadable,
@@ -161,6 +162,8 @@ def open_poster(source: str | Path | bytes, *, at_least: Size | None = None, max
     name = f"poster of {len(source)} bytes" if isinstance(source, bytes) else repr(os.fspath(source))
     try:
         with _opened(source, name) as file:
+            if ends_in_zeros(file):
+                raise unreadable(name, "truncated", "it ends in zeros before the picture does")
             return _upright(identified(file, name, max_pixels=max_pixels), at_least, name)
     except UnreadablePoster:
         raise
