@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from onesheet.audit.looks import Looks
+from onesheet.audit.measurements import Measurements
 from onesheet.audit.perceptual_hashes import RADIUS, connected, near_pairs
 from onesheet.data.catalogue import Film
 from onesheet.data.findings import Finding
@@ -22,7 +22,9 @@ LOW_DETAIL_RADIUS = 12
 _NAMED = 3
 
 
-def duplicate_findings(films: Sequence[Film], looks: Looks, usable: NDArray[np.bool_]) -> list[tuple[int, Finding]]:
+def duplicate_findings(
+    films: Sequence[Film], measured: Measurements, usable: NDArray[np.bool_]
+) -> list[tuple[int, Finding]]:
     """Findings about posters that several films share, each with the index of its film.
 
     Posters belong together when they are the same file or their hashes differ in at most `RADIUS` bits
@@ -38,12 +40,12 @@ def duplicate_findings(films: Sequence[Film], looks: Looks, usable: NDArray[np.b
 
     Args:
         films: the catalogue's films.
-        looks: their posters' measurements.
+        measured: their posters' measurements.
         usable: films whose posters are worth comparing, bool N.
     """
     rows = np.flatnonzero(usable)
-    files = _same_file(looks.digest, rows)
-    pairs, bits = _near(looks, rows)
+    files = _same_file(measured.digest, rows)
+    pairs, bits = _near(measured, rows)
     group_of = connected(len(films), np.concatenate((files, pairs, _given_groups(films))))
     picture_of = connected(len(films), np.concatenate((files, pairs[bits <= LOW_DETAIL_RADIUS])))
     file_of = connected(len(films), files)
@@ -51,7 +53,7 @@ def duplicate_findings(films: Sequence[Film], looks: Looks, usable: NDArray[np.b
     findings: list[tuple[int, Finding]] = []
     placeholders: set[int] = set()
     for members in _clusters(picture_of, rows, PLACEHOLDER_FILMS):
-        found = _placeholder(films, members, looks.detail)
+        found = _placeholder(films, members, measured.detail)
         findings += found
         placeholders.update(index for index, _ in found)
     group_names: dict[int, str] = {}
@@ -76,11 +78,11 @@ def _same_file(digest: NDArray[np.uint64], rows: NDArray[np.int64]) -> NDArray[n
     return others
 
 
-def _near(looks: Looks, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _near(measured: Measurements, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pairs of films whose posters are nearly the same, and the bits that differ."""
-    pairs, bits = near_pairs(looks.hash[rows], radius=RADIUS)
+    pairs, bits = near_pairs(measured.hash[rows], radius=RADIUS)
     pairs = rows[pairs]
-    plain = looks.detail[pairs].min(axis=1, initial=np.inf) < LOW_DETAIL
+    plain = measured.detail[pairs].min(axis=1, initial=np.inf) < LOW_DETAIL
     keep = (bits <= LOW_DETAIL_RADIUS) | ~plain
     return pairs[keep], bits[keep]
 
