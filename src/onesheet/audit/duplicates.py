@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onesheet.audit.measurements import Measurements
-from onesheet.audit.perceptual_hashes import RADIUS, connected, near_pairs
+from onesheet.audit.perceptual_hashes import RADIUS, near_pairs
 from onesheet.data.catalogue import Film
+from onesheet.data.components import connected
 from onesheet.data.findings import Finding
 
 PLACEHOLDER_FILMS = 5
@@ -46,9 +47,9 @@ def duplicate_findings(
     rows = np.flatnonzero(usable)
     files = _same_file(measured.digest, rows)
     pairs, bits = _near(measured, rows)
-    group_of = connected(len(films), np.concatenate((files, pairs, _given_groups(films))))
-    picture_of = connected(len(films), np.concatenate((files, pairs[bits <= LOW_DETAIL_RADIUS])))
-    file_of = connected(len(films), files)
+    group_of = _components(len(films), files, pairs, _given_groups(films))
+    picture_of = _components(len(films), files, pairs[bits <= LOW_DETAIL_RADIUS])
+    file_of = _components(len(films), files)
 
     findings: list[tuple[int, Finding]] = []
     placeholders: set[int] = set()
@@ -92,6 +93,11 @@ def _given_groups(films: Sequence[Film]) -> NDArray[np.int64]:
     first: dict[str, int] = {}
     pairs = [(first.setdefault(film.group, index), index) for index, film in enumerate(films) if film.group]
     return np.array(pairs, np.int64).reshape(-1, 2)
+
+
+def _components(count: int, *pairs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """For each film the first of those that it shares a picture with, int64 N; pairs P×2."""
+    return np.array(connected(count, np.concatenate(pairs).tolist()), np.int64)
 
 
 def _clusters(root: NDArray[np.int64], rows: NDArray[np.int64], least: int) -> list[list[int]]:

@@ -108,33 +108,6 @@ def distances(a: Hashes, b: Hashes) -> NDArray[np.int64]:
     return differing
 
 
-def connected(count: int, pairs: Indices) -> Indices:
-    """Components by union-find.
-
-    Args:
-        count: number of items.
-        pairs: int64 P×2, items that belong together.
-
-    Returns:
-        int64 `count`: for each item the smallest item of its component.
-
-    Example:
-        >>> connected(5, np.array([[1, 3], [3, 4]])).tolist()
-        [0, 1, 2, 1, 1]
-    """
-    parent = list(range(count))
-
-    def root(item: int) -> int:
-        while parent[item] != item:
-            parent[item] = item = parent[parent[item]]
-        return item
-
-    for a, b in pairs.tolist():
-        low, high = sorted((root(a), root(b)))
-        parent[high] = low
-    return np.array([root(item) for item in range(count)], np.int64)
-
-
 def _keys() -> dict[int, list[tuple[int, int]]]:
     """The keys, three bytes of a word each: an even byte -> the others of every key that it begins."""
     keys: dict[int, list[tuple[int, int]]] = {place: [] for place in range(0, _BYTES, 2)}
