@@ -31,11 +31,11 @@ from onesheet.drawn import draw_catalogue
 from onesheet.packed import SPLITS
 from pages import ROOT, Block, blocks
 
-FILMS = 90
+FILMS = 50
 QUICK = {
-    "train": "--size 48x32 --epochs 1 --draws 10 --min-films 10 --threads 1",
-    "split": "--min-films 10",
-    "pack": "--min-films 10",
+    "train": "--size 48x32 --epochs 1 --no-mirror --draws 10 --min-films 5 --threads 1",
+    "split": "--min-films 5",
+    "pack": "--min-films 5",
     "library suggest": "--at generous",
     "library write": "--at generous",
 }
@@ -165,7 +165,7 @@ def write_networks() -> None:
     """A backbone and a classifier made elsewhere, both with random weights."""
     from transformers import ResNetConfig, ResNetModel
 
-    ResNetModel(ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1])).save_pretrained("backbone")
+    ResNetModel(ResNetConfig(embedding_size=8, hidden_sizes=[8], depths=[1])).save_pretrained("backbone")
     nodes = [
         helper.make_node("GlobalAveragePool", ["images"], ["mean"]),
         helper.make_node("Flatten", ["mean"], ["flat"]),
@@ -227,7 +227,7 @@ STORIES = [list(one) for _, one in groupby((b for b in runnable() if b not in SI
 def small_demo(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train, "DEMO_FILMS", FILMS)
     training = replace(train.DEMO.training, widths=(4, 8), epochs=1)
-    quick = replace(train.DEMO, size=(48, 32), min_films=10, draws=10, training=training)
+    quick = replace(train.DEMO, size=(48, 32), min_films=5, draws=10, training=training)
     monkeypatch.setattr(train, "DEMO", quick)
 
 
