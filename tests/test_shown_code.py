@@ -33,7 +33,7 @@ from pages import ROOT, Block, blocks
 
 FILMS = 50
 QUICK = {
-    "train": "--size 48x32 --epochs 1 --no-mirror --draws 10 --min-films 5 --threads 1",
+    "train": "--size 48x32 --epochs 1 --no-tta --draws 10 --min-films 5 --threads 1",
     "split": "--min-films 5",
     "pack": "--min-films 5",
     "library suggest": "--at generous",

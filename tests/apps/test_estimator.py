@@ -32,7 +32,9 @@ from onesheet.data import Catalogue
 from onesheet.errors import ConfigError, UnreadablePoster
 from onesheet.training import TrainConfig
 
-QUICK = TrainConfig(model="poster-cnn", widths=(8, 16), epochs=2, batch_size=16, learning_rate=0.01, threads=1)
+QUICK = TrainConfig(
+    model="poster-cnn", widths=(8, 16), epochs=2, batch_size=16, learning_rate=0.01, tta=False, threads=1
+)
 SIZE = (48, 32)
 
 # scikit-learn's checks that cannot apply, each by its reason; every one of them fails (strictly), the others pass.

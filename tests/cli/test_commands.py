@@ -21,7 +21,7 @@ from onesheet.training import Run, TrainConfig
 
 TINY = [
     *("--model", "poster-cnn", "--widths", "8,16", "--size", "48x32", "--epochs", "2"),
-    *("--learning-rate", "0.01", "--threads", "1", "--draws", "20"),
+    *("--learning-rate", "0.01", "--threads", "1", "--draws", "20", "--no-tta"),
 ]
 RUN_FILES = {
     "genres.onnx",
