@@ -58,6 +58,7 @@ fuzz: setup
 
 faults: setup
 	$(BIN)/python tests/kills.py --trials 200
+	$(BIN)/python tests/library_faults.py --rounds 1000
 
 wheel: setup
 	scripts/wheel

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from onesheet.errors import require
@@ -34,6 +34,7 @@ def add_commands(commands: Any) -> None:
     form.add_argument("--json", action="store_true", help="one JSON object a line")
     form.add_argument("--csv", action="store_true", help="CSV: path, genres, one column a genre, error")
     form.add_argument("--parquet", metavar="FILE", help="write the same columns to a Parquet file")
+    add_verbose(parser)
     parser.set_defaults(run=run)
 
 
@@ -70,7 +71,7 @@ def add_point(parser: argparse.ArgumentParser, *, default: str = "balanced") -> 
 
 def run(arguments: argparse.Namespace) -> int:
     """Predict and print; 1 if a poster was unreadable."""
-    from onesheet.predict import Failure, find_posters, load
+    from onesheet.predict import Failure, find_posters, left_out, load
 
     predictor = load(arguments.model, threads=arguments.threads)
     names = predictor.genres.names
@@ -100,7 +101,21 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{len(failures)} unreadable:", file=sys.stderr)
     for failure in failures:
         print(f"  {failure.error}", file=sys.stderr)
+    print_left_out(left_out(arguments.posters), verbose=arguments.verbose)
     return 1 if failures else 0
+
+
+def print_left_out(files: Mapping[str, Sequence[str]], *, verbose: bool) -> None:
+    """How many files of folders were left out, by reason, on standard error; `verbose` lists them."""
+    for why, paths in files.items():
+        print(f"left out: {len(paths):,} {'file' if len(paths) == 1 else 'files'} {why}", file=sys.stderr)
+        for path in paths if verbose else ():
+            print(f"  {shown(path)}", file=sys.stderr)
+
+
+def add_verbose(parser: argparse.ArgumentParser) -> None:
+    """Add `--verbose`."""
+    parser.add_argument("--verbose", action="store_true", help="list the files that are left out, and why")
 
 
 def _print_csv(answers: Answers, names: tuple[str, ...]) -> None:

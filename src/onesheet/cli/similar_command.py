@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from onesheet.cli.console import Console, print_table
-from onesheet.cli.predict_command import add_model, add_threads, positive, shown
+from onesheet.cli.predict_command import add_model, add_threads, add_verbose, positive, print_left_out, shown
 from onesheet.spreadsheets import Writer
 
 if TYPE_CHECKING:
@@ -35,12 +35,13 @@ def add_commands(commands: Any) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object a line")
     form.add_argument("--csv", action="store_true", help="CSV: path, similarity")
+    add_verbose(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Index, search and print; 1 if a poster of the folder was unreadable."""
-    from onesheet.predict import index_posters, load
+    from onesheet.predict import index_posters, left_out, load
 
     predictor = load(arguments.model, threads=arguments.threads)
     predictor.predict(arguments.poster)  # a poster that cannot be read is rejected before the folder is read
@@ -53,6 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{len(index.failures)} unreadable:", file=sys.stderr)
     for failure in index.failures:
         print(f"  {failure.error}", file=sys.stderr)
+    print_left_out(left_out([arguments.folder]), verbose=arguments.verbose)
     return 1 if index.failures else 0
 
 

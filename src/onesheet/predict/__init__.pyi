@@ -1,6 +1,7 @@
 from .explanations import HeatMap as HeatMap
 from .explanations import heat_maps as heat_maps
 from .poster_paths import find_posters as find_posters
+from .poster_paths import left_out as left_out
 from .predictions import Failure as Failure
 from .predictions import Prediction as Prediction
 from .predictor import DEFAULT_MODEL as DEFAULT_MODEL
