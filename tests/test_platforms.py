@@ -9,17 +9,25 @@ from pathlib import Path
 import pytest
 
 PRETEND = """
-import errno, fcntl, importlib, mmap, os, pkgutil, signal, sys, types
+import errno, fcntl, importlib, mmap, os, pathlib, signal, sys, types
 
-TORCH = ("models", "training", "exporting", "speed")  # Linux, and the platforms that PyTorch has packages for
-TORCH_TOO = "onesheet.apps.estimator"
+TORCH = ("models", "training", "exporting", "speed", "pipeline", "estimator")
+without_extra = set()
 
 
-def import_all():
-    import onesheet
-    for module in pkgutil.walk_packages(onesheet.__path__, "onesheet."):
-        if module.name.split(".")[1] not in TORCH and not module.name.startswith(TORCH_TOO):
-            importlib.import_module(module.name)
+def import_all(*, first):
+    import onesheet.errors
+    root = pathlib.Path(onesheet.__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        name = ".".join(("onesheet", *path.relative_to(root).with_suffix("").parts)).removesuffix(".__init__")
+        if name in without_extra or any(part in TORCH for part in name.split(".")):
+            continue
+        try:
+            importlib.import_module(name)
+        except (ModuleNotFoundError, sys.modules["onesheet.errors"].MissingExtra):
+            if not first:
+                raise
+            without_extra.add(name)
 
 
 def locking(file, mode, size):  # as Microsoft's: a region that another process has locked is "permission denied"
@@ -30,7 +38,8 @@ def locking(file, mode, size):  # as Microsoft's: a region that another process 
         raise PermissionError(errno.EACCES, "Permission denied") from None
 
 
-import_all()  # what other projects' packages need is loaded now, while this is Linux
+import_all(first=True)  # what other projects' packages need is loaded now, while this is Linux
+assert {"onesheet.packed.packing", "onesheet.predict.predictor"} <= set(sys.modules)
 for name in [name for name in sys.modules if name.split(".")[0] == "onesheet"]:
     del sys.modules[name]
 platform, flock = sys.argv[1], fcntl.flock
@@ -50,7 +59,7 @@ for module, names in absent.items():
     for name in names:
         delattr(module, name) if hasattr(module, name) else None
 sys.platform = platform
-import_all()
+import_all(first=False)
 """
 USE = """
 from onesheet.audit import audit
