@@ -102,7 +102,7 @@ def test_answers_and_sheets_have_none_and_come_back(tmp_path: Path) -> None:
         genres=genres,
         labels=labels,
         probabilities=np.full((count, 2), 0.25, np.float32),
-        given={"balanced": labels},
+        predicted={"balanced": labels},
     )
     write_predictions(tmp_path / "predictions.csv", answers)
     with (tmp_path / "predictions.csv").open(newline="", encoding="utf-8") as file:
@@ -241,10 +241,10 @@ def test_a_carriage_return_in_the_heading_is_no_traceback(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "table",
     [
-        ("a.jsonl", rb'{"id": "1", "poster": "b.png", "title": "\ud800", "genres": ["Drama", "\udfff"]}'),
+        ("a.jsonl", rb'{"id": "1", "poster": "b.png", "title": "\ud800", "genres": ["Drama", "C\udfff"]}'),
         ("a.json", rb'[{"id": "\ud800", "poster": "b.png", "title": "x", "genres": ["Drama", "C"]}]'),
         ("a.csv", rb"""id,poster,genres
-1,b.png,"['Drama', '\ud800']"
+1,b.png,"['Drama', 'C\ud800']"
 """),
         ("a.jsonl", rb"""{"poster": "\ud800.png", "genres": ["Drama", "C"]}
 {"poster": "b.png", "genres": ["Drama", "C"]}"""),
