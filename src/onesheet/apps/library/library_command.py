@@ -85,6 +85,9 @@ def add_commands(commands: Any) -> None:
     )
     _add_genre_map(clean)
     undo = _add_action(actions, "undo", _undo, "take back the last write, byte for byte; once more: the one before")
+    for action in (write, clean):
+        action.add_argument("--kodi", metavar="URL", help="have Kodi read what was written; KODI_USER, KODI_PASSWORD")
+        action.add_argument("--jellyfin", metavar="URL", help="have Jellyfin read what was written; JELLYFIN_API_KEY")
     for action in (write, clean, undo):
         action.add_argument("--backups", metavar="FOLDER", help="folder for the backups (default: in the library)")
     for action in (scan, suggest, write, clean):
@@ -346,10 +349,12 @@ def _carry_out(arguments: argparse.Namespace, steps: Iterable[Change | Left]) ->
 
     diffs: list[list[str]] = []
     left: list[str] = []
+    written: list[str] = []
     try:
         for step in apply_changes(arguments.folder, steps, backups=arguments.backups) if arguments.apply else steps:
             if isinstance(step, Change):
                 diffs.append([] if arguments.quiet else list(step.diff()))
+                written.append(step.film.name)
             else:
                 left.append(f"{step.film.name}: {step.why}")
     except BaseException:
@@ -357,7 +362,21 @@ def _carry_out(arguments: argparse.Namespace, steps: Iterable[Change | Left]) ->
             _tell_changes(arguments, diffs)
         raise
     _tell_changes(arguments, diffs)
-    return left
+    return left + _refresh(arguments, written)
+
+
+def _refresh(arguments: argparse.Namespace, written: list[str]) -> list[str]:
+    """Have players read what was written; the films that they do not have."""
+    from onesheet.apps.library.players import refresh_jellyfin, refresh_kodi
+
+    missing = []
+    for player, url, refresh in (
+        ("Kodi", arguments.kodi, refresh_kodi),
+        ("Jellyfin", arguments.jellyfin, refresh_jellyfin),
+    ):
+        if arguments.apply and url and written:
+            missing += [f"{film}: not refreshed, as {player} does not have it" for film in refresh(url, written)]
+    return missing
 
 
 def _tell_changes(arguments: argparse.Namespace, diffs: list[list[str]]) -> None:
