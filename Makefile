@@ -31,7 +31,7 @@ demo: setup
 	$(BIN)/onesheet demo --out demo
 
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile -rs --doctest-modules src tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile -rs --doctest-modules --ignore-glob "*/conftest.py" src tests
 
 test-quick: setup
 	scripts/test-quick

@@ -62,10 +62,10 @@ STANDS_FOR = {
 """In commands: names that the reader puts in, or that lie elsewhere, and what stands for them here."""
 
 NOT_RUN = {
-    "onesheet fetch": "asks TMDB, OMDb or the web; tests/fetch plays them",
-    "onesheet serve": "goes on until it is stopped; tests/serving starts and stops it",
-    "onesheet batch 's3://": "needs S3 and a Ray cluster; tests/batch has both engines",
-    "onesheet adopt model.": "needs a Keras model; tests/adopting makes them in every form",
+    "onesheet fetch": "asks TMDB, OMDb or the web; tests/apps/fetch plays them",
+    "onesheet serve": "goes on until it is stopped; tests/apps/serving starts and stops it",
+    "onesheet batch 's3://": "needs S3 and a Ray cluster; tests/apps/batch has both engines",
+    "onesheet adopt model.": "needs a Keras model; tests/exporting makes them in every form",
     "onesheet train corrected.csv --config": "trains a whole run anew; tests/cli has --config",
     "onesheet evaluate run/genres.onnx better/packed": "of the run above; tests/cli has both",
     "onesheet compare old better": "the two above",
@@ -79,8 +79,9 @@ NOT_RUN = {
 OTHER_PROGRAMS = {
     "pip": "installs; scripts/check-wheel does it in an empty environment",
     "make": "test_readme.py looks for the target",
-    "curl": "asks a running service; tests/serving asks the same of it",
-    "ONESHEET_TOKEN=$(openssl": "a service that goes on; tests/serving has the token",
+    "ONESHEET_SPEED_OFF=kernels,prefetch": "trains a whole run; tests/speed has the switch",
+    "curl": "asks a running service; tests/apps/serving asks the same of it",
+    "ONESHEET_TOKEN=$(openssl": "a service that goes on; tests/apps/serving has the token",
     "torchrun": "several machines; tests/training/test_processes.py starts it on one",
     "srun": "Slurm; tests/training/test_processes.py sets what Slurm sets",
     "benchmarks/chu2017.sh": "hours, on real posters",
@@ -88,7 +89,7 @@ OTHER_PROGRAMS = {
     "cd": "goes into examples/browser; tests/examples opens its page",
     "npm": "downloads ONNX Runtime Web",
     "python3": "serves files until it is stopped",
-    "sed": "turns a split round; deletes lines of a journal, as a test in tests/fetch does",
+    "sed": "turns a split round; deletes lines of a journal, as a test in tests/apps/fetch does",
     "export": "holds the reader's key",
     "jupyter": "goes on until it is stopped; tests/test_notebooks.py runs every cell",
     "hf": "uploads to the hub, with the reader's account",
