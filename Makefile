@@ -1,6 +1,7 @@
 # make setup   create .venv with everything
 # make demo    draw a catalogue, then do the whole job on it into demo/
 # make test    every test, and every example in the docs
+# make test-quick   the tests of the core, in under a minute
 # make check   lint, format, types, import rules
 # make docs    the documentation site, into build/site; every warning is an error
 # make audit   pins, licences and, where a service can be reached, known vulnerabilities
@@ -15,7 +16,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check docs audit fuzz wheel sbom faults recipe quality bench clean
+.PHONY: setup demo test test-quick check docs audit fuzz wheel sbom faults recipe quality bench clean
 
 setup: .venv/installed
 
@@ -30,7 +31,10 @@ demo: setup
 	$(BIN)/onesheet demo --out demo
 
 test: setup
-	$(BIN)/python -m pytest -n 2 -rs --doctest-modules src tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile -rs --doctest-modules --ignore-glob "*/conftest.py" src tests
+
+test-quick: setup
+	scripts/test-quick
 
 check: setup
 	scripts/check
@@ -54,6 +58,7 @@ fuzz: setup
 
 faults: setup
 	$(BIN)/python tests/kills.py --trials 200
+	$(BIN)/python tests/library_faults.py --rounds 1000
 
 wheel: setup
 	scripts/wheel

@@ -1,8 +1,8 @@
-"""One change at a time against recipes/default.toml, measured on the validation part.
+"""One change at a time against recipes/default.toml, measured on the validation set.
 
 python benchmarks/ablation.py DATA BACKBONE OUT [NAME…]
 
-Each row trains one network without a teacher on Chu & Guo's `train` part (5,055 films) at 160×112, about four minutes
+Each row trains one network without a teacher on Chu & Guo's `train` split (5,055 films) at 160×112, about four minutes
 on two cores, exports and evaluates on `validation`; rows that OUT has by now are not made again, so it can be stopped
 at any time. NAME: these rows only, beside the recipe's.
 """
@@ -47,12 +47,9 @@ ROWS: dict[str, tuple[str, list[str], list[str]]] = {
         ["--teacher", "{out}/recipe/genres.onnx,{out}/seed-0/genres.onnx"],
         [],
     ),
-    "mixup": ("mixup in place of CutMix", ["--cutmix", "0", "--mixup", "0.5"], []),
     "no-growth": ("crops at seven eighths from the start, none smaller", ["--start-scale", "1"], []),
-    "no-mirror": ("without the mirror image", ["--no-mirror"], []),
+    "no-mirror": ("without the mirror image", ["--no-tta"], []),
     "half-rate": ("half the learning rate", ["--learning-rate", "2e-4"], []),
-    "layer-rates": ("the first layer learns at a tenth of the last's rate", ["--first-layer-rate", "0.1"], []),
-    "smoothing": ("labels smoothed by .1", ["--label-smoothing", "0.1"], []),
     "size-224": ("224×160 pixels", [], ["--size", "224x160"]),
     "size-288": ("288×208 pixels", [], ["--size", "288x208"]),
     "pad": ("aspect kept, padded", [], ["--resize", "pad"]),
@@ -107,7 +104,7 @@ def run(data: str, backbone: str, out: Path, name: str, fit: list[str], pack: li
     resume = ["--resume"] if (folder / "run.json").exists() else []
     onesheet("fit", packed, "--model", f"hf:{backbone}", *fit_options(fit, out), "--out", folder, *resume)
     onesheet("export", folder, "--out", folder / "genres.onnx")
-    onesheet("evaluate", folder / "genres.onnx", packed, "--part", "validation", "--out", folder / "report")
+    onesheet("evaluate", folder / "genres.onnx", packed, "--split", "validation", "--out", folder / "report")
 
 
 def fit_options(changes: list[str], out: Path) -> list[object]:

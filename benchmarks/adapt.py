@@ -30,7 +30,7 @@ from onesheet.data import Catalogue, read_catalogue, write_catalogue
 from onesheet.evaluation import average_precision, roc_auc
 from onesheet.genres import GenreSet
 from onesheet.packed import Packed, Split, pack, read_split
-from onesheet.predict import Predictor, load, score_part
+from onesheet.predict import Predictor, load, score_split
 
 SOURCES = ("chu2017", "imdb")
 TRAIN, VALIDATE, TEST = 400, 60, 369
@@ -81,16 +81,15 @@ def main() -> None:
 def unseen(data: Path) -> Catalogue:
     """The test films of both collections."""
     catalogue = read_catalogue(*(data / name for name in SOURCES), min_films=1)
-    parts = read_split(catalogue, *(data / name / "split.csv" for name in SOURCES))
-    films = tuple(catalogue.films[row] for row in parts.rows("test"))
+    assigned = read_split(catalogue, *(data / name / "split.csv" for name in SOURCES))
+    films = tuple(catalogue.films[row] for row in assigned.rows("test"))
     return Catalogue(films, catalogue.genres)
 
 
 def quality(data: Path, out: Path, *, splits: int, backbone: str | None) -> None:
     source = load()
     catalogue = unseen(data)
-    whole = Split(catalogue, np.full(len(catalogue), "test"))
-    packed = pack(whole, out / "packed", size=source.card.size, resize=source.card.resize)
+    packed = pack(Split.whole(catalogue), out / "packed", size=source.card.size, resize=source.card.resize)
     features = source_features(source, packed)
     rows: dict[str, list[tuple[float, float]]] = {}
     for number in range(splits):
@@ -137,7 +136,7 @@ def _adapted(
 ) -> dict[str, NDArray[np.floating]]:
     labels = packed.labels[:, [packed.genres.column(name) for name in names]]
     columns = [source.genres.column(name) for name in names]
-    calibration = np.array(source.card.calibration["scale"]), np.array(source.card.calibration["bias"])
+    calibration = source.card.scale_and_bias
     found: dict[str, NDArray[np.floating]] = {"source, untouched": features.logits[test][:, columns]}
     for name, known in (("adapted, genres known", columns), ("adapted, all names hidden", [None] * len(columns))):
         heads = fit_heads(
@@ -158,11 +157,11 @@ def _imagenet(
     films = [packed.films[row] for row in (*train.tolist(), *test.tolist())]
     films = [replace(film, genres=tuple(name for name in film.genres if name in names)) for film in films]
     catalogue = Catalogue(tuple(films), GenreSet(sorted(names)))
-    parts = np.repeat(["train", "validation", "test"], [TRAIN - VALIDATE, VALIDATE, TEST])
-    store = pack(Split(catalogue, parts), folder / "packed")
+    splits = np.repeat(["train", "validation", "test"], [TRAIN - VALIDATE, VALIDATE, TEST])
+    store = pack(Split(catalogue, splits), folder / "packed")
     run = fit(TrainConfig(model=f"hf:{backbone}", tune="head"), store, folder=folder / "run")
     export(run, folder / "genres.onnx")
-    return score_part(load(folder / "genres.onnx"), store, "test").logits
+    return score_split(load(folder / "genres.onnx"), store, "test").logits
 
 
 def timing(data: Path, out: Path, *, films: int, repeats: int) -> None:

@@ -67,7 +67,7 @@ def write_table(path: Path, parts: Split, *, with_validation: bool) -> None:
     labels = parts.catalogue.labels.astype(int).tolist()
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        for film, part, own in zip(parts.catalogue.films, parts.parts.tolist(), labels, strict=True):
+        for film, part, own in zip(parts.catalogue.films, parts.splits.tolist(), labels, strict=True):
             if with_validation or part == "train":
                 writer.writerow((str(Path(film.poster).resolve()), part, "".join(map(str, own))))
 

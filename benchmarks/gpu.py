@@ -165,7 +165,7 @@ def tuning_line(name: str, model: str, packed: Packed, given: Any, chip: Chip) -
 
 def predict_line(name: str, model: str, packed: Packed, given: Any, chip: Chip) -> str:
     """torch, and ONNX Runtime where it can use the GPU; from posters in memory to answers in memory, both."""
-    network = build_network(model, genres=len(packed.genres), size=SIZE, mirror=False).to(
+    network = build_network(model, genres=len(packed.genres), size=SIZE, tta=False).to(
         device(), memory_format=torch.channels_last
     )
     network.eval()

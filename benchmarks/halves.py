@@ -2,7 +2,7 @@
 
 python benchmarks/halves.py PACKED MODEL… [--halvings N]
 
-The mean of the models' logits, in 32 bits, is calibrated on one half of the validation part and measured on the other,
+The mean of the models' logits, in 32 bits, is calibrated on one half of the validation set and measured on the other,
 and the other way round. Prints a Markdown row (mAP and ROC-AUC of the whole part, as they need no fitting), then
 macro-F1 of "balanced" by how many films of a genre weigh as much as its probabilities.
 """
@@ -16,7 +16,7 @@ from onesheet.evaluation import average_precision, fit_calibration, recall_at_pr
 from onesheet.evaluation.label_sets import fit_label_sets
 from onesheet.evaluation.operating_points import SMOOTHING_FILMS, best_f1_threshold, smooth
 from onesheet.packed import open_packed
-from onesheet.predict import load, score_part
+from onesheet.predict import load, score_split
 
 FILMS = (0, 30, 100, 300, 1000)
 
@@ -30,7 +30,7 @@ def main() -> None:
     packed = open_packed(given.packed)
     labels = packed.labels[packed.rows("validation")].astype(bool)
     trained = packed.labels[packed.rows("train")].astype(bool)
-    logits = np.mean([score_part(load(path), packed, "validation").logits for path in given.models], axis=0)
+    logits = np.mean([score_split(load(path), packed, "validation").logits for path in given.models], axis=0)
     rows, by_films = [], []
     for seed in range(given.halvings):
         halves = np.array_split(np.random.default_rng(seed).permutation(len(labels)), 2)

@@ -92,8 +92,8 @@ def commands(
     yield "predict", rows, ["predict", str(folder / "posters"), "--model", model, "--csv"]
     yield (
         "evaluate",
-        round(0.7 * rows),  # the part that `split` makes the training part
-        ["evaluate", model, packed, "--part", "train", "--draws", str(draws), "--out", str(folder / "report")],
+        round(0.7 * rows),  # the part that `split` makes the training set
+        ["evaluate", model, packed, "--split", "train", "--draws", str(draws), "--out", str(folder / "report")],
     )
 
 

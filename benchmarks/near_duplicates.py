@@ -18,7 +18,7 @@ from material import read
 from peak import watch
 from ratio import arguments, in_turn, load_now, quotients, report, row, seconds, spread
 
-from onesheet.audit.looks import look_at
+from onesheet.audit.measurements import measure_posters
 from onesheet.audit.perceptual_hashes import RADIUS, Hashes, distances, near_pairs
 from onesheet.progress import silent
 
@@ -76,8 +76,8 @@ def main() -> None:
 
 
 def real_hashes(data: Path) -> Hashes:
-    looks = look_at(read(data).films, threads=None, progress=silent)
-    return looks.hash[looks.seen]
+    measured = measure_posters(read(data).films, threads=None, progress=silent)
+    return measured.hash[measured.seen]
 
 
 def made_up(count: int, real: Hashes | None) -> Hashes:

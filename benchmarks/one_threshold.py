@@ -9,7 +9,7 @@ import sys
 import numpy as np
 
 from onesheet.packed import open_packed
-from onesheet.predict import load, score_part
+from onesheet.predict import load, score_split
 
 
 def main() -> None:
@@ -17,7 +17,7 @@ def main() -> None:
         sys.exit(__doc__)
     packed, predictor = open_packed(sys.argv[2]), load(sys.argv[1])
     wanted = float(sys.argv[3]) if len(sys.argv) > 3 else 0.61
-    probabilities = {part: score_part(predictor, packed, part).probabilities for part in ("validation", "test")}
+    probabilities = {part: score_split(predictor, packed, part).probabilities for part in ("validation", "test")}
     labels = {part: packed.labels[packed.rows(part)] for part in probabilities}
 
     def micro_f1(part: str, threshold: float) -> float:

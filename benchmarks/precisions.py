@@ -1,4 +1,4 @@
-"""A smaller precision against float32: posters/s of predicting, and what it costs in mAP on DATA's test part.
+"""A smaller precision against float32: posters/s of predicting, and what it costs in mAP on DATA's test set.
 
 python benchmarks/precisions.py DATA BACKBONE OUT [--precision int8] [--posters N]
 python benchmarks/precisions.py DATA BACKBONE OUT --run RUN
@@ -17,7 +17,7 @@ from onesheet.evaluation import average_precision
 from onesheet.exporting import export
 from onesheet.packed import Packed
 from onesheet.pipeline.recipe import PRECISIONS
-from onesheet.predict import Predictor, load, score_part
+from onesheet.predict import Predictor, load, score_split
 from onesheet.training import Run, TrainConfig, fit, open_run
 
 LARGEST_CHANGE = 0.005
@@ -72,8 +72,8 @@ def rate(predictor: Predictor, posters: np.ndarray) -> float:
 
 
 def average(predictor: Predictor, packed: Packed) -> float:
-    """Macro average precision on the test part, genres without films left out."""
-    scores = score_part(predictor, packed, "test").probabilities
+    """Macro average precision on the test set, genres without films left out."""
+    scores = score_split(predictor, packed, "test").probabilities
     return float(np.nanmean(average_precision(packed.labels[packed.rows("test")], scores)))
 
 

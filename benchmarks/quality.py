@@ -1,4 +1,4 @@
-"""The figures of a model file on the fixed test parts of both poster collections, into the model card.
+"""The figures of a model file on the fixed test sets of both poster collections, into the model card.
 
 python benchmarks/quality.py DATA [--model FILE] [--out FOLDER] [--write]
 
@@ -25,7 +25,7 @@ from onesheet.data import Catalogue, Film, read_catalogue
 from onesheet.evaluation import Evaluation, Score, evaluate, write_evaluation
 from onesheet.files import whole_file
 from onesheet.packed import Packed, Split, pack, read_split
-from onesheet.predict import DEFAULT_MODEL, Predictor, load, score_part
+from onesheet.predict import DEFAULT_MODEL, Predictor, load, score_split
 
 CARD = Path(__file__).parents[1] / "docs" / "model-card.md"
 SOURCES = ("chu2017", "imdb")
@@ -58,7 +58,7 @@ def main() -> None:
     given = parser.parse_args()
     predictor = load(given.model)
     packed = pack_tests(given.data, predictor, given.out)
-    probabilities = score_part(predictor, packed, "test").probabilities
+    probabilities = score_split(predictor, packed, "test").probabilities
     whole = measure(predictor, packed.labels, probabilities)
     write_evaluation(given.out / "evaluation.json", whole)
     tables = "\n\n".join(
@@ -149,7 +149,7 @@ def headline_table(result: Evaluation) -> str:
         [name, cell(figure(result, at, key)), f"{cell(result.baselines[trivial].get(key))} ({trivial})"]
         for name, at, key, trivial in HEADLINE
     ]
-    return table(["figure", "this model", "trivial answer"], rows)
+    return table(["figure", "this model", "baseline"], rows)
 
 
 def point_table(result: Evaluation) -> str:

@@ -2,7 +2,7 @@
 
 python benchmarks/robustness.py DATA [--model FILE] [--out FOLDER]
 
-DATA as for quality.py: the fixed test parts of both collections. Every test poster is changed in its pixels, written as
+DATA as for quality.py: the fixed test sets of both collections. Every test poster is changed in its pixels, written as
 a file of a real format, and read back by the library's own decoder. Prints one Markdown row a change.
 """
 

@@ -1,4 +1,4 @@
-"""Markdown tables of several runs' evaluations: beside the trivial answers, and with --genres genre by genre.
+"""Markdown tables of several runs' evaluations: beside the baselines, and with --genres genre by genre.
 
 python benchmarks/table.py RUN… [--genres]
 """

@@ -105,7 +105,7 @@ class BareStep:
         self.network = network.to(where, memory_format=torch.channels_last).train()
         targets = packed.labels.astype("float32")
         loader = BatchLoader(packed.posters, packed.labels, targets, packed.rows("train"), batch_size=self.batch)
-        module = TrainingModule(self.network, config, torch.full((genres,), 0.1), loader=loader).to(where)
+        module = TrainingModule(self.network, config, torch.full((genres,), 0.1), loaders=(loader, loader)).to(where)
         self.loss = module.loss
         self.optimizer = module.configure_optimizers()[0][0]
         self.average = get_ema_multi_avg_fn(config.ema or 0.0)

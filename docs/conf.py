@@ -47,7 +47,8 @@ html_show_copyright = False
 html_show_sphinx = False
 
 # The names of these come with first use, which autodoc does not make.
-for name in ("adopting", "data", "evaluation", "predict", "training"):
-    package = import_module(f"onesheet.{name}")
+source = Path(onesheet.__file__).parent
+for stub in sorted(source.rglob("__init__.pyi")):
+    package = import_module(".".join(("onesheet", *stub.parent.relative_to(source).parts)))
     for member in package.__all__:
         setattr(package, member, getattr(package, member))

@@ -1,4 +1,4 @@
-"""Tiny drawn catalogues that every room's tests may use."""
+"""Tiny drawn catalogues and models that every package's tests may use; PyTorch loads with the fixtures that train."""
 
 from __future__ import annotations
 
@@ -8,24 +8,23 @@ import shutil
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import settings
 from PIL import Image
 
 from motifs import MOTIFS, draw_poster
 from onesheet.bundle import CARD_KEY, POINTS, Card
-from onesheet.calibrated_graph import finish_graph
 from onesheet.data import Catalogue, Film
 from onesheet.evaluation import Thresholds
-from onesheet.exporting import export
-from onesheet.exporting.onnx_graph import ExportGraph, write_graph
 from onesheet.genres import GenreSet
-from onesheet.models import PosterNetwork, build_network
 from onesheet.packed import Packed, Split, pack, split
-from onesheet.training import Run, TrainConfig, fit
+
+if TYPE_CHECKING:
+    from onesheet.models import PosterNetwork
+    from onesheet.training import Run, TrainConfig
 
 settings.register_profile("onesheet", deadline=None)  # no test is timed: a busy machine is no fault
 settings.load_profile("onesheet")
@@ -59,21 +58,27 @@ def packed(parts: Split, tmp_path_factory: pytest.TempPathFactory) -> Packed:
     return pack(parts, tmp_path_factory.mktemp("packed"), size=(48, 32))
 
 
-TINY = TrainConfig(model="poster-cnn", widths=(8, 16), epochs=4, batch_size=16, learning_rate=0.01, ema=0.9, threads=1)
-
-
 @pytest.fixture(scope="session")
 def tiny() -> TrainConfig:
-    return TINY
+    pytest.importorskip("torch", reason="PyTorch is not installed; pip install 'onesheet-genres[train]'")
+    from onesheet.training import TrainConfig
+
+    return TrainConfig(
+        model="poster-cnn", widths=(8, 16), epochs=4, batch_size=16, learning_rate=0.01, ema=0.9, threads=1
+    )
 
 
 @pytest.fixture(scope="session")
-def run(packed: Packed, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return fit(TINY, packed, folder=tmp_path_factory.mktemp("run"))
+def run(tiny: TrainConfig, packed: Packed, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    from onesheet.training import fit
+
+    return fit(tiny, packed, folder=tmp_path_factory.mktemp("run"))
 
 
 @pytest.fixture(scope="session")
 def model_path(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from onesheet.exporting import export
+
     path = tmp_path_factory.mktemp("model") / "genres.onnx"
     export(run, path)
     return path
@@ -81,7 +86,10 @@ def model_path(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def motif_network() -> PosterNetwork:
-    """A network that knows every motif for sure, which TINY does not."""
+    """A network that knows every motif for sure, which the tiny one does not."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed; pip install 'onesheet-genres[train]'")
+    from onesheet.models import build_network
+
     rng, genres = np.random.default_rng(0), list(MOTIFS)
     torch.manual_seed(0)
     network = build_network("poster-cnn", genres=3, size=(48, 32), widths=(8, 16), dropout=0.0)
@@ -100,6 +108,9 @@ def motif_network() -> PosterNetwork:
 @pytest.fixture(scope="session")
 def motif_model(motif_network: PosterNetwork, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its model file, uncalibrated."""
+    from onesheet.calibrated_graph import finish_graph
+    from onesheet.exporting.onnx_graph import ExportGraph, write_graph
+
     folder, ones = tmp_path_factory.mktemp("motifs"), np.ones(3)
     card = Card(
         genres=tuple(MOTIFS),

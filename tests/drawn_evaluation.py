@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from onesheet.evaluation.answers import Answers
+from onesheet.evaluation.predictions_file import Predictions
 from onesheet.evaluation.results import Bin, Evaluation, GenreAtPoint, GenreResult, Score
 from onesheet.genres import GenreSet
 
@@ -43,7 +43,7 @@ def evaluation(genres=None, *, names=("Action", "Drama", "Horror"), films=500, s
         genres = [genre(name, ap=float(rng.uniform(0.2, 0.9)), f1=float(rng.uniform(0.1, 0.9))) for name in names]
     count = len(genres)
     return Evaluation(
-        part="test",
+        split="test",
         films=films,
         genres=tuple(result.genre for result in genres),
         draws=200,
@@ -63,7 +63,7 @@ def evaluation(genres=None, *, names=("Action", "Drama", "Horror"), films=500, s
         reliability=bins(),
         confusion=tuple(tuple(map(float, row)) for row in rng.integers(0, 50, (count + 1, count + 1))),
         cooccurrence_true=tuple(tuple(map(int, row)) for row in rng.integers(0, 50, (count, count))),
-        cooccurrence_given=tuple(tuple(map(int, row)) for row in np.zeros((count, count))),
+        cooccurrence_predicted=tuple(tuple(map(int, row)) for row in np.zeros((count, count))),
     )
 
 
@@ -75,12 +75,12 @@ def answers(films=400, *, skill=1.0, seed=0, genres=ANSWERED_GENRES):
     labels = np.random.default_rng(7).random((films, len(genres))) < (0.5, 0.3, 0.15)[: len(genres)]
     logits = skill * (2 * labels - 1) + np.random.default_rng(seed).normal(size=labels.shape)
     probabilities = (1 / (1 + np.exp(-logits))).astype(np.float32)
-    return Answers(
+    return Predictions(
         film_ids=tuple(f"tt{k:07d}" for k in range(films)),
         titles=tuple(f'Film "{k}", the' for k in range(films)),
         posters=tuple(f"posters/{k}.jpg" for k in range(films)),
         genres=GenreSet(genres),
         labels=labels,
         probabilities=probabilities,
-        given={"balanced": probabilities >= 0.5, "precise": probabilities >= 0.8},
+        predicted={"balanced": probabilities >= 0.5, "precise": probabilities >= 0.8},
     )

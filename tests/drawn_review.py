@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onesheet.data import Catalogue, write_catalogue
-from onesheet.evaluation.answers import Answers, write_answers
+from onesheet.evaluation.predictions_file import Predictions, write_predictions
 from onesheet.packed import Split
 
 HELD_OUT = 60
@@ -22,7 +22,7 @@ def doubted(labels: NDArray[np.bool_]) -> int:
     return int(labels.argmin())
 
 
-def answers_of(catalogue: Catalogue) -> Answers:
+def answers_of(catalogue: Catalogue) -> Predictions:
     """Probabilities that agree with the labels but for a few films."""
     rng = np.random.default_rng(3)
     films = catalogue.films[:HELD_OUT]
@@ -36,23 +36,23 @@ def answers_of(catalogue: Catalogue) -> Answers:
         probabilities[row, column] = 0.99 if truth[row, column] else 0.001
     for number, row in enumerate(UNSURE):
         probabilities[row] = np.where(labels[row], 0.45 - number / 10, 0.2)
-    return Answers(
+    return Predictions(
         film_ids=tuple(film.film_id for film in films),
         titles=tuple(film.title for film in films),
         posters=tuple(film.poster for film in films),
         genres=catalogue.genres,
         labels=labels,
         probabilities=probabilities.astype(np.float32),
-        given={"balanced": probabilities > 0.4},
+        predicted={"balanced": probabilities > 0.4},
     )
 
 
-def write_run(folder: Path, catalogue: Catalogue, *, part: str = "test") -> Path:
+def write_run(folder: Path, catalogue: Catalogue, *, split: str = "test") -> Path:
     folder.mkdir(exist_ok=True)
     write_catalogue(catalogue, folder / "catalogue.parquet")
-    write_answers(folder / "predictions.csv", answers_of(catalogue))
-    parts = [part if number < HELD_OUT else "train" for number in range(len(catalogue))]
-    Split(catalogue, np.array(parts)).write_csv(folder / "split.csv")
-    (folder / "evaluation.json").write_text(json.dumps({"part": part}))
+    write_predictions(folder / "predictions.csv", answers_of(catalogue))
+    splits = [split if number < HELD_OUT else "train" for number in range(len(catalogue))]
+    Split(catalogue, np.array(splits)).write_csv(folder / "split.csv")
+    (folder / "evaluation.json").write_text(json.dumps({"split": split}))
     (folder / "report.html").write_text("<!doctype html><title>report</title><script>document.title = 'ran'</script>")
     return folder

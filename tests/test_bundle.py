@@ -37,7 +37,7 @@ def test_the_card_survives_json(model_path: Path) -> None:
 
 def test_a_newer_protocol_says_to_upgrade(model_path: Path, tmp_path: Path) -> None:
     newer = json.dumps({**card_of(model_path), "protocol": PROTOCOL + 1, "shape_of_things": "to come"})
-    with pytest.raises(BundleError, match=r"newer than 1; install a newer onesheet from its source \(git pull"):
+    with pytest.raises(BundleError, match=r"newer than 1; run: pip install --upgrade onesheet-genres"):
         read_bundle(with_card(model_path, tmp_path / "newer.onnx", newer))
 
 

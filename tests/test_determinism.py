@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from onesheet.__main__ import main
 from onesheet.data import Catalogue, write_catalogue
 from onesheet.training import open_run
 
@@ -25,12 +26,17 @@ def twice(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> tup
     folder = tmp_path_factory.mktemp("twice")
     write_catalogue(catalogue, folder / "films.csv")
     runs = folder / "1" / "run", folder / "2" / "run"
-    for hash_seed, run in zip("17", runs, strict=True):
-        command = [sys.executable, "-m", "onesheet", "train", str(folder / "films.csv"), "--out", str(run), *OPTIONS]
-        ended = subprocess.run(
-            command, env=os.environ | {"PYTHONHASHSEED": hash_seed}, capture_output=True, text=True, check=False
-        )
-        assert ended.returncode == 0, ended.stderr
+    words = ["train", str(folder / "films.csv"), *OPTIONS, "--out"]
+    assert main([*words, str(runs[0])]) == 0  # in this process, whose hashes have another seed
+    seed = "7" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
+    ended = subprocess.run(
+        [sys.executable, "-m", "onesheet", *words, str(runs[1])],
+        env=os.environ | {"PYTHONHASHSEED": seed},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
     return runs
 
 

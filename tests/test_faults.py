@@ -31,7 +31,7 @@ from onesheet.training.weights import WholeCheckpoints
 
 TINY = [
     *("--model", "poster-cnn", "--widths", "8,16", "--size", "48x32", "--epochs", "1"),
-    *("--learning-rate", "0.01", "--threads", "1", "--draws", "20"),
+    *("--learning-rate", "0.01", "--threads", "1", "--draws", "20", "--no-tta"),
 ]
 
 

@@ -248,7 +248,7 @@ def test_a_card_that_is_no_card(text: str, changed: Callable[[Change], Path], se
 
 def test_infinite_answers_are_not_given(changed: Callable[[Change], Path]) -> None:
     opened = read_bundle(changed(set_values(np.inf)))
-    with pytest.raises(BundleError, match="gives answers that are no numbers"):
+    with pytest.raises(BundleError, match="has outputs that are no numbers"):
         opened.score(np.full((1, 48, 32, 3), 255, np.uint8))
 
 
@@ -282,7 +282,7 @@ def test_answers_that_are_not_what_the_graph_says(
     name: str, values: object, said: str, changed: Callable[[Change], Path]
 ) -> None:
     opened = read_bundle(changed(answering(name, values)))
-    with pytest.raises(BundleError, match=f"gives answers that are {said}"):
+    with pytest.raises(BundleError, match=f"has outputs that are {said}"):
         opened.score(np.zeros((1, 48, 32, 3), np.uint8))
 
 

@@ -5,6 +5,7 @@ import os
 import struct
 import warnings
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -288,3 +289,20 @@ def test_the_size_is_told_from_the_header_alone(tmp_path):
         with pytest.raises(UnreadablePoster) as caught:
             poster_size(where)
         assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("zeros", [2, 100, 20_000])
+def test_a_jpeg_that_ends_in_zeros_without_its_end_is_truncated(progressive: bool, zeros: int, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (200, 150, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", progressive=progressive)
+    whole = file.getvalue()
+    filled = tmp_path / "filled.jpg"
+    filled.write_bytes(whole[: len(whole) * 2 // 3] + bytes(zeros))
+    for source in (filled, filled.read_bytes()):
+        with pytest.raises(UnreadablePoster, match="it ends in zeros before the picture does; download") as caught:
+            open_poster(source)
+        assert caught.value.reason == "truncated"
+    for padded in (whole, whole + bytes(zeros)):
+        assert open_poster(padded).width == 150

@@ -12,7 +12,7 @@ import pytest
 
 @pytest.mark.timeout(900)
 def test_killed_steps_started_again_end_as_if_nothing_had_been() -> None:
-    command = [sys.executable, Path(__file__).with_name("kills.py"), "--trials", "16"]
+    command = [sys.executable, Path(__file__).with_name("kills.py"), "--trials", "8"]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     said = re.findall(r"^(\S+): (\d+) of (\d+) trials right; (\d+) kills, ", ended.stdout, re.MULTILINE)

@@ -24,6 +24,8 @@ def module_of(path: Path) -> str:
 
 @pytest.mark.parametrize("package", STUBS, ids=module_of)
 def test_public_names_load_with_first_use(package: Path) -> None:
+    if package.name in ("exporting", "models", "pipeline", "speed", "training"):
+        pytest.importorskip("torch", reason="PyTorch is not installed; pip install 'onesheet-genres[train]'")
     module = import_module(module_of(package))
     assert set(module.__all__) <= set(dir(module))  # for completion
     for name in module.__all__:

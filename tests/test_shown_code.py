@@ -28,14 +28,14 @@ from onesheet.__main__ import main
 from onesheet.apps.review import DecisionStore
 from onesheet.cli import train_command as train
 from onesheet.drawn import draw_catalogue
-from onesheet.packed import PARTS
+from onesheet.packed import SPLITS
 from pages import ROOT, Block, blocks
 
-FILMS = 90
+FILMS = 50
 QUICK = {
-    "train": "--size 48x32 --epochs 1 --draws 10 --min-films 10 --threads 1",
-    "split": "--min-films 10",
-    "pack": "--min-films 10",
+    "train": "--size 48x32 --epochs 1 --no-tta --draws 10 --min-films 5 --threads 1",
+    "split": "--min-films 5",
+    "pack": "--min-films 5",
     "library suggest": "--at generous",
     "library write": "--at generous",
 }
@@ -62,10 +62,10 @@ STANDS_FOR = {
 """In commands: names that the reader puts in, or that lie elsewhere, and what stands for them here."""
 
 NOT_RUN = {
-    "onesheet fetch": "asks TMDB, OMDb or the web; tests/fetch plays them",
-    "onesheet serve": "goes on until it is stopped; tests/serving starts and stops it",
-    "onesheet batch 's3://": "needs S3 and a Ray cluster; tests/batch has both engines",
-    "onesheet adopt model.": "needs a Keras model; tests/adopting makes them in every form",
+    "onesheet fetch": "asks TMDB, OMDb or the web; tests/apps/fetch plays them",
+    "onesheet serve": "goes on until it is stopped; tests/apps/serving starts and stops it",
+    "onesheet batch 's3://": "needs S3 and a Ray cluster; tests/apps/batch has both engines",
+    "onesheet adopt model.": "needs a Keras model; tests/exporting makes them in every form",
     "onesheet train corrected.csv --config": "trains a whole run anew; tests/cli has --config",
     "onesheet evaluate run/genres.onnx better/packed": "of the run above; tests/cli has both",
     "onesheet compare old better": "the two above",
@@ -79,8 +79,9 @@ NOT_RUN = {
 OTHER_PROGRAMS = {
     "pip": "installs; scripts/check-wheel does it in an empty environment",
     "make": "test_readme.py looks for the target",
-    "curl": "asks a running service; tests/serving asks the same of it",
-    "ONESHEET_TOKEN=$(openssl": "a service that goes on; tests/serving has the token",
+    "ONESHEET_SPEED_OFF=kernels,prefetch": "trains a whole run; tests/speed has the switch",
+    "curl": "asks a running service; tests/apps/serving asks the same of it",
+    "ONESHEET_TOKEN=$(openssl": "a service that goes on; tests/apps/serving has the token",
     "torchrun": "several machines; tests/training/test_processes.py starts it on one",
     "srun": "Slurm; tests/training/test_processes.py sets what Slurm sets",
     "benchmarks/chu2017.sh": "hours, on real posters",
@@ -88,7 +89,7 @@ OTHER_PROGRAMS = {
     "cd": "goes into examples/browser; tests/examples opens its page",
     "npm": "downloads ONNX Runtime Web",
     "python3": "serves files until it is stopped",
-    "sed": "turns a split round; deletes lines of a journal, as a test in tests/fetch does",
+    "sed": "turns a split round; deletes lines of a journal, as a test in tests/apps/fetch does",
     "export": "holds the reader's key",
     "jupyter": "goes on until it is stopped; tests/test_notebooks.py runs every cell",
     "hf": "uploads to the hub, with the reader's account",
@@ -128,7 +129,7 @@ def read_rows(path: str) -> list[dict[str, str]]:
 
 def write_tables() -> None:
     rows = read_rows("posters.csv")
-    Path("split.csv").write_text("id,split\n" + "".join(f"{r['id']},{PARTS[n % 3]}\n" for n, r in enumerate(rows)))
+    Path("split.csv").write_text("id,split\n" + "".join(f"{r['id']},{SPLITS[n % 3]}\n" for n, r in enumerate(rows)))
     Path("films.tsv").write_text("tconst\tgenres\n" + "".join(f"{r['id']}\t{r['genres']}\n" for r in rows))
     for name in ("films.csv", "second.csv", "corrected.csv"):
         shutil.copy("posters.csv", name)
@@ -165,7 +166,7 @@ def write_networks() -> None:
     """A backbone and a classifier made elsewhere, both with random weights."""
     from transformers import ResNetConfig, ResNetModel
 
-    ResNetModel(ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1])).save_pretrained("backbone")
+    ResNetModel(ResNetConfig(embedding_size=8, hidden_sizes=[8], depths=[1])).save_pretrained("backbone")
     nodes = [
         helper.make_node("GlobalAveragePool", ["images"], ["mean"]),
         helper.make_node("Flatten", ["mean"], ["flat"]),
@@ -227,7 +228,7 @@ STORIES = [list(one) for _, one in groupby((b for b in runnable() if b not in SI
 def small_demo(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train, "DEMO_FILMS", FILMS)
     training = replace(train.DEMO.training, widths=(4, 8), epochs=1)
-    quick = replace(train.DEMO, size=(48, 32), min_films=10, draws=10, training=training)
+    quick = replace(train.DEMO, size=(48, 32), min_films=5, draws=10, training=training)
     monkeypatch.setattr(train, "DEMO", quick)
 
 

@@ -15,13 +15,17 @@ from pathlib import Path
 import pytest
 
 from onesheet.__main__ import build_parser
+from onesheet.pipeline.recipe import OPTIONS
 from pages import ROOT
 
 PACKAGES = [path.parent.name for path in sorted(ROOT.glob("src/onesheet/*/__init__.py"))]
-INSIDE = {"cli", "models"}
-"""Packages that are no one's to import: the commands, and the networks behind `TrainConfig`."""
+INSIDE = {"apps", "cli", "models", "speed"}
+"""Packages without public names: the commands, the networks behind `TrainConfig`, the apps' parent, speed."""
 MODULES = [path.stem for path in sorted(ROOT.glob("src/onesheet/[a-z]*.py"))]
-INNER = {"files", "formats", "lazy", "markup", "onnx_file", "progress", "rgb", "spreadsheets", "threads"}
+INNER = {
+    *("calibrated_graph", "files", "formats", "markup", "model_writer", "onnx_file", "options", "progress"),
+    *("spreadsheets", "threads"),
+}
 """Modules that serve the others."""
 
 
@@ -75,7 +79,14 @@ def test_every_command_and_option_is_in_the_reference(site: Path) -> None:
     }
     assert set(known) == ends
     for prog, names in known.items():
-        assert [name for name in names if name not in ("-h", "--help") and name not in sections[prog]] == [], prog
+        assert [
+            name for name in names if name not in ("-h", "--help", "--help-all") and name not in sections[prog]
+        ] == [], prog
+
+
+def test_every_key_of_a_configuration_is_in_the_reference(site: Path) -> None:
+    page = (site / "docs/reference/configuration.html").read_text(encoding="utf-8")
+    assert [name for name in OPTIONS if f"{name}</span>" not in page] == []
 
 
 def test_every_public_class_and_function_is_in_the_reference(site: Path) -> None:
@@ -96,19 +107,19 @@ def test_every_public_class_and_function_of_a_module_is_in_the_reference(site: P
         assert [one for one in public if f'id="onesheet.{name}.{one}"' not in page] == [], name
 
 
-def rooms_in_layers() -> list[str]:
+def packages_in_layers() -> list[str]:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     layers = settings["tool"]["importlinter"]["contracts"][0]["layers"]
-    return [room for layer in layers for room in layer.split(" | ") if room != "__main__"]
+    return [name for layer in layers for name in layer.split(" | ") if name != "__main__"]
 
 
-def test_the_list_of_rooms_has_them_all() -> None:
+def test_the_list_of_packages_has_them_all() -> None:
     page = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
-    listed = re.findall(r"^  (\w+)(?:\.py|/) ", page.split("## Rooms")[1].split("```")[1], re.M)
-    assert sorted(listed) == sorted(rooms_in_layers())
+    listed = re.findall(r"^  (\w+)(?:\.py|/) ", page.split("## Packages")[1].split("```")[1], re.M)
+    assert sorted(listed) == sorted(packages_in_layers())
 
 
-def test_the_picture_of_the_design_has_the_rooms_as_they_are() -> None:
-    rooms = rooms_in_layers()
-    picture = (ROOT / "docs" / "design.svg").read_text(encoding="utf-8").split("The rooms:")[1]
-    assert re.findall(r'text-anchor="middle" fill="#222">([^<]+)', picture) == rooms
+def test_the_picture_of_the_design_has_the_packages_as_they_are() -> None:
+    packages = packages_in_layers()
+    picture = (ROOT / "docs" / "design.svg").read_text(encoding="utf-8").split("The packages:")[1]
+    assert re.findall(r'text-anchor="middle" fill="#222">([^<]+)', picture) == packages

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import errno
 import os
-import re
+import signal
 import sys
+import time
 import warnings
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -29,42 +29,29 @@ from onesheet.cli import (
     step_commands,
     train_command,
 )
+from onesheet.cli.command_parser import Parser, print_error
 from onesheet.errors import Interrupted, OnesheetError, install
 from onesheet.speed.thread_policy import let_waiting_threads_sleep
 
-
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong with the arguments in one line, with the nearest right option."""
-
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Refuse what is unknown here, where the command's own options are known."""
-        known, unknown = super().parse_known_args(args, namespace)
-        if unknown:
-            self.error(f"unrecognized arguments: {' '.join(unknown)}")
-        return known, unknown
-
-    def error(self, message: str) -> NoReturn:
-        """Print the line and leave with status 2."""
-        unknown = message.removeprefix("unrecognized arguments: ")
-        near, takes = [], []
-        if choice := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
-            near = difflib.get_close_matches(choice[1], re.findall(r"[^', ]+", choice[2]), n=1, cutoff=0.75)
-        elif unknown != message:
-            word = unknown.split("=")[0].split(" ")[0]
-            near = difflib.get_close_matches(word, self._option_string_actions, n=1, cutoff=0.75)
-            if not word.startswith("-"):
-                takes = [str(each.metavar) for each in self._positionals._group_actions if each.nargs is None]
-        if near:
-            cure = f"did you mean {near[0]}?"
-        elif takes:
-            cure = f"{self.prog} takes one {' and one '.join(takes)} at a time"
-        else:
-            cure = f"see: {self.prog} --help"
-        self.exit(_fail(f"{message}; {cure}"))
+COMMANDS: dict[str, tuple[Any, ...]] = {
+    "use a model": (predict_command, explain_command, similar_command, batch_command, serve_command),
+    "train one": (
+        train_command,
+        fetch_command,
+        step_commands,
+        evaluate_command,
+        compare_command,
+        adopt_command,
+        review_command,
+    ),
+    "film libraries": (library_command,),
+    "machine": (doctor_command, completion_command),
+}
+"""Title in `onesheet --help` -> the modules that add its commands."""
 
 
 class Version(argparse.Action):
-    """As argparse's own, but that the package's metadata are read only when they are asked for: that takes 26 ms."""
+    """As argparse's own, but that the package's metadata are read with the first use only: that takes a moment."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         """Print the version and leave."""
@@ -78,26 +65,22 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser of every command."""
     parser = Parser(
         prog="onesheet",
+        usage="onesheet [options] COMMAND ...",
         description="Predict a film's genres from its poster: train, calibrate, evaluate, ship one file.",
-        allow_abbrev=False,
+        epilog="Help on a command: onesheet COMMAND --help",
+        add_help=False,
     )
-    parser.add_argument("--version", action=Version, nargs=0, help="show program's version number and exit")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    predict_command.add_command(commands)
-    batch_command.add_command(commands)
-    explain_command.add_command(commands)
-    similar_command.add_command(commands)
-    fetch_command.add_command(commands)
-    train_command.add_commands(commands)
-    step_commands.add_commands(commands)
-    evaluate_command.add_command(commands)
-    adopt_command.add_command(commands)
-    compare_command.add_command(commands)
-    serve_command.add_command(commands)
-    review_command.add_command(commands)
-    library_command.add_command(commands)
-    doctor_command.add_command(commands)
-    completion_command.add_command(commands, parser)
+    commands = parser.add_subparsers(prog="onesheet", dest="command", required=True, metavar="COMMAND")
+    parser._positionals._group_actions.clear()  # listed in groups instead, which argparse does not know for commands
+    for title, modules in COMMANDS.items():
+        group, before = parser.add_argument_group(title), len(commands._choices_actions)
+        for module in modules:
+            module.add_commands(commands)
+        group._group_actions += commands._choices_actions[before:]
+    parser.set_defaults(root=parser)  # what `completion` completes
+    options = parser.add_argument_group("options")
+    options.add_argument("-h", "--help", action="help", help="show this help and exit")
+    options.add_argument("--version", action=Version, nargs=0, help="show the version and exit")
     return parser
 
 
@@ -105,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Returns:
-        0 = done; 1 = done, but some posters were unreadable; 2 = an error, said in one line; 130 = interrupted.
+        0 = done; 1 = done, but some posters were unreadable; 2 = an error, reported in one line; 130 = interrupted.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # file names may hold bytes that are no letters
@@ -116,31 +99,56 @@ def main(argv: Sequence[str] | None = None) -> int:
         let_waiting_threads_sleep()  # torch reads the policy as it loads
         return int(arguments.run(arguments))
     except Interrupted as error:
-        _fail(str(error))
+        print_error(str(error))
         return 130
     except OnesheetError as error:
-        return _fail(str(error))
+        return print_error(str(error))
     except BrokenPipeError:  # the reader went away: not an error
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        _fail("interrupted; start again with the same command, and --resume if it has left a run")
+        print_error("interrupted; start again with the same command, and --resume if it has left a run")
         return 130
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] == "onesheet":
             raise
-        return _fail(f"this command needs {error.name}; {install('train')}")
+        return print_error(f"this command needs {error.name}; {install('train')}")
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            return _fail("disk full; free some space and run it again (with --resume where there is one)")
-        return _fail(f"{error.strerror or error}: {error.filename!r}" if error.filename else str(error))
+            return print_error("disk full; free some space and run it again (with --resume where there is one)")
+        return print_error(f"{error.strerror or error}: {error.filename!r}" if error.filename else str(error))
 
 
-def _fail(message: str) -> int:
-    line = " ".join(message.split())
-    print(f"onesheet: error: {line}", file=sys.stderr)
-    return 2
+def run_command() -> NoReturn:
+    """Run the command of the process's arguments, and end the process."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell may have its jobs ignore it
+        signal.signal(signal.SIGINT, Interruption())
+    try:
+        status = main()
+    except KeyboardInterrupt:  # while an error was printed
+        status = 130
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # only the interpreter's own end is left
+    raise SystemExit(status)
+
+
+class Interruption:
+    """Handles Ctrl-C: the first raises KeyboardInterrupt, and those that follow within two seconds change nothing.
+
+    A command that has not ended by then is stuck: the next one ends the process.
+    """
+
+    def __init__(self) -> None:
+        self._first: float | None = None
+
+    def __call__(self, *_: object) -> None:
+        """The signal's handler."""
+        if self._first is None:
+            self._first = time.monotonic()
+            raise KeyboardInterrupt
+        if time.monotonic() - self._first > 2:
+            os._exit(130)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    run_command()

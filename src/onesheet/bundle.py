@@ -42,7 +42,7 @@ MAX_LABEL_SETS_FILMS = 200_000_000
 
 @dataclass(frozen=True)
 class Card:
-    """What a model file says of itself.
+    """The metadata of a model file.
 
     Attributes:
         protocol: version of this schema; a reader refuses a newer one.
@@ -53,8 +53,8 @@ class Card:
         calibration: {"scale": G floats, "bias": G floats}: probabilities = sigmoid(scale × logits + bias).
         operating_points: name -> the point as a plain dict (see `evaluation.operating`).
         training: the training configuration.
-        data: fingerprint, films per part, films per genre, label sets of the training part with their counts.
-        validation: figures on the validation part, measured on this file.
+        data: fingerprint, films per split, films per genre, label sets of the training set with their counts.
+        validation: metrics on the validation set, measured on this file.
         licences: part -> licence, as far as known.
         versions: library -> version that wrote the file.
         created: ISO date.
@@ -79,8 +79,13 @@ class Card:
         return json.dumps(_plain(asdict(self)), sort_keys=True, allow_nan=False)
 
     @property
+    def scale_and_bias(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The calibration's scale and bias, float64 G each."""
+        return np.array(self.calibration["scale"]), np.array(self.calibration["bias"])
+
+    @property
     def train_labels(self) -> NDArray[np.bool_]:
-        """The training part's labels, bool N×G, rebuilt from the label sets (order is lost)."""
+        """The training set's labels, bool N×G, rebuilt from the label sets (order is lost)."""
         sets = self.data.get("label_sets", [])
         labels = np.zeros((sum(count for _, count in sets), len(self.genres)), dtype=bool)
         row = 0
@@ -96,6 +101,23 @@ def label_counts(labels: NDArray[np.bool_], genres: Sequence[str]) -> dict[str, 
         (np.flatnonzero(columns).tolist(), int(films)) for columns, films in zip(*count_label_sets(labels), strict=True)
     )
     return {"genre_films": dict(zip(genres, labels.sum(0).tolist(), strict=True)), "label_sets": list(sets)}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The graph's outputs for N posters.
+
+    Attributes:
+        probabilities: float32 N×G, calibrated, in [0, 1].
+        logits: float32 N×G, before calibration.
+        embedding: float32 N×D.
+        evidence: float32 N×G×h×w, or None where the network has no class activation map.
+    """
+
+    probabilities: NDArray[np.float32]
+    logits: NDArray[np.float32]
+    embedding: NDArray[np.float32]
+    evidence: NDArray[np.float32] | None
 
 
 class Bundle:
@@ -127,7 +149,7 @@ class Bundle:
             posters: uint8 N×H×W×3, RGB.
 
         Raises:
-            BundleError: the array does not have that shape and type, or the graph cannot answer.
+            BundleError: the array does not have that shape and type, or the graph cannot be computed.
         """
         expected = (*self.card.size, 3)
         if posters.dtype != np.uint8 or posters.ndim != 4 or posters.shape[1:] != expected:
@@ -141,7 +163,7 @@ class Bundle:
             raise BundleError(f"{str(self.path)!r} cannot be computed; export or copy it again") from error
         scores = Scores(named["probabilities"], named["logits"], named["embedding"], named.get("evidence"))
         if wrong := wrong_with(scores, (len(posters), len(self.genres))):
-            raise BundleError(f"{str(self.path)!r} gives answers that are {wrong}; export or copy it again")
+            raise BundleError(f"{str(self.path)!r} has outputs that are {wrong}; export or copy it again")
         return scores
 
 
@@ -160,7 +182,7 @@ def read_bundle(path: str | Path) -> Bundle:
     if not path.is_file():
         raise BundleError(
             f"no model file {str(path)!r}; train one with: onesheet train CATALOGUE --out RUN; "
-            "where none is named, the model that ships answers"
+            "without a model file, the bundled model predicts"
         )
     file = read_onnx(path)
     text = file.texts.get(CARD_KEY)
@@ -187,7 +209,7 @@ def read_bundle(path: str | Path) -> Bundle:
 
 
 def _check_graph(file: OnnxFile, card: Card, path: Path) -> None:
-    """What goes in and comes out is what the card says."""
+    """Check that inputs and outputs are as the card describes."""
     posters = file.inputs.get("posters")
     if len(file.inputs) != 1 or posters is None or posters.element != UINT8 or posters.shape[1:] != (*card.size, 3):
         raise BundleError(f"{str(path)!r}: the graph does not take posters of the card's size; export it again")
@@ -281,7 +303,7 @@ def _check_label_sets(sets: Any, genres: int) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """Tuples as lists, NaN as None, recursively: what JSON can say."""
+    """Tuples as lists, NaN as None, recursively, as JSON needs."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Mapping):
@@ -291,36 +313,19 @@ def _plain(value: Any) -> Any:
     return value
 
 
-@dataclass(frozen=True)
-class Scores:
-    """What the graph says of N posters.
-
-    Attributes:
-        probabilities: float32 N×G, calibrated, in [0, 1].
-        logits: float32 N×G, before calibration.
-        embedding: float32 N×D.
-        evidence: float32 N×G×h×w, or None where the network has no class activation map.
-    """
-
-    probabilities: NDArray[np.float32]
-    logits: NDArray[np.float32]
-    embedding: NDArray[np.float32]
-    evidence: NDArray[np.float32] | None
-
-
-def wrong_with(scores: Scores, answers: tuple[int, int]) -> str:
-    """What a graph's answers are that they should not be, whatever it says of itself; "" where nothing is wrong.
+def wrong_with(scores: Scores, shape: tuple[int, int]) -> str:
+    """Describe what is wrong with the outputs; "" where nothing is.
 
     Args:
-        scores: the answers.
-        answers: N, G.
+        scores: the outputs.
+        shape: N, G.
     """
-    fitting = scores.probabilities.shape == scores.logits.shape == answers
-    fitting = fitting and scores.embedding.ndim == 2 and len(scores.embedding) == answers[0]
+    fitting = scores.probabilities.shape == scores.logits.shape == shape
+    fitting = fitting and scores.embedding.ndim == 2 and len(scores.embedding) == shape[0]
     if scores.evidence is not None:
-        fitting = fitting and scores.evidence.ndim == 4 and scores.evidence.shape[:2] == answers
+        fitting = fitting and scores.evidence.ndim == 4 and scores.evidence.shape[:2] == shape
     if not fitting:
-        return "of another shape than it says"
+        return "of another shape than the card describes"
     given = (scores.probabilities, scores.logits, scores.embedding, scores.evidence)
     if not all(np.isfinite(values).all() for values in given if values is not None):
         return "no numbers"

@@ -132,7 +132,7 @@ def _version(package: str) -> str | None:
 
 
 def _answer() -> tuple[int, str]:
-    """The genres that the model that ships knows, and what keeps it from answering."""
+    """The genres that the bundled model knows, and what keeps it from answering."""
     try:
         import numpy as np
 

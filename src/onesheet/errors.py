@@ -8,7 +8,7 @@
     ├── ConfigError          an option or a configuration file is wrong
     ├── PackError            a packed store is damaged, unfinished or does not fit
     ├── BundleError          a model file is not ours, damaged, too new or does not fit
-    ├── ExportError          the exported file does not give the network's answers
+    ├── ExportError          the exported file does not compute the network's outputs
     ├── EvaluationError      labels, probabilities, weights or an operating point do not fit together
     ├── RunError             a run folder is taken, incomplete or does not fit
     │   └── Interrupted      Ctrl-C; everything is saved, and the same command with --resume goes on
@@ -67,7 +67,7 @@ class BundleError(OnesheetError):
 
 
 class ExportError(OnesheetError):
-    """The exported file does not give the network's answers."""
+    """The exported file does not compute the network's outputs."""
 
 
 class EvaluationError(OnesheetError):

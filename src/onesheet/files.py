@@ -19,10 +19,13 @@ from typing import IO, Any
 
 from onesheet.errors import OnesheetError, without_passwords
 
-if sys.platform != "win32":  # which has no such locks, and cannot rename an open file
+if sys.platform == "win32":
+    import msvcrt
+else:
     import fcntl
 
 LOCK = ".lock"
+_BEYOND_TEXT = 1 << 30  # Windows keeps others from reading the bytes that are locked
 OUT = "choose another place with --out"
 _UMASK = os.umask(0)  # read once: what other threads make meanwhile would be open to everybody
 os.umask(_UMASK)
@@ -33,12 +36,12 @@ _LONE_SURROGATE = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # but for those th
 def whole_file(path: str | Path, *, mode: int | None = None, cure: str = OUT) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block ends well, remove it otherwise.
 
-    What earlier writers of `path` have left, because they were killed, is removed.
+    What earlier writers of `path` have left, because they were killed, is removed, except on Windows.
 
     Args:
         path: the file to be.
         mode: its permissions; None = those of any new file.
-        cure: what the error tells a person to do.
+        cure: the cure that the error names.
 
     Raises:
         OnesheetError: the folder cannot be written or the disk is full.
@@ -76,7 +79,7 @@ def _new_part(path: Path) -> tuple[int | None, Path]:
     """A temporary file beside `path`: its handle, locked to show that somebody writes it, and its own path."""
     while True:
         held, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path), suffix=".part")
-        if sys.platform == "win32":
+        if sys.platform == "win32":  # which cannot rename an open file
             os.close(held)
             return None, Path(name)
         with suppress(OSError):  # a file system without locks
@@ -103,12 +106,12 @@ def _prefix(path: Path) -> str:
 def sole_use(folder: str | Path, *, cure: str = OUT) -> Iterator[None]:
     """Keep a folder for this process alone; one that is made for it and stays empty is removed.
 
-    The lock is the system's (flock) on the file `.lock`: it ends with the process, however that ends. Windows and
-    some network disks have none.
+    The lock is the system's, on the file `.lock`: it ends with the process, however that ends. Some network disks
+    have none.
 
     Args:
         folder: the folder.
-        cure: what the error tells a person to do where it cannot be written.
+        cure: the cure that the error names where it cannot be written.
 
     Raises:
         OnesheetError: another process has it, or the folder cannot be written.
@@ -140,10 +143,8 @@ def _locked(path: Path, cure: str) -> IO[bytes]:
     """
     while True:
         file = path.open("a+b", buffering=0)
-        if sys.platform == "win32":
-            return file
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(file)
             if os.fstat(file.fileno()).st_nlink:  # not removed meanwhile by the process that had it
                 return file
             file.close()
@@ -158,6 +159,23 @@ def _locked(path: Path, cure: str) -> IO[bytes]:
                 return file
             file.close()
             raise
+
+
+def _lock(file: IO[bytes]) -> None:
+    """Lock an open file for this process.
+
+    Raises:
+        BlockingIOError: another process has locked it.
+        OSError: the file system has no locks.
+    """
+    if sys.platform == "win32":
+        file.seek(_BEYOND_TEXT)
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except PermissionError as error:
+            raise BlockingIOError(*error.args) from None
+    else:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _sign(lock: IO[bytes], folder: Path, cure: str) -> None:
@@ -250,7 +268,7 @@ def whole_records(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
 
 
 def write_text(path: str | Path, text: str, *, cure: str = OUT) -> None:
-    """Write UTF-8 text, whole or not at all; `cure` is what the error tells a person to do."""
+    """Write UTF-8 text, whole or not at all; `cure` is the cure that the error names."""
     with whole_file(path, cure=cure) as part:
         part.write_text(text, encoding="utf-8", newline="\n")
 

@@ -1,4 +1,4 @@
-"""What a poster file is: its format, told from its first bytes, and opened within bounds.
+"""Formats of poster files: which one a file has, by its first bytes, opened within bounds and brought to RGB.
 
 Only the formats of `FORMATS` are opened, each by Pillow's own reader of it: nothing else of Pillow's (EPS and its
 Ghostscript, PSD, PDF, …) ever runs. A file may be hostile, so its bytes, the reads its header takes, its scans and the
@@ -32,7 +32,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 64_000_000
 MAX_MEMORY = 195_000_000
-"""Bytes that one poster's pixels may take while they are decoded; with what stands beside them, 200 MB."""
+"""Bytes that one poster's pixels may take while they are decoded; with everything else, 200 MB."""
 
 MAX_READS = 300_000
 """Reads of one file: a header of millions of tiny chunks, each an object in memory, would never end."""
@@ -62,7 +62,9 @@ _PLUGINS = (
     BmpImagePlugin,
     AvifImagePlugin,
 )
+_TAIL = 4096
 _TILE_WIDTH, _TILE_LENGTH = 322, 323  # tags of a TIFF
+_STRIP_PIXELS = 250_000  # converted to RGB at a time
 # Bytes a pixel that a decoder holds besides the picture: canvases and copies; measured, see docs/reliability.md.
 _DECODER_BYTES = {"WEBP": 12, "AVIF": 12, "TIFF": 8}
 _CURES = {
@@ -127,7 +129,7 @@ def identified(file: Bounded, name: str, *, max_pixels: int) -> Image.Image:
 
 
 def check_memory(picture: Image.Image, full: tuple[int, int], name: str, *, turned: bool) -> None:
-    """Refuse a picture, opened and drafted but not yet decoded, that would take more than `MAX_MEMORY`.
+    """Reject a picture, opened and drafted but not yet decoded, that would take more than `MAX_MEMORY`.
 
     Args:
         picture: the picture.
@@ -171,7 +173,7 @@ def _check_scans(picture: JpegImagePlugin.JpegImageFile, name: str) -> None:
 
 
 def _check_metadata(form: str, file: IO[bytes], name: str, length: int) -> None:
-    """Refuse metadata that Pillow, when it opens the file, would make many times as large.
+    """Reject metadata that Pillow, when it opens the file, would make many times as large.
 
     Raises:
         UnreadablePoster: "too-large". Pillow's own errors.
@@ -185,7 +187,7 @@ def _check_metadata(form: str, file: IO[bytes], name: str, length: int) -> None:
     if form == "JPEG" and length > MAX_EXIF_BYTES:
         exif = file.read().count(b"Exif\0\0") * 0xFFFF  # the most that one segment holds
     elif form == "AVIF":
-        codec = AvifImagePlugin._avif  # type: ignore[attr-defined]  # nothing else says how much EXIF there is
+        codec = AvifImagePlugin._avif  # type: ignore[attr-defined]  # nothing else knows how much EXIF there is
         decoder = codec.AvifDecoder(file.read(), AvifImagePlugin.DECODE_CODEC_CHOICE, 1)
         exif = len(decoder.get_info()[4] or b"")
     if exif > MAX_EXIF_BYTES:
@@ -221,7 +223,7 @@ def _tag_values(file: IO[bytes]) -> int:
         return int.from_bytes(data, order)  # type: ignore[arg-type]
 
     if number(place) > MAX_BYTES:
-        return 0  # Pillow will say it
+        return 0  # Pillow will raise
     file.seek(number(place))
     entries = file.read(min(number(file.read(8 if big else 2)), MAX_READS) * length)
     tags = (entries[start : start + length] for start in range(0, len(entries), length))
@@ -229,11 +231,28 @@ def _tag_values(file: IO[bytes]) -> int:
     return max((number(tag[4 : 4 + counted]) for tag in tags if number(tag[2:4]) not in (1, 2, 6, 7)), default=0)
 
 
+def ends_in_zeros(file: IO[bytes]) -> bool:
+    """Whether a JPEG ends in zeros without its end marker, as where a download or a copy was cut short."""
+    file.seek(0)
+    if file.read(2) != b"\xff\xd8":
+        return False
+    end = file.seek(0, os.SEEK_END)
+    while end:
+        file.seek(max(0, end - _TAIL))
+        tail = file.read(min(end, _TAIL))
+        if found := tail.rstrip(b"\0"):
+            zeros = len(tail) - len(found) > 1 or end < file.seek(0, os.SEEK_END)
+            file.seek(max(0, end - len(tail) + len(found) - _TAIL))
+            return zeros and b"\xff\xd9" not in file.read(_TAIL)
+        end -= len(tail)
+    return False
+
+
 def cut_short(file: IO[bytes]) -> bool:
-    """Whether a file ends before its own format says it should."""
+    """Whether a file ends earlier than its format requires."""
     head = file.read(16)
     length = file.seek(0, os.SEEK_END)
-    file.seek(max(0, length - 4096))
+    file.seek(max(0, length - _TAIL))
     tail = file.read()
     if head.startswith(b"\xff\xd8"):  # JPEG
         return b"\xff\xd9" not in tail
@@ -245,7 +264,7 @@ def cut_short(file: IO[bytes]) -> bool:
         return not tail.rstrip(b"\0").endswith(b";")
     if head.startswith(b"BM"):
         return length < int.from_bytes(head[2:6], "little")
-    if head.startswith((b"II*\0", b"MM\0*")):  # TIFF: where the directory stands
+    if head.startswith((b"II*\0", b"MM\0*")):  # TIFF: the directory's place
         return length <= int.from_bytes(head[4:8], "little" if head[:1] == b"I" else "big")
     if head[4:8] == b"ftyp":  # AVIF: boxes, each with its length
         return _boxes_end(file) > length
@@ -253,7 +272,7 @@ def cut_short(file: IO[bytes]) -> bool:
 
 
 def _boxes_end(file: IO[bytes]) -> int:
-    """Where the last box of an AVIF file says it ends."""
+    """Where the last box of an AVIF file should end."""
     end = 0
     for _ in range(MAX_BOXES):
         file.seek(end)
@@ -265,9 +284,6 @@ def _boxes_end(file: IO[bytes]) -> int:
             break
         end += size
     return end
-
-
-_STRIP_PIXELS = 250_000
 
 
 def to_rgb(picture: Image.Image) -> Image.Image:

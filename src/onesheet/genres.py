@@ -55,7 +55,7 @@ class GenreSet:
             raise CatalogueError(f"unknown genre {name!r}; {cure}") from None
 
     def nearest(self, name: str) -> str | None:
-        """The genre that a strange name may stand for, whatever its case; None where none is like it."""
+        """The genre that an unknown name may mean, whatever its case; None where none is like it."""
         known = {genre.lower(): genre for genre in self.names}
         near = difflib.get_close_matches(name.lower(), known, n=1)
         return known[near[0]] if near else None

@@ -27,6 +27,7 @@ from onesheet.formats import (
     Bounded,
     check_memory,
     cut_short,
+    ends_in_zeros,
     identified,
     to_rgb,
     unreadable,
@@ -113,7 +114,7 @@ def read_poster(
         source: path of a file (JPEG, PNG, WebP, GIF, TIFF, BMP or AVIF), or the file's bytes.
         size: height and width in pixels.
         resize: "stretch" fills the size; "pad" keeps the poster's shape, centred on black.
-        max_pixels: a poster with more is refused.
+        max_pixels: a poster with more is rejected.
 
     Returns:
         uint8 H×W×3, RGB, 0..255.
@@ -152,15 +153,17 @@ def open_poster(source: str | Path | bytes, *, at_least: Size | None = None, max
         source: path of a file, or the file's bytes.
         at_least: height and width that will be wanted; a JPEG may then be decoded at 1/2, 1/4 or 1/8 scale,
             but never below one and a half times this.
-        max_pixels: a poster with more is refused.
+        max_pixels: a poster with more is rejected.
 
     Raises:
         UnreadablePoster: with `reason` "missing" (no such file, or a folder), "unreadable", "truncated",
-            "not-an-image" or "too-large" (told before anything is decoded; `formats` says what is).
+            "not-an-image" or "too-large" (found before anything is decoded: see `formats`).
     """
     name = f"poster of {len(source)} bytes" if isinstance(source, bytes) else repr(os.fspath(source))
     try:
         with _opened(source, name) as file:
+            if ends_in_zeros(file):
+                raise unreadable(name, "truncated", "it ends in zeros before the picture does")
             return _upright(identified(file, name, max_pixels=max_pixels), at_least, name)
     except UnreadablePoster:
         raise
@@ -169,10 +172,10 @@ def open_poster(source: str | Path | bytes, *, at_least: Size | None = None, max
 
 
 def poster_size(path: str | Path) -> Size:
-    """Height and width of a poster file as its header says, in pixels, before orientation; nothing is decoded.
+    """Height and width of a poster file by its header, in pixels, before orientation; nothing is decoded.
 
     Raises:
-        UnreadablePoster: as `open_poster`, as far as the header tells.
+        UnreadablePoster: as `open_poster`, as far as the header shows.
     """
     name = repr(os.fspath(path))
     try:
@@ -250,7 +253,7 @@ def _orientation(picture: Image.Image) -> int | None:
 
 
 def _broken(name: str, source: str | Path | bytes, error: Exception) -> UnreadablePoster:
-    """What to say of a picture that Pillow gave up."""
+    """Describe why Pillow failed."""
     reason = _reason(source, error)
     cut = reason == "truncated"
     return unreadable(name, reason, "it ends before the picture does" if cut else str(error) or type(error).__name__)

@@ -1,4 +1,4 @@
-"""HTML in which results show themselves in notebooks: whatever comes from files or people is escaped."""
+"""HTML without templates, for notebooks and the audit page: what comes from files or people is escaped."""
 
 from __future__ import annotations
 

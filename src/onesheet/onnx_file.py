@@ -1,7 +1,7 @@
 """An ONNX file, read as far as is needed to trust it, before any runtime opens it.
 
 ONNX is protobuf (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto); its wire form is read here directly, so that
-prediction needs no further package. What a model file of this project never has is refused by name: weights in other
+prediction needs no further package. What a model file of this project never has is rejected by name: weights in other
 files, operators of other domains, functions, graphs inside nodes, sparse or textual tensors, shapes that do not fit
 their data, weights that are no numbers.
 """
@@ -54,7 +54,7 @@ class TensorType:
 
 @dataclass(frozen=True)
 class OnnxFile:
-    """What an ONNX file says of itself.
+    """The inputs, outputs and metadata of an ONNX file.
 
     Attributes:
         data: the file, as it was checked.

@@ -67,6 +67,11 @@ class Option:
         return "--" + self.name.replace("_", "-")
 
     @property
+    def value(self) -> str:
+        """What its value is, for a person: "a whole number"."""
+        return f"one of {', '.join(self.choices)}" if self.choices else _KINDS[self.kind][1]
+
+    @property
     def range(self) -> str:
         """The numbers allowed, "0 to 0.95"; "" where any is."""
         return f"{self.bounds[0]:g} to {self.bounds[1]:g}" if self.bounds else ""
@@ -146,12 +151,13 @@ def check_options(choices: Any) -> None:
             object.__setattr__(choices, name, declared.check(value))
 
 
-def read_config(path: str | Path, known: Mapping[str, Option]) -> dict[str, Any]:
+def read_config(path: str | Path, known: Mapping[str, Option], *, removed: Iterable[str] = ()) -> dict[str, Any]:
     """Read a flat TOML file of options.
 
     Args:
         path: the file.
         known: the options it may contain, by name.
+        removed: names of options that are no more.
 
     Raises:
         ConfigError: not there, not TOML, an unknown key, or a value that its option does not take.
@@ -163,6 +169,8 @@ def read_config(path: str | Path, known: Mapping[str, Option]) -> dict[str, Any]
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"configuration {str(path)!r} is not TOML: {error}") from error
     for key in values:
+        if key in removed:
+            raise ConfigError(f"key {key!r} in configuration {str(path)!r} is no option any more; leave it out")
         if key not in known:
             raise ConfigError(f"unknown key {key!r} in configuration {str(path)!r}; {_cure(key, known)}")
     return {key: known[key].check(value, name=f"{key} in {str(path)!r}") for key, value in values.items()}

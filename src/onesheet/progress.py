@@ -20,4 +20,4 @@ class Progress(Protocol):
 
 
 def silent(task: str, done: int, total: int, note: str = "") -> None:
-    """The default: say nothing."""
+    """The default: report nothing."""

@@ -1,4 +1,4 @@
-"""CSV cells that spreadsheets take for text: a title such as =HYPERLINK(…) must not run where a table is opened."""
+"""The one CSV writer: text that a spreadsheet would run, such as =HYPERLINK(…), is written so that it does not."""
 
 from __future__ import annotations
 
@@ -37,14 +37,19 @@ def _is_formula(cell: str) -> bool:
 
 
 class Writer:
-    """Writes rows as CSV, their cells neutral, to a file opened with newline=""."""
+    """Writes rows as CSV, their cells neutral, to a file opened with newline="" or to standard output."""
 
     def __init__(self, file: IO[str]) -> None:
         self._plain = csv.writer(file, lineterminator="\n")
         self._quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
 
     def write(self, row: Iterable[object]) -> None:
-        """Write one row."""
+        """Write one row; None becomes an empty cell."""
         cells = [neutral(cell) for cell in row]
         ends_a_line = any(isinstance(cell, str) and "\r" in cell for cell in cells)  # to others, where it is not quoted
         (self._quoted if ends_a_line else self._plain).writerow(cells)
+
+    def write_all(self, rows: Iterable[Iterable[object]]) -> None:
+        """Write many rows."""
+        for row in rows:
+            self.write(row)

@@ -255,7 +255,7 @@ def test_written_audit(shelf, tmp_path):
     page = Checked()
     page.feed((out / "audit.html").read_text(encoding="utf-8"))
     assert page.open == []
-    assert all(source.startswith(("#", "data:image/jpeg;base64,")) for source in page.sources)
+    assert all(source.startswith(("#", "data:image/webp;base64,")) for source in page.sources)
     assert sum(source.startswith("data:") for source in page.sources) == 2
     text = " ".join(page.text)
     assert "<b>Drama</b>" in text

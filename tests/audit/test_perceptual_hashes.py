@@ -11,12 +11,12 @@ from onesheet.audit import perceptual_hashes as hashing
 from onesheet.audit.perceptual_hashes import (
     GUARANTEED_RADIUS,
     RADIUS,
-    connected,
     distances,
     grey,
     near_pairs,
     perceptual_hash,
 )
+from onesheet.data.components import connected
 
 
 def random_hashes(rng, count):
@@ -51,8 +51,7 @@ def test_search_equals_brute_force_within_the_guaranteed_radius(seed, plants):
     wanted = brute_force(hashes, GUARANTEED_RADIUS)
     if len(np.unique(hashes, axis=0)) == len(hashes):  # equal hashes are paired with their first alone
         assert {tuple(pair) for pair in pairs.tolist()} == wanted
-    roots = connected(len(hashes), pairs)
-    np.testing.assert_array_equal(roots, connected(len(hashes), np.array(sorted(wanted)).reshape(-1, 2).astype(int)))
+    assert connected(len(hashes), pairs.tolist()) == connected(len(hashes), sorted(wanted))
     np.testing.assert_array_equal(bits, np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]]).sum(axis=1))
 
 
@@ -126,16 +125,6 @@ def test_no_hashes():
     pairs, bits = near_pairs(np.empty((0, 4), np.uint64))
     assert pairs.shape == (0, 2)
     assert bits.shape == (0,)
-
-
-@given(st.lists(st.tuples(st.integers(0, 29), st.integers(0, 29)), max_size=40))
-def test_connected_is_the_closure(pairs):
-    reach = np.eye(30, dtype=bool)
-    for a, b in pairs:
-        reach[a, b] = reach[b, a] = True
-    for middle in range(30):
-        reach |= reach[:, middle : middle + 1] & reach[middle]
-    np.testing.assert_array_equal(connected(30, np.array(pairs, int).reshape(-1, 2)), reach.argmax(axis=1))
 
 
 def test_hash_survives_resizing_and_tone_but_tells_posters_apart():

@@ -13,7 +13,7 @@ import pytest
 
 from onesheet.__main__ import build_parser, main
 from onesheet.cli import train_command as train
-from onesheet.data import Catalogue, write_catalogue
+from onesheet.data import Catalogue
 from onesheet.packed import Packed
 from onesheet.pipeline import pipeline
 from onesheet.predict import DEFAULT_MODEL
@@ -21,7 +21,7 @@ from onesheet.training import Run, TrainConfig
 
 TINY = [
     *("--model", "poster-cnn", "--widths", "8,16", "--size", "48x32", "--epochs", "2"),
-    *("--learning-rate", "0.01", "--threads", "1", "--draws", "20"),
+    *("--learning-rate", "0.01", "--threads", "1", "--draws", "20", "--no-tta"),
 ]
 RUN_FILES = {
     "genres.onnx",
@@ -31,17 +31,10 @@ RUN_FILES = {
     "split.csv",
     "history.csv",
     "evaluation.json",
-    "figures",
+    "plots",
     "predictions.csv",
     "report.html",
 }
-
-
-@pytest.fixture(scope="session")
-def table(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("table") / "films.csv"
-    write_catalogue(catalogue, path)
-    return path
 
 
 @pytest.fixture(scope="session")
@@ -89,7 +82,7 @@ def test_an_interrupted_training_offers_an_export_only_once_an_epoch_has_ended(
     for command in (["train", str(table), "--size", "48x32"], ["fit", str(packed.folder)]):
         assert main([*command, "--out", str(tmp_path / "run"), "--model", "poster-cnn"]) == 130
         said = "".join(capsys.readouterr())
-        assert "interrupted; go on with" in said and ("the best epoch so far" in said) == epoch_has_ended
+        assert "interrupted; resume with" in said and ("the best epoch so far" in said) == epoch_has_ended
 
 
 def test_a_teacher_that_is_not_there_leaves_the_folder_free(
@@ -121,7 +114,7 @@ def test_the_demo_ends_with_posters_the_network_has_not_learnt(
 def test_a_run_is_not_overwritten_and_resumes_from_its_folder_alone(
     trained: Path, table: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "holds a run already; go on with --resume" in failing(capsys, "train", table, "--out", trained, *TINY)
+    assert "holds a run already; resume it with --resume" in failing(capsys, "train", table, "--out", trained, *TINY)
     before = (trained / "evaluation.json").read_bytes()
     assert main(["train", "--out", str(trained), "--resume"]) == 0
     assert (trained / "evaluation.json").read_bytes() == before
@@ -161,7 +154,7 @@ def test_an_audit_finds_rare_genres_and_never_refuses_them(
 def test_a_config_file_gives_the_same_run_and_options_win(trained: Path, tmp_path: Path) -> None:
     config = str(trained / "config.toml")
     assert main(["train", "--config", config, "--out", str(tmp_path / "again")]) == 0
-    figures = sorted(path.relative_to(trained) for path in (trained / "figures").iterdir())
+    figures = sorted(path.relative_to(trained) for path in (trained / "plots").iterdir())
     for name in ("evaluation.json", "split.csv", "predictions.csv", *figures):
         assert (tmp_path / "again" / name).read_bytes() == (trained / name).read_bytes(), name
 
@@ -202,8 +195,8 @@ def test_figures_on_films_a_model_was_made_from_are_said_to_be_too_good(
 ) -> None:
     words = ["evaluate", str(trained / "genres.onnx"), str(trained / "packed"), "--draws", "10"]
     for part, warned in (("train", True), ("validation", True), ("test", False)):
-        assert main([*words, "--part", part, "--out", str(tmp_path / part)]) == 0
-        assert ("its figures are too good" in capsys.readouterr().err) is warned
+        assert main([*words, "--split", part, "--out", str(tmp_path / part)]) == 0
+        assert ("its metrics are too good" in capsys.readouterr().err) is warned
 
 
 def test_two_runs_are_compared_on_the_same_films(
@@ -251,7 +244,7 @@ def test_runs_on_other_films_are_not_compared(
     everything = str(tmp_path / "everything")
     assert main(["evaluate", str(trained / "genres.onnx"), str(table), "--out", everything, "--draws", "10"]) == 0
     line = failing(capsys, "compare", trained, everything, "--out", tmp_path / "compared")
-    assert "measured on other films" in line and "evaluate both models on the same packed folder and part" in line
+    assert "measured on other films" in line and "evaluate both models on the same packed folder and split" in line
     assert "run: onesheet evaluate" in failing(capsys, "compare", trained, tmp_path, "--out", tmp_path / "compared")
     assert not (tmp_path / "compared").exists()
 
@@ -268,29 +261,30 @@ def test_the_model_that_ships_can_be_evaluated_by_name(
     catalogue: Catalogue, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     renamed = {name: ("Drama", "Comedy", "Horror")[place % 3] for place, name in enumerate(catalogue.genres.names)}
-    rows = [f"{film.poster},{'|'.join({renamed[name] for name in film.genres})}\n" for film in catalogue.films[:40]]
+    rows = [f"{film.poster},{'|'.join({renamed[name] for name in film.genres})}\n" for film in catalogue.films[:12]]
     (tmp_path / "films.csv").write_text("poster,genres\n" + "".join(rows))
     words = ["evaluate", "default", str(tmp_path / "films.csv"), "--min-films", "1", "--draws", "10", "--json"]
     assert main([*words, "--out", str(tmp_path / "out")]) == 0
     result = json.loads(capsys.readouterr().out)
-    assert result["films"] == 40 and len(result["genres"]) == 24
+    assert result["films"] == 12 and len(result["genres"]) == 24
     assert DEFAULT_MODEL.name in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
 def test_genres_that_the_model_does_not_have_are_named(
-    catalogue: Catalogue, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: Path, catalogue: Catalogue, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    table, words = tmp_path / "films.csv", ["--draws", "10", "--json", "--out", str(tmp_path / "out")]
+    table, model = tmp_path / "films.csv", str(trained / "genres.onnx")
+    words = ["--draws", "10", "--json", "--out", str(tmp_path / "out")]
     genres = ("Drama|comedy", "comedy", "Drama|Horror")
     table.write_text("poster,genres\n" + "".join(f"{catalogue.films[i].poster},{genres[i % 3]}\n" for i in range(30)))
-    line = failing(capsys, "evaluate", "default", table, *words)
+    line = failing(capsys, "evaluate", model, table, *words)
     assert "only the catalogue has comedy" in line and "--genre-map" in line
-    assert main(["evaluate", "default", str(table), "--min-films", "21", *words]) == 0
+    assert main(["evaluate", model, str(table), "--min-films", "21", *words]) == 0
     captured = capsys.readouterr()
     assert "genres that the model does not have: comedy (20 films; Comedy?); --genre-map renames them" in captured.err
     assert json.loads(captured.out)["films"] == 20
     table.write_text(table.read_text().replace("Drama", "drama").replace("Horror", "Grusel"))
-    line = failing(capsys, "evaluate", "default", table, "--min-films", "21", *words)
+    line = failing(capsys, "evaluate", model, table, "--min-films", "21", *words)
     assert "no film has a genre of the model, but for " in line and "Grusel (10 films)" in line
     assert "drama (20 films; Drama?)" in line and "--genre-map" in line
 
@@ -303,7 +297,7 @@ def test_films_that_a_run_has_learnt_from_are_left_out(
     captured = capsys.readouterr()
     split = list(csv.DictReader((trained / "split.csv").open()))
     assert json.loads(captured.out)["films"] == sum(row["split"] == "test" for row in split) < 200
-    assert "films that the model has learnt from" in captured.err
+    assert "films that the model was trained on" in captured.err
     fitted = tmp_path / "fitted"  # a run of pack and fit has no split file, but its store
     shutil.copytree(trained, fitted, ignore=shutil.ignore_patterns("split.csv"))
     assert main([*words, str(tmp_path / "again"), "--run", str(fitted)]) == 0
@@ -327,7 +321,7 @@ def test_a_catalogues_rare_genres_do_not_stop_its_evaluation(
     assert main(["evaluate", model, str(tmp_path / "films.csv"), "--out", out, "--draws", "10", "--json"]) == 0
     captured = capsys.readouterr()
     result = json.loads(captured.out)
-    assert result["films"] == 198 and result["part"] == "catalogue"
+    assert result["films"] == 198 and result["split"] == "catalogue"
     assert "2 films left out: none of their genres is one of the model's" in captured.err
 
 

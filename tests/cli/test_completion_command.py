@@ -37,7 +37,7 @@ def completed(script: Path, *words: str, folder: Path | None = None) -> set[str]
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="no bash here")
 def test_bash_completes_commands_options_choices_and_files(script: Path, tmp_path: Path) -> None:
-    commands = set(build_parser()._subparsers._group_actions[0].choices)  # type: ignore[union-attr, arg-type]
+    commands = set(next(action for action in build_parser()._actions if action.dest == "command").choices)  # type: ignore[arg-type]
     assert completed(script, "") == commands
     assert completed(script, "ex") == {"explain", "export"}
     assert completed(script, "predict", "--th") == {"--threads"}

@@ -95,19 +95,21 @@ def test_write_shows_then_writes_and_undo_restores(
     library: Path, motif_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["library", "write", str(library), "--model", str(motif_model), "--at", "balanced"]
+    (library.parent / "map.toml").write_text('Nonsense = "Nonsense"\n')
+    mapped = ["--genre-map", str(library.parent / "map.toml")]
     assert main(words) == 1  # the locked one is listed
     shown = capsys.readouterr()
     assert "+       <genre>" in shown.out and "has (1999)" not in shown.out
     assert "NFO files that would change: 1; nothing is written without --apply" in shown.err
     assert "locked (1999): its genres are locked by <lockedfields>; --even-locked changes them" in shown.err
     assert nfos(library) == NFOS and not (library / ".onesheet-backup").exists()
-    assert main([*words, "--add", "--even-locked", "--lock", "--apply"]) == 0
+    assert main([*words, *mapped, "--add", "--even-locked", "--lock", "--apply"]) == 0
     assert "NFO files written: 3; take it back with: onesheet library undo" in capsys.readouterr().err
     written = nfos(library)
     assert b"\r\n\t<genre>" in written["bare"] and written["bare"].startswith(b"\xef\xbb\xbf<?xml")
     assert written["has"].startswith(b"<movie><genre>Nonsense</genre><genre>")
     assert written["has"].endswith(b"<lockedfields>Genres</lockedfields></movie> https://example.org")
-    assert main([*words, "--add", "--even-locked", "--apply"]) == 0
+    assert main([*words, *mapped, "--add", "--even-locked", "--apply"]) == 0
     assert "NFO files written: 0; nothing was to change" in capsys.readouterr().err
     assert main(["library", "undo", str(library)]) == 0
     assert "files restored: 3; the backups stay in " in capsys.readouterr().out and nfos(library) == NFOS
@@ -150,6 +152,7 @@ def test_a_write_that_ends_early_says_what_it_wrote(
     status: int,
     said: str,
     library: Path,
+    tmp_path: Path,
     motif_model: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -164,6 +167,8 @@ def test_a_write_that_ends_early_says_what_it_wrote(
 
     monkeypatch.setattr(backups, "_append", fail_at_the_second)
     words = ["library", "write", str(spaced), "--model", str(motif_model), "--at", "balanced", "--add", "--apply"]
+    (tmp_path / "map.toml").write_text('Nonsense = "Nonsense"\n')
+    words += ["--genre-map", str(tmp_path / "map.toml")]
     assert main(words) == status
     shown = capsys.readouterr()
     assert (
@@ -184,10 +189,44 @@ def test_kometa_leaves_nfo_files_alone(
     assert main([*words, "--apply"]) == 0
     assert out.read_text() == shown and nfos(library) == NFOS
     assert main([*words, "--apply"]) == 2
-    assert "is there already and may hold your own lines" in capsys.readouterr().err
+    assert "exists already and may contain your own lines" in capsys.readouterr().err
     for option in ("--create-nfo", "--lock"):
         assert main([*words, option]) == 2
         assert "leave out --create-nfo, --even-locked and --lock" in capsys.readouterr().err
     (tmp_path / "file").touch()
     assert main([*words[:-1], str(tmp_path / "file" / "genres.yml"), "--apply"]) == 2
     assert "; choose another place with --kometa" in capsys.readouterr().err
+
+
+def test_a_map_is_needed_where_genres_are_strange(
+    library: Path, motif_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(library)
+    words = ["library", "write", ".", "--model", str(motif_model), "--add"]
+    assert main([*words, "--apply"]) == 3
+    assert "edit genre-map.toml, then add: --genre-map genre-map.toml" in capsys.readouterr().err
+    assert nfos(library) == NFOS and '"Nonsense" = "Nonsense"  # 1 films' in Path("genre-map.toml").read_text()
+    assert main([*words, "--apply", "--even-locked", "--at", "generous", "--genre-map", "genre-map.toml"]) == 0
+
+
+def test_clean_shows_then_writes(library: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "map.toml").write_text('Nonsense = "Drama"\n')
+    words = ["library", "clean", str(library), "--genre-map", str(tmp_path / "map.toml")]
+    assert main(words) == 0
+    assert "+<movie><genre>Drama</genre></movie>" in capsys.readouterr().out and nfos(library) == NFOS
+    assert main([*words, "--apply", "--quiet", "--backups", str(tmp_path / "backups")]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == "" and "NFO files written: 1; take it back with: " in shown.err and "--backups" in shown.err
+    assert nfos(library)["has"] == b"<movie><genre>Drama</genre></movie> https://example.org"
+    assert main(["library", "undo", str(library), "--backups", str(tmp_path / "backups")]) == 0
+    assert nfos(library) == NFOS
+
+
+def test_what_is_left_out_is_counted_and_listed(library: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (library / "bare (1999)" / "Extras").mkdir()
+    assert main(["library", "scan", str(library)]) == 0
+    assert capsys.readouterr().err == "left out: 1 a film's extras, which are not looked at\n"
+    assert main(["library", "scan", str(library), "--verbose"]) == 0
+    assert "Extras\n" in capsys.readouterr().err
+    assert main(["library", "scan", str(library), "--quiet"]) == 0
+    assert capsys.readouterr().out == "3 films: 0 without poster, 0 without NFO, 2 without genres\n"

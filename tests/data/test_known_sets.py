@@ -180,7 +180,7 @@ def test_mm_imdb_folder_and_its_own_split(tmp_path):
     assert films(catalogue) == {"tt0000001": ("Drama",), "tt0000002": ("Comedy", "Drama"), "tt0000003": ("War",)}
     assert (catalogue.films[0].title, catalogue.films[0].year) == ("Film 1", 1991)
     assert catalogue.findings.counts == {"no-poster": 1, "no-row": 1, "bad-row": 2}
-    assert read_split(catalogue, folder / "split.json").parts.tolist() == ["train", "validation", "test"]
+    assert read_split(catalogue, folder / "split.json").splits.tolist() == ["train", "validation", "test"]
 
 
 def mm_imdb_hdf5(path: Path, images: np.ndarray) -> Path:

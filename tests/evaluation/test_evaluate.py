@@ -11,7 +11,7 @@ from onesheet.evaluation import (
     Thresholds,
     average_precision,
     calibration_error,
-    decision_figures,
+    decision_metrics,
     evaluate,
     fit_operating_points,
     ranking_loss,
@@ -59,13 +59,13 @@ def test_every_value_is_that_of_the_pure_functions():
     }
     assert {name: score.value for name, score in result.ranking.items()} == pytest.approx(wanted, abs=1e-12)
     for name, point in (points | {"0.5": Thresholds((0.5,) * 5)}).items():
-        figures = decision_figures(labels, point.decide(probabilities))
+        figures = decision_metrics(labels, point.decide(probabilities))
         flat = {key: value for key, value in figures.items() if not np.ndim(value)}
         assert {key: score.value for key, score in result.at[name].items()} == pytest.approx(flat, abs=1e-12)
         for genre, one in enumerate(result.per_genre):
             at = one.at[name]
             assert at.f1.value == pytest.approx(figures["f1"][genre], nan_ok=True)
-            assert at.given == figures["given"][genre]
+            assert at.predicted == figures["predicted"][genre]
             assert at.threshold == (None if name == "exact" else point.thresholds[genre])
     assert [one.genre for one in result.per_genre] == list(NAMES)
     assert [one.support for one in result.per_genre] == labels.sum(axis=0).tolist()
@@ -175,7 +175,7 @@ def test_tables_at_balanced():
     result, labels, probabilities, points, _ = evaluated()
     chosen = points["balanced"].decide(probabilities)
     assert np.diag(np.array(result.confusion))[:5].tolist() == (labels & chosen).sum(axis=0).tolist()
-    assert np.diag(np.array(result.cooccurrence_given)).tolist() == chosen.sum(axis=0).tolist()
+    assert np.diag(np.array(result.cooccurrence_predicted)).tolist() == chosen.sum(axis=0).tolist()
     assert np.array(result.cooccurrence_true).tolist() == (labels.T.astype(int) @ labels).tolist()
     assert sum(one.pairs for one in result.reliability) == labels.size
 
@@ -199,7 +199,7 @@ def test_json_gives_the_same_evaluation_and_the_same_bytes(tmp_path):
     assert (tmp_path / "three.json").read_text(encoding="utf-8") == text
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"part": 1}', "null", '{"genres": [1], "ranking": 3}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"split": 1}', "null", '{"genres": [1], "ranking": 3}'])
 def test_files_that_are_no_evaluation_are_refused(tmp_path, text):
     path = tmp_path / "evaluation.json"
     path.write_text(text, encoding="utf-8")
@@ -229,4 +229,4 @@ def test_genre_sets_and_unfit_widths():
 def test_without_a_balanced_point_the_tables_are_at_half():
     result, _, probabilities, *_ = evaluated(points={}, draws=0)
     assert list(result.at) == ["0.5"]
-    assert np.diag(result.cooccurrence_given).tolist() == (probabilities >= 0.5).sum(axis=0).tolist()
+    assert np.diag(result.cooccurrence_predicted).tolist() == (probabilities >= 0.5).sum(axis=0).tolist()

@@ -7,7 +7,7 @@ from onesheet.errors import EvaluationError
 from onesheet.evaluation import (
     LabelSets,
     Thresholds,
-    decision_figures,
+    decision_metrics,
     fit_calibration,
     fit_operating_points,
     operating_point,
@@ -43,7 +43,7 @@ def test_smoothed_thresholds_beat_unsmoothed_ones_on_rare_genres_of_fresh_films(
         for truth in (smooth(values, labels), labels.astype(float)):
             columns = range(len(SHARE))
             point = Thresholds(tuple(best_f1_threshold(values[:, g], truth[:, g]) for g in columns))
-            found.append(decision_figures(fresh, point.decide(test)))
+            found.append(decision_metrics(fresh, point.decide(test)))
         rare = SHARE < 0.05
         gains.append([found[0]["macro_f1"] - found[1]["macro_f1"], *[(found[0]["f1"] - found[1]["f1"])[rare].mean()]])
     assert np.mean(gains, axis=0).min() > 0
@@ -84,14 +84,14 @@ def test_points_do_what_they_promise_on_fresh_films():
     test, fresh = drawn(rng, 8000)
     points = fit_operating_points(values, labels, train_labels=labels)
     assert list(points) == ["balanced", "precise", "generous", "exact"]
-    figures = {name: decision_figures(fresh, point.decide(test)) for name, point in points.items()}
+    figures = {name: decision_metrics(fresh, point.decide(test)) for name, point in points.items()}
     assert figures["precise"]["micro_precision"] == pytest.approx(0.7, abs=0.04)
     assert points["precise"].note == ""
     assert not (points["precise"].decide(test) & ~points["balanced"].decide(test)).any()
     assert figures["generous"]["macro_recall"] == pytest.approx(0.8, abs=0.04)
     best = max(figures, key=lambda name: figures[name]["macro_f1"])
     assert best == "balanced"
-    half = decision_figures(fresh, test >= 0.5)
+    half = decision_metrics(fresh, test >= 0.5)
     assert figures["exact"]["exact_match"] >= half["exact_match"] - 0.01
 
 
@@ -100,9 +100,9 @@ def test_precise_is_the_lowest_threshold_that_reaches_the_target():
     values, labels = drawn(rng, 300)
     points = fit_operating_points(values, labels, train_labels=labels, precision=0.6)
     given, threshold = points["balanced"].decide(values), min(points["precise"].thresholds)
-    assert decision_figures(labels, given & (values >= threshold))["micro_precision"] >= 0.6
+    assert decision_metrics(labels, given & (values >= threshold))["micro_precision"] >= 0.6
     for lower in np.unique(values[given & (values < threshold)])[::7]:
-        assert decision_figures(labels, given & (values >= lower))["micro_precision"] < 0.6
+        assert decision_metrics(labels, given & (values >= lower))["micro_precision"] < 0.6
 
 
 def test_precise_is_balanced_where_that_is_precise_enough():
@@ -133,11 +133,11 @@ def test_exact_beats_thresholds_where_genres_depend_on_each_other():
     values, labels = dependent(rng, 500)
     test, fresh = dependent(rng, 4000)
     points = fit_operating_points(values, labels, train_labels=labels)
-    exact = decision_figures(fresh, points["exact"].decide(test))["exact_match"]
-    half = decision_figures(fresh, test >= 0.5)["exact_match"]
+    exact = decision_metrics(fresh, points["exact"].decide(test))["exact_match"]
+    half = decision_metrics(fresh, test >= 0.5)["exact_match"]
     no_offsets = LabelSets(4, points["exact"].label_sets, (0.0,) * len(points["exact"].offsets))
     assert exact > half + 0.2
-    assert exact > decision_figures(fresh, no_offsets.decide(test))["exact_match"]
+    assert exact > decision_metrics(fresh, no_offsets.decide(test))["exact_match"]
 
 
 def test_exact_gives_seen_sets_or_single_genres_by_the_published_score():

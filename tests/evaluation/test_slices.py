@@ -1,7 +1,7 @@
 import numpy as np
 from sklearn.metrics import f1_score, precision_score, recall_score
 
-from onesheet.evaluation.slices import slice_figures
+from onesheet.evaluation.slices import slice_metrics
 from onesheet.evaluation.threshold_steps import threshold_steps
 
 
@@ -15,15 +15,15 @@ def drawn(films=300):
 def test_a_slice_is_measured_as_its_films_alone_are():
     labels, probabilities, given = drawn()
     groups = {"old": np.arange(100), "new": np.arange(100, 300)}
-    slices = slice_figures(labels, probabilities, given, groups=groups, draws=50)
+    slices = slice_metrics(labels, probabilities, given, groups=groups, draws=50)
     for one, rows in zip(slices, groups.values(), strict=True):
         assert one.films == len(rows)
         for name, metric in (("precision", precision_score), ("recall", recall_score), ("f1", f1_score)):
-            score = one.figures[f"micro_{name}"]
+            score = one.metrics[f"micro_{name}"]
             assert np.isclose(score.value, metric(labels[rows], given[rows], average="micro"))
             assert score.low < score.value < score.high
         best = probabilities[rows].argmax(axis=1)
-        assert np.isclose(one.figures["top1_hit"].value, labels[rows, best].mean())
+        assert np.isclose(one.metrics["top1_hit"].value, labels[rows, best].mean())
 
 
 def test_every_step_counts_what_its_threshold_gives():
@@ -32,7 +32,7 @@ def test_every_step_counts_what_its_threshold_gives():
     steps = threshold_steps(truth, values, points={"balanced": 0.4321, "precise": 0.9})
     assert steps.thresholds[0] == 0 and steps.thresholds[-1] == 1 and steps.support == truth.sum()
     assert list(steps.thresholds) == sorted(set(steps.thresholds)) and len(steps.thresholds) <= 204
-    for threshold, given, right in zip(steps.thresholds, steps.given, steps.right, strict=True):
+    for threshold, given, right in zip(steps.thresholds, steps.predicted, steps.right, strict=True):
         assert given == (values >= threshold).sum() and right == (truth & (values >= threshold)).sum()
     assert {name: steps.thresholds[place] for name, place in steps.points.items()} == {
         "balanced": 0.4321, "precise": 0.9,
@@ -41,4 +41,4 @@ def test_every_step_counts_what_its_threshold_gives():
 
 def test_a_genre_without_films_has_steps_too():
     steps = threshold_steps(np.zeros(5, bool), np.linspace(0, 0.5, 5), points={})
-    assert steps.right == (0, 0) and steps.given == (5, 0)
+    assert steps.right == (0, 0) and steps.predicted == (5, 0)

@@ -199,22 +199,22 @@ def test_a_catalogue_tunes_it(catalogue: Catalogue, packed: Packed, tmp_path: Pa
 @pytest.mark.parametrize(
     ("built", "said", "message"),
     [
-        ({}, {}, "does not say how pixels were scaled before they came in; .* caffe"),
+        ({}, {}, "does not show how pixels were scaled in training; .* caffe"),
         ({"kind": WHOLE}, {"scaling": "tf"}, "takes whole numbers from 0 to 255; got --scaling tf"),
-        ({"size": ("h", "w")}, {"scaling": "none"}, "takes images of any size; say that of training with --size"),
+        ({"size": ("h", "w")}, {"scaling": "none"}, "takes images of any size; pass the size of training with --size"),
         ({}, {"scaling": "none", "size": (64, 64)}, "takes images of 48×32; leave out --size"),
-        ({"colours": 1}, {"scaling": "none"}, "does not show where the 3 colours stand"),
+        ({"colours": 1}, {"scaling": "none"}, "does not show the axis of the 3 colours"),
         ({"batch": 4}, {"scaling": "none"}, "takes 4 images at once; export it with a free batch size"),
         (
             {"answers": 4},
             {"scaling": "none"},
             "3 genres are named, and the network's outputs for a poster are 'scores' of 4",
         ),
-        ({"end": "Tanh"}, {"scaling": "none"}, "ends in Tanh, which may mean either; say --answers"),
+        ({"end": "Tanh"}, {"scaling": "none"}, "ends in Tanh, which may mean either; pass --answers"),
         (
             {"end": "Identity"},
             {"scaling": "none", "answers": "probabilities"},
-            r"probabilities lie in \[0, 1\]; the network answers with .* say --answers logits",
+            r"probabilities are in \[0, 1\]; the network's outputs are .* pass --answers logits",
         ),
     ],
     ids=str,
@@ -236,7 +236,7 @@ def test_a_network_whose_logits_look_like_probabilities_is_asked_about(tmp_path:
     model.graph.initializer.append(numpy_helper.from_array(np.zeros(3, np.float32), "nothing"))
     last.input.append("nothing")
     onnx.save(model, path)
-    with pytest.raises(ConfigError, match=r"all its answers lie in \[0, 1\].* say --answers probabilities or logits"):
+    with pytest.raises(ConfigError, match=r"all its outputs are in \[0, 1\].* pass --answers probabilities or logits"):
         adopt(path, GENRES, tmp_path / "genres.onnx", conventions=Conventions(scaling="1/255"))
     said = Conventions(scaling="1/255", answers="logits")
     assert adopt(path, GENRES, tmp_path / "genres.onnx", conventions=said).genres == GENRES
@@ -263,7 +263,7 @@ def test_a_file_that_differs_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setitem(SCALINGS, "tf", SCALINGS["tf"]._replace(std=(120.0, 120.0, 120.0)))
     path = write_network(tmp_path / "network.onnx")
     monkeypatch.setattr(Conventions, "pixels", lambda self, posters: (posters / 127.5 - 1).astype(np.float32))
-    with pytest.raises(ExportError, match="the file's probabilities differ from the network's by up to"):
+    with pytest.raises(ExportError, match="the file's probabilities differ from the original's by up to"):
         adopt(path, GENRES, tmp_path / "genres.onnx", conventions=Conventions(scaling="tf"))
     assert not (tmp_path / "genres.onnx").exists()
 

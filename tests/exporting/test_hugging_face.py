@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from onesheet.__main__ import main
 from onesheet.data import Catalogue
 from onesheet.errors import ConfigError, ExportError
+from onesheet.evaluation import fit_calibration
 from onesheet.exporting import export, export_hf
 from onesheet.exporting import hugging_face as hub
 from onesheet.exporting.model_file import kept_network
@@ -24,7 +25,7 @@ from onesheet.packed import Packed, Split, pack
 from onesheet.predict import load
 from onesheet.training import Run, TrainConfig, fit
 
-HEAD = TrainConfig(model="hf:", tune="head", epochs=20, threads=1, arithmetic="fp32", mirror=False, levels=False)
+HEAD = TrainConfig(model="hf:", tune="head", epochs=20, threads=1, arithmetic="fp32", tta=False, levels=False)
 
 
 def tiny_vit(image_size: Any) -> Any:
@@ -142,7 +143,7 @@ def test_what_stands_in_the_folder(run_on: Callable[..., Run], packed: Packed, t
 
 
 def test_the_second_view_is_said(run_on: Callable[..., Run], packed: Packed, tmp_path: Path) -> None:
-    run = run_on("resnet", mirror=True)
+    run = run_on("resnet", tta=True)
     export_hf(run, tmp_path / "folder")
     page = (tmp_path / "folder" / "README.md").read_text(encoding="utf-8")
     said = re.search(r"moves a probability by (\S+) on average\s+and by (\S+) at most", page)
@@ -154,11 +155,11 @@ def test_the_second_view_is_said(run_on: Callable[..., Run], packed: Packed, tmp
     network = kept_network(run, packed)
     posters = torch.from_numpy(np.array(packed.posters[rows])).permute(0, 3, 1, 2).float() / 255
     with torch.inference_mode():
-        network.mirror = False  # type: ignore[assignment]
+        network.tta = False  # type: ignore[assignment]
         once = network(posters).logits.double().numpy()
-        network.mirror = True  # type: ignore[assignment]
+        network.tta = True  # type: ignore[assignment]
         twice = network(posters).logits.double().numpy()
-    calibration = hub.fit_calibration(once, packed.labels[rows])
+    calibration = fit_calibration(once, packed.labels[rows])
     np.testing.assert_allclose(given, calibration.probabilities(once), atol=1e-4)
     moved = np.abs(calibration.probabilities(twice) - calibration.probabilities(once))
     assert largest == pytest.approx(moved.max(), abs=1e-3) and mean == pytest.approx(moved.mean(), abs=1e-3)
@@ -185,7 +186,7 @@ def test_what_cannot_go_there(
     other = json.loads(json.dumps({"image_mean": [0.1] * 3, "image_std": [0.2] * 3}))
     preprocessing = hub._preprocessing
     monkeypatch.setattr(hub, "_preprocessing", lambda network: preprocessing(network) | other)
-    with pytest.raises(ExportError, match="transformers' probabilities differ from the network's by up to"):
+    with pytest.raises(ExportError, match="transformers' probabilities differ from the original's by up to"):
         export_hf(resnet, tmp_path / "folder")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["packed", "taken"]
 

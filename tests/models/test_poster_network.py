@@ -66,7 +66,7 @@ def test_the_answer_is_the_mean_of_the_poster_and_of_its_smaller_mirror_image():
     smaller = nn.functional.interpolate(posters.flip(-1), (48, 40), mode="bilinear")
     with torch.no_grad():
         output = network(posters)
-        network.mirror = False
+        network.tta = False
         one, other = network(posters), network(smaller)
     torch.testing.assert_close(output.logits, (one.logits + other.logits) / 2)
     assert not torch.allclose(one.logits, other.logits)
@@ -86,9 +86,9 @@ def test_a_network_without_crop_reads_smaller_posters_whole():
 
 
 def test_mirrors_are_left_out_on_request_in_training_and_beside_ten_crops():
-    assert build_network("poster-cnn", genres=2, size=(32, 32), widths=(4,)).mirror
-    assert not build_network("poster-cnn", genres=2, size=(32, 32), widths=(4,), mirror=False).mirror
-    assert not build_network("alexnet", genres=2, size=(80, 80)).mirror
+    assert build_network("poster-cnn", genres=2, size=(32, 32), widths=(4,)).tta
+    assert not build_network("poster-cnn", genres=2, size=(32, 32), widths=(4,), tta=False).tta
+    assert not build_network("alexnet", genres=2, size=(80, 80)).tta
     network = build_network("poster-cnn", genres=2, size=(32, 32), widths=(4,), dropout=0.0).train()
     calls = []
     network.backbone.register_forward_hook(lambda *_: calls.append(1))

@@ -127,7 +127,7 @@ def test_every_family_learns_and_embeds(folders, family, levels):
 
 @pytest.mark.parametrize("family", ["resnet", "convnextv2", "efficientnet", "dinov2", "swinv2", "siglip"])
 def test_the_embedding_is_the_librarys_pooled_vector(folders, family):
-    network = settle(build_network(f"hf:{folders[family]}", genres=3, size=SIZE, levels=False, mirror=False))
+    network = settle(build_network(f"hf:{folders[family]}", genres=3, size=SIZE, levels=False, tta=False))
     posters = torch.rand(2, 3, *SIZE)
     with torch.no_grad():
         normalised = (posters - network.mean) / network.std
@@ -138,7 +138,7 @@ def test_the_embedding_is_the_librarys_pooled_vector(folders, family):
 
 @pytest.mark.parametrize("family", ["resnet", "mobilenet_v2", "convnextv2"])
 def test_levels_add_the_mean_and_deviation_of_every_levels_channels(folders, family):
-    network = settle(build_network(f"hf:{folders[family]}", genres=3, size=SIZE, mirror=False))
+    network = settle(build_network(f"hf:{folders[family]}", genres=3, size=SIZE, tta=False))
     posters = torch.rand(2, 3, *SIZE)
     with torch.no_grad():
         normalised = (posters - network.mean) / network.std
@@ -157,7 +157,7 @@ def test_levels_add_the_mean_and_deviation_of_every_levels_channels(folders, fam
 
 
 def test_vit_is_read_at_its_first_token_and_works_at_its_own_size(folders):
-    network = build_network(f"hf:{folders['vit']}", genres=3, size=(32, 32), mirror=False).eval()
+    network = build_network(f"hf:{folders['vit']}", genres=3, size=(32, 32), tta=False).eval()
     assert network.backbone.options == {}
     reference = transformers.ViTModel.from_pretrained(folders["vit"], add_pooling_layer=False).eval()
     posters = torch.rand(2, 3, 32, 32)

@@ -32,11 +32,11 @@ BAD = {3: b"", 20: b"text", 21: None}
 
 
 @dataclass
-class Parts:
+class Assigned:
     """What `pack` reads of a split."""
 
     catalogue: Catalogue
-    parts: np.ndarray
+    splits: np.ndarray
 
 
 def shelf(folder, count=40, bad=BAD):
@@ -51,8 +51,8 @@ def shelf(folder, count=40, bad=BAD):
         elif data is not None:
             path.write_bytes(data)
         films.append(Film(f"f{number}", str(path), ("Drama",) if number % 3 else ("Comedy", "Drama"), "Tïtle", 1990))
-    parts = np.array([("train", "train", "validation", "test")[number % 4] for number in range(count)])
-    return Parts(Catalogue(tuple(films), GenreSet(["Comedy", "Drama"])), parts)
+    splits = np.array([("train", "train", "validation", "test")[number % 4] for number in range(count)])
+    return Assigned(Catalogue(tuple(films), GenreSet(["Comedy", "Drama"])), splits)
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_rows_are_the_decodable_posters_in_order(split, tmp_path):
     good = [index for index in range(40) if index not in BAD]
     assert [film.film_id for film in packed.films] == [f"f{index}" for index in good]
     assert packed.films == tuple(split.catalogue.films[index] for index in good)
-    assert packed.parts.tolist() == split.parts[good].tolist()
+    assert packed.splits.tolist() == split.splits[good].tolist()
     np.testing.assert_array_equal(packed.labels, split.catalogue.labels[good])
     assert packed.posters.shape == (37, *SIZE, 3)
     assert packed.posters.dtype == np.uint8
@@ -109,7 +109,7 @@ def test_what_is_opened_later_is_what_pack_returned(split, tmp_path):
     for field in fields(Packed):
         now, later = getattr(packed, field.name), getattr(opened, field.name)
         if isinstance(now, np.ndarray):
-            np.testing.assert_array_equal(now, later, strict=field.name != "parts")
+            np.testing.assert_array_equal(now, later, strict=field.name != "splits")
         else:
             assert now == later, field.name
     sizes = f"37 posters of {SIZE[0]}×{SIZE[1]} in {len(packed.genres)} genres"
@@ -135,7 +135,7 @@ def test_films_stay_on_the_disk(tmp_path):
     films = tuple(
         Film(f"film-{number}", str(tmp_path / "poster.png"), ("Drama",), f"Title {number}") for number in range(2000)
     )
-    pack(Parts(Catalogue(films, GenreSet(["Drama"])), np.array(["train"] * 2000)), tmp_path / "packed", size=(8, 8))
+    pack(Assigned(Catalogue(films, GenreSet(["Drama"])), np.array(["train"] * 2000)), tmp_path / "packed", size=(8, 8))
     tracemalloc.start()
     packed = open_packed(tmp_path / "packed")
     assert packed.films[1999] == films[1999]
@@ -165,7 +165,7 @@ def test_a_finished_store_is_opened_not_made_again(split, tmp_path):
     for change in ({"size": (16, 16)}, {"size": SIZE, "resize": "pad"}):
         with pytest.raises(PackError, match="other films or settings; choose another folder or delete this one"):
             pack(split, tmp_path / "packed", **change)
-    split.parts[0] = "test"
+    split.splits[0] = "test"
     with pytest.raises(PackError, match="other films or settings"):
         pack(split, tmp_path / "packed", size=SIZE)
 
@@ -316,7 +316,7 @@ def test_too_few_posters(tmp_path, good):
     with pytest.raises(PackError, match=rf"{good} of 4 posters can be decoded .*at least 2"):
         pack(split, tmp_path / "packed", size=SIZE)
     assert not (tmp_path / "packed").exists()
-    split = Parts(Catalogue((), GenreSet([])), np.array([], dtype=str))
+    split = Assigned(Catalogue((), GenreSet([])), np.array([], dtype=str))
     with pytest.raises(PackError, match="0 of 0 posters"):
         pack(split, tmp_path / "packed", size=SIZE)
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from onesheet.data.catalogue import Catalogue, Film
 from onesheet.errors import CatalogueError
 from onesheet.genres import GenreSet
-from onesheet.packed.splitting import PARTS, Split, read_split, split
+from onesheet.packed.splitting import SPLITS, Split, read_split, split
 from onesheet.packed.stratification import stratify
 
 PINNED = "train validation test train validation train train test"
@@ -46,7 +46,7 @@ def test_large_split_is_quick_and_even():
     found = split(catalogue, seed=0)
     assert time.perf_counter() - start_seconds < 20
     labels = catalogue.labels
-    for part, share in zip(PARTS, (0.7, 0.15, 0.15), strict=True):
+    for part, share in zip(SPLITS, (0.7, 0.15, 0.15), strict=True):
         assert len(found.rows(part)) / len(catalogue) == pytest.approx(share, abs=0.001)
         assert np.abs(found.shares()[part] - labels.mean(axis=0)).max() < 0.001
         assert labels[found.rows(part)].any(axis=0).all()
@@ -61,7 +61,7 @@ def test_every_part_has_every_genre(count, grouped):
     groups = [film.group or film.film_id for film in catalogue.films]
     for column in range(labels.shape[1]):
         if len({groups[row] for row in np.flatnonzero(labels[:, column])}) >= 6:
-            assert all(labels[found.rows(part), column].any() for part in PARTS)
+            assert all(labels[found.rows(part), column].any() for part in SPLITS)
 
 
 def test_evener_than_chance():
@@ -85,21 +85,21 @@ def test_groups_stay_whole_and_films_are_all_there(data):
     except CatalogueError:
         assert max(Counter(names)[name] for name in "xyz") > count / 4  # a group that leaves nothing for a part
         return
-    assert sorted(np.concatenate([found.rows(part) for part in PARTS]).tolist()) == list(range(count))
+    assert sorted(np.concatenate([found.rows(part) for part in SPLITS]).tolist()) == list(range(count))
     for name in "xyz":
-        assert len({part for part, film in zip(found.parts, films, strict=True) if film.group == name}) <= 1
+        assert len({part for part, film in zip(found.splits, films, strict=True) if film.group == name}) <= 1
 
 
 def test_same_seed_same_split_in_any_order():
     catalogue = invent(500, 8, grouped=0.2)
-    first = dict(zip((f.film_id for f in catalogue.films), split(catalogue, seed=7).parts.tolist(), strict=True))
+    first = dict(zip((f.film_id for f in catalogue.films), split(catalogue, seed=7).splits.tolist(), strict=True))
     turned = Catalogue(catalogue.films[::-1], catalogue.genres)
-    second = dict(zip((f.film_id for f in turned.films), split(turned, seed=7).parts.tolist(), strict=True))
+    second = dict(zip((f.film_id for f in turned.films), split(turned, seed=7).splits.tolist(), strict=True))
     assert first == second
-    assert (split(catalogue, seed=8).parts != split(catalogue, seed=7).parts).any()
+    assert (split(catalogue, seed=8).splits != split(catalogue, seed=7).splits).any()
     # pinned: what a machine finds today, every machine finds always
     tiny = Catalogue(tuple(Film(f"f{n}", "", ("A", "B")[: 1 + n % 2]) for n in range(8)), GenreSet(["A", "B"]))
-    assert split(tiny, seed=0, validation=0.25, test=0.25).parts.tolist() == PINNED.split()
+    assert split(tiny, seed=0, validation=0.25, test=0.25).splits.tolist() == PINNED.split()
 
 
 def test_two_rare_genres_of_the_same_films():
@@ -146,7 +146,7 @@ def test_write_and_read_back(tmp_path, catalogue):
     found = split(catalogue, seed=1)
     found.write_csv(tmp_path / "split.csv")
     again = read_split(catalogue, tmp_path / "split.csv")
-    assert again.parts.tolist() == found.parts.tolist() and again.catalogue == catalogue and not again.findings
+    assert again.splits.tolist() == found.splits.tolist() and again.catalogue == catalogue and not again.findings
     assert (tmp_path / "split.csv").read_text("utf-8").splitlines()[0] == "id,split,poster"
 
 
@@ -157,7 +157,7 @@ def test_given_split_with_numbers_and_other_words(tmp_path, catalogue):
     )
     found = read_split(catalogue, one, two)
     assert [film.film_id for film in found.catalogue.films] == ["tt0000001", "tt0000002", "tt0000004", "tt0000005"]
-    assert found.parts.tolist() == ["train", "validation", "test", "validation"]
+    assert found.splits.tolist() == ["train", "validation", "test", "validation"]
     assert found.findings.counts == {"not-in-split": 26}
     assert found.catalogue.genres == catalogue.genres
 
@@ -180,11 +180,11 @@ def test_leaks_are_said_and_kept(tmp_path):
     "rows, message",
     [
         ([["id", "part"], ["tt0000001", "train"]], "no column 'split'; seen: id, part"),
-        ([["id", "split"], ["tt0000001", "trian"]], "unknown part 'trian'"),
+        ([["id", "split"], ["tt0000001", "trian"]], "unknown split 'trian'"),
         ([["id", "split"], ["tt0000001", "trian"]], "did you mean 'train'"),
         ([["id", "split"], ["tt9999999", "train"]], "names no film of the catalogue"),
         ([["id", "split"], ["tt0000001", "train"], ["1", "test"]], "is both train and test"),
-        ([["id", "split"], ["tt0000001", "train"]], "'validation' part of the split has no film"),
+        ([["id", "split"], ["tt0000001", "train"]], "the split has no film for validation"),
         ([["id", "split"], ["tt0000001"]], "unreadable row, line 2"),
     ],
 )

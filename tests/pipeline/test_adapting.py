@@ -97,7 +97,7 @@ def test_three_lines_adapt_posters_and_names(catalogue: Catalogue, model_path: P
     posters, genres = [film.poster for film in catalogue.films], [film.genres for film in catalogue.films]
     run = onesheet.adapt(posters, genres, model=model_path, draws=FEW_DRAWS)
     assert set(run.kept) <= {"Comedy", "Drama", "Horror"}
-    assert run.evaluation.part == "test" and run.evaluation.films > 20
+    assert run.evaluation.split == "test" and run.evaluation.films > 20
     assert set(run.model.predict(posters[0]).probabilities) == {"Comedy", "Drama", "Horror"}
 
 
@@ -113,7 +113,7 @@ def test_a_killed_run_resumes(table: Path, model_path: Path, tmp_path: Path, mon
         patch.setattr(adapting, "start_from", stop)
         with pytest.raises(KeyboardInterrupt):
             adapt_recipe(recipe, tmp_path / "run")
-    with pytest.raises(RunError, match="go on with --resume"):
+    with pytest.raises(RunError, match="resume it with --resume"):
         adapt_recipe(recipe, tmp_path / "run")
     assert adapt_recipe(recipe, tmp_path / "run", resume=True).films > 20
 

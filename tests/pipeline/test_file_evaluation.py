@@ -6,20 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from onesheet.evaluation.answers import Answers, read_answers
 from onesheet.evaluation.label_errors import SuspectLabel
+from onesheet.evaluation.predictions_file import Predictions, read_predictions
 from onesheet.packed import Packed
 from onesheet.pipeline import evaluate_file
 from onesheet.pipeline.report_examples import EXAMPLES, SAMPLE, Showing
-from onesheet.predict import load, score_part
+from onesheet.predict import load, score_split
 
 
 @pytest.fixture(scope="module")
 def showing(model_path: Path, packed: Packed) -> Showing:
     predictor, rows = load(model_path), packed.rows("train")
-    probabilities = score_part(predictor, packed, "train").probabilities
+    probabilities = score_split(predictor, packed, "train").probabilities
     films = [packed.films[row] for row in rows]
-    answers = Answers(
+    answers = Predictions(
         tuple(film.film_id for film in films), tuple(film.title for film in films), ("",) * len(films),
         packed.genres, packed.labels[rows], probabilities,
         {"balanced": predictor.points["balanced"].decide(probabilities)},
@@ -36,14 +36,14 @@ def test_examples_are_what_their_group_says(showing: Showing) -> None:
     examples = showing.examples(doubts)
     groups = {kind: [one for one in examples if one.kind == kind] for kind in ("best", "worst", "suspect", "sample")}
     assert len(groups["best"]) == len(groups["worst"]) == EXAMPLES
-    assert all(one.given == one.true and one.heat and one.heat[0] in one.true for one in groups["best"])
-    wrong = [one for one in groups["worst"] if set(one.given) - set(one.true)]
+    assert all(one.predicted == one.true and one.heat and one.heat[0] in one.true for one in groups["best"])
+    wrong = [one for one in groups["worst"] if set(one.predicted) - set(one.true)]
     assert wrong and all(one.heat and one.heat[0] not in one.true for one in wrong)
-    ids = showing.answers.titles
+    ids = showing.predictions.titles
     assert [one.title for one in groups["suspect"]] == [ids[5], ids[7]]
     assert groups["suspect"][0].doubted == ("Drama", "Horror") and groups["suspect"][0].heat[0] == "Drama"  # type: ignore[index]
     assert len(groups["sample"]) <= SAMPLE and len({one.title for one in groups["sample"]}) == len(groups["sample"])
-    for genre in showing.answers.genres.names:
+    for genre in showing.predictions.genres.names:
         having = sum(genre in one.true for one in groups["sample"])
         assert 5 <= having <= len(groups["sample"]) - 5
 
@@ -61,14 +61,14 @@ def test_evaluating_leaves_answers_and_slices(model_path: Path, packed: Packed, 
         for row, film in enumerate(packed.films)
     )
     told = dataclasses.replace(packed, films=films)
-    evaluate_file(model_path, told, out=tmp_path, part="train", draws=10)
+    evaluate_file(model_path, told, out=tmp_path, split="train", draws=10)
     rows = told.rows("train")
-    answers = read_answers(tmp_path / "predictions.csv")
+    answers = read_predictions(tmp_path / "predictions.csv")
     assert answers.film_ids == tuple(films[row].film_id for row in rows)
-    assert (answers.labels == told.labels[rows]).all() and set(answers.given) == {
+    assert (answers.labels == told.labels[rows]).all() and set(answers.predicted) == {
         "balanced", "precise", "generous", "exact",
     }  # fmt: skip
-    with (tmp_path / "figures" / "slices.csv").open(newline="") as file:
+    with (tmp_path / "plots" / "slices.csv").open(newline="") as file:
         slices = {(row["kind"], row["slice"]): int(row["films"]) for row in csv.DictReader(file)}
     assert slices == {
         ("Decade", "1990s"): sum(films[row].year == 1994 for row in rows),
@@ -77,4 +77,4 @@ def test_evaluating_leaves_answers_and_slices(model_path: Path, packed: Packed, 
         ("Source", "b.csv"): sum(films[row].source == "b.csv" for row in rows),
     }
     assert "the model has learnt from these films" in (tmp_path / "report.html").read_text()
-    assert not (tmp_path / "figures" / "suspects.csv").exists()
+    assert not (tmp_path / "plots" / "suspects.csv").exists()

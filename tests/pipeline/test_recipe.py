@@ -46,6 +46,19 @@ def test_a_recipe_is_the_same_from_its_file(tmp_path: Path) -> None:
     assert Recipe.read(tmp_path / "config.toml") == recipe
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("mirror = true", "unknown key 'mirror' in .*; its name is 'tta' now"),
+        ("mixup = 0.2", "key 'mixup' in .* is no option any more; leave it out"),
+    ],
+)
+def test_keys_of_older_configurations_name_the_cure(line: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(line)
+    with pytest.raises(ConfigError, match=message):
+        Recipe.read(tmp_path / "config.toml")
+
+
 def test_training_and_validation_must_leave_films() -> None:
     with pytest.raises(ConfigError, match="must leave films to train on"):
         Recipe(validation=0.5, test=0.5)

@@ -10,7 +10,7 @@ from onesheet.data import Catalogue
 from onesheet.errors import CatalogueError, ConfigError, UnreadablePoster
 from onesheet.images import read_poster
 from onesheet.packed import Packed
-from onesheet.predict import Failure, Prediction, Predictor, find_posters, load, score_part
+from onesheet.predict import Failure, Prediction, Predictor, find_posters, left_out, load, score_split
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_operating_points_and_top(predictor: Predictor, catalogue: Catalogue) ->
 
 
 def test_a_packed_part_scores_as_its_files(predictor: Predictor, packed: Packed) -> None:
-    probabilities = score_part(predictor, packed, "test").probabilities
+    probabilities = score_split(predictor, packed, "test").probabilities
     paths = [packed.films[row].poster for row in packed.rows("test")]
     from_files = [list(answer.probabilities.values()) for answer in predictor.predict_many(paths)]  # type: ignore[union-attr]
     np.testing.assert_allclose(probabilities, from_files, atol=1e-5)
@@ -145,3 +145,29 @@ def test_top_and_a_point_exclude_each_other(model_path: Path, catalogue: Catalog
 def test_one_path_is_not_many(model_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"predict_many takes several posters; got 'poster\.jpg'"):
         load(model_path, threads=1).predict_many("poster.jpg")
+
+
+def test_what_a_folder_has_besides_posters_is_counted_by_reason(tmp_path: Path) -> None:
+    names = [
+        "a.jfif",
+        "b.tbn",
+        "c",
+        "d.jpe",
+        "e.JPG",
+        "f.heic",
+        "g.jpg_large",
+        "h.jpg?itok=abc",
+        "i.jxl",
+        ".hidden.jpg",
+    ]
+    for name in names:
+        (tmp_path / name).touch()
+    assert {why: [Path(path).name for path in paths] for why, paths in left_out([tmp_path]).items()} == {
+        "hidden": [".hidden.jpg"],
+        "of the unsupported format .heic": ["f.heic"],
+        "of the unsupported format .jxl": ["i.jxl"],
+        "with the suffix .jpg?itok=abc, which is no image's": ["h.jpg?itok=abc"],
+        "with the suffix .jpg_large, which is no image's": ["g.jpg_large"],
+        "with the suffix .tbn, which is no image's": ["b.tbn"],
+        "without a suffix": ["c"],
+    }

@@ -10,7 +10,7 @@ import pytest
 from test_report_page import example, write
 
 from drawn_evaluation import answers, evaluation
-from onesheet.evaluation.comparison import compare_answers
+from onesheet.evaluation.comparison import compare_predictions
 from onesheet.evaluation.threshold_steps import threshold_steps
 from onesheet.reporting.comparison_page import write_comparison
 
@@ -102,9 +102,9 @@ def test_moving_a_threshold_changes_figures_and_posters(open_page, report, truth
     page = open_page(report)
 
     def shown():
-        names = ("threshold", "precision", "recall", "given")
-        figures = [float(page.locator(f"[data-figure={name}]").inner_text()) for name in names]
-        return figures, *(page.locator(f"[data-wall={wall}] figure").count() for wall in ("given", "missed"))
+        names = ("threshold", "precision", "recall", "predicted")
+        figures = [float(page.locator(f"[data-metric={name}]").inner_text()) for name in names]
+        return figures, *(page.locator(f"[data-wall={wall}] figure").count() for wall in ("predicted", "missed"))
 
     def expected(genre, threshold):
         own, given = labels[:, genre], probabilities[:, genre] >= threshold
@@ -152,7 +152,7 @@ def test_without_scripts_all_figures_are_there(open_page, report):
 
 
 def test_a_comparison_sorts_and_fits_too(open_page, tmp_path):
-    comparison = compare_answers(answers(60, seed=1), answers(60, seed=2), draws=20)
+    comparison = compare_predictions(answers(60, seed=1), answers(60, seed=2), draws=20)
     write_comparison(tmp_path / "compare.html", comparison, name_one="<i>old", name_other="new")
     page = open_page(tmp_path / "compare.html", viewport={"width": 390, "height": 800})
     page.locator("#genres thead button").nth(0).click()

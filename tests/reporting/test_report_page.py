@@ -13,7 +13,7 @@ from PIL import Image
 from drawn_evaluation import NAN, evaluation, genre, score
 from onesheet.errors import OnesheetError
 from onesheet.evaluation.label_errors import SuspectLabel
-from onesheet.evaluation.slices import FIGURES, Slice
+from onesheet.evaluation.slices import METRICS, Slice
 from onesheet.evaluation.threshold_steps import ThresholdSteps
 from onesheet.reporting.report_page import Example, write_report
 
@@ -78,7 +78,7 @@ def write(folder, **changes):
     given = {
         "evaluation": result,
         "steps": dict.fromkeys(result.genres, STEPS),
-        "slices": {"Decade": [Slice("1990s", 40, dict.fromkeys(FIGURES, score(0.5)))]},
+        "slices": {"Decade": [Slice("1990s", 40, dict.fromkeys(METRICS, score(0.5)))]},
         "suspects": [SuspectLabel(0, 1, True, 0.01, 0.9)],
         "history": history(),
         "by_films": by_films(),
@@ -141,7 +141,7 @@ def test_everything_is_escaped(tmp_path):
         evaluation=evaluation(names=names),
         balance={EVIL: [1, 2, 3, 4]},
         examples=[example(EVIL, kind, names=names) for kind in KINDS] + [example("bytes \udcff", names=names)],
-        slices={EVIL: [Slice(EVIL, 40, dict.fromkeys(FIGURES, score(0.5)))]},
+        slices={EVIL: [Slice(EVIL, 40, dict.fromkeys(METRICS, score(0.5)))]},
         findings={EVIL: (1, EVIL)},
         facts={EVIL: EVIL, "Model": EVIL},
     )

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from drawn_evaluation import NAN, evaluation, genre, score
 from onesheet.evaluation.results import Bin, Score
-from onesheet.reporting.verdict import best_baseline, compare, headlines, in_words, judge, told, verdict
+from onesheet.reporting.verdict import best_baseline, compare, headlines, in_words, judge, verdict, with_interval
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_the_headline_of_the_brief():
         ([genre("Drama", support=3)], "Too few films to say: no genre has 30 of them."),
         (
             [genre("War", precision=0.2, recall=0.6, f1=0.3), genre("Drama", f1=0.8)],
-            "Right about Drama; wrong four of five times it says War.",
+            "Right about Drama; wrong four of five times it predicts War.",
         ),
         ([genre(str(k), f1=0.9 - k / 100) for k in range(5)], "Right about 0, 1, 2 and 2 more."),
     ],
@@ -90,7 +90,7 @@ def test_a_worse_figure_is_called_worse():
     result.at["balanced"]["micro_f1"] = score(0.1)
     result.baselines["nothing"]["micro_f1"] = score(0.5)
     result.baselines["prior"]["micro_f1"] = score(0.2)
-    assert "answering “nothing” every time gives 0.50, and that is better" in verdict(result).paragraphs[1]
+    assert "predicting “nothing” every time gives 0.50, and that is better" in verdict(result).paragraphs[1]
 
 
 def test_without_baselines_or_calibration_nothing_is_claimed():
@@ -174,8 +174,8 @@ def test_headline_figures_compare_in_their_own_direction():
     result.baselines["prior"]["hamming_loss"] = score(0.4)
     figures = {one.name: one for one in headlines(result)}
     assert len(figures) == 10
-    assert figures["Wrong answers"].judgement == "clearly better than"
-    assert figures["Wrong answers"].baseline == ("nothing", score(0.3))
+    assert figures["Wrong predictions"].judgement == "clearly better than"
+    assert figures["Wrong predictions"].baseline == ("nothing", score(0.3))
     assert figures["Calibration error"].baseline is None
     del result.at["exact"]
     assert len(list(headlines(result))) == 9
@@ -187,4 +187,4 @@ def test_without_draws_there_is_no_verdict():
 
 
 def test_an_undefined_figure_is_a_dash():
-    assert told(NAN) == "–"
+    assert with_interval(NAN) == "–"

@@ -14,7 +14,6 @@ from onesheet.models import build_network
 from onesheet.training.augment import (
     build_augmentation,
     cutmix,
-    mixup,
     random_blur,
     random_colour,
     random_crop,
@@ -72,9 +71,9 @@ def test_the_whole_poster_comes_back_as_it_is_or_mirrored() -> None:
     batch = in_bytes(16)
     out = random_resized_crop(batch, generator(), size=(24, 16), area=(1.0, 1.0), stretch=1.0)
     same = [(a - b / 255).abs().max() < 1e-5 for a, b in zip(out, batch, strict=True)]
-    mirrored = [(a - b.flip(-1) / 255).abs().max() < 1e-5 for a, b in zip(out, batch, strict=True)]
-    assert all(s or m for s, m in zip(same, mirrored, strict=True))
-    assert any(same) and any(mirrored)
+    flip = [(a - b.flip(-1) / 255).abs().max() < 1e-5 for a, b in zip(out, batch, strict=True)]
+    assert all(s or m for s, m in zip(same, flip, strict=True))
+    assert any(same) and any(flip)
 
 
 @pytest.mark.parametrize(("device", "expected"), [("cpu", "resample_bytes"), ("meta", "resample_by_grid")])
@@ -119,12 +118,12 @@ def test_crops_stay_inside_the_poster() -> None:
 
 @pytest.mark.parametrize("resample", [resample_bytes, resample_by_grid])
 def test_of_the_smallest_parts_and_posters_a_pixel_is_seen(resample: Resample) -> None:
-    nothing, mirror = torch.zeros(2, 2), torch.tensor([False, True])
+    nothing, flipped = torch.zeros(2, 2), torch.tensor([False, True])
     for batch in (in_bytes(2), in_bytes(2, 1, 1)):
-        parts = resample(batch, nothing + 1e-6, nothing, mirror, (5, 4))
+        parts = resample(batch, nothing + 1e-6, nothing, flipped, (5, 4))
         assert parts.shape == (2, 3, 5, 4) and torch.allclose(parts, parts[..., :1, :1], atol=1e-5)
     corners = torch.tensor([[-1.0, -1], [1, 1]]) * 1.0001  # as rounding may leave them
-    seen = resample_bytes(in_bytes(2), nothing + 1e-6, corners, mirror, (1, 1))[..., 0, 0]
+    seen = resample_bytes(in_bytes(2), nothing + 1e-6, corners, flipped, (1, 1))[..., 0, 0]
     assert torch.equal(seen * 255, torch.stack((in_bytes(2)[0, :, 0, 0], in_bytes(2)[1, :, -1, -1])).float())
 
 
@@ -132,13 +131,13 @@ def test_parts_are_resampled_as_pillow_does() -> None:
     batch, size = in_bytes(4, 48, 32), (30, 40)  # smaller one way, larger the other
     boxes = [(0, 0, 48, 32), (8, 4, 40, 20), (10, 0, 24, 31), (47, 31, 48, 32)]  # top, left, bottom, right
     edges = torch.tensor(boxes).view(4, 2, 2) / torch.tensor([48, 32])
-    mirror = torch.tensor([False, True, True, False])
-    parts = resample_bytes(batch, edges[:, 1] - edges[:, 0], edges.sum(1) - 1, mirror, size)
-    for part, poster, (top, left, bottom, right), mirrored in zip(parts, batch, boxes, mirror, strict=True):
+    flipped = torch.tensor([False, True, True, False])
+    parts = resample_bytes(batch, edges[:, 1] - edges[:, 0], edges.sum(1) - 1, flipped, size)
+    for part, poster, (top, left, bottom, right), flip in zip(parts, batch, boxes, flipped, strict=True):
         picture = Image.fromarray(poster.permute(1, 2, 0).numpy()).crop((left, top, right, bottom))
         expected = np.asarray(picture.resize(size[::-1], Image.Resampling.BILINEAR)).astype(float)
         seen = part.permute(1, 2, 0).numpy() * 255
-        assert np.abs(seen - (expected[:, ::-1] if mirrored else expected)).max() < 1.01
+        assert np.abs(seen - (expected[:, ::-1] if flip else expected)).max() < 1.01
 
 
 def test_a_grid_shows_the_parts_that_bytes_show() -> None:
@@ -146,8 +145,8 @@ def test_a_grid_shows_the_parts_that_bytes_show() -> None:
     pixels = (torch.tensor(size) * torch.empty(n, 2).uniform_(0.5, 1, generator=generator())).round()
     starts = ((torch.tensor(size) - pixels) * torch.rand(n, 2, generator=generator(1))).round()
     sides, offsets = pixels / torch.tensor(size), (2 * starts + pixels) / torch.tensor(size) - 1
-    mirror = torch.arange(n) % 2 == 0
-    seen, expected = (way(batch, sides, offsets, mirror, size) for way in (resample_by_grid, resample_bytes))
+    flipped = torch.arange(n) % 2 == 0
+    seen, expected = (way(batch, sides, offsets, flipped, size) for way in (resample_by_grid, resample_bytes))
     assert (seen - expected).abs().max() * 255 < 4  # at a part's edges a grid sees the pixels outside
     assert (seen - expected).abs().mean() * 255 < 0.5
 
@@ -212,10 +211,9 @@ def test_mixing_mixes_labels_by_the_share_of_the_picture() -> None:
     batch[5:] = 1
     labels = torch.zeros(10, 2)
     labels[:5, 0] = labels[5:, 1] = 1
-    for mix in (cutmix, mixup):
-        mixed, soft = mix(batch, labels, generator(3))
-        assert torch.allclose(soft.sum(1), torch.ones(10))
-        assert torch.allclose(mixed.mean((1, 2, 3)), soft[:, 1], atol=1e-6)
+    mixed, soft = cutmix(batch, labels, generator(3))
+    assert torch.allclose(soft.sum(1), torch.ones(10))
+    assert torch.allclose(mixed.mean((1, 2, 3)), soft[:, 1], atol=1e-6)
 
 
 def test_a_network_that_takes_crops_gets_crops_of_its_size() -> None:

@@ -27,7 +27,7 @@ def loader(augment: Augmenting | None) -> BatchLoader:
     return BatchLoader(posters, labels, labels.astype(np.float32), rows, batch_size=4, seed=1, transform=augment)
 
 
-@pytest.mark.parametrize("mix", [{}, {"cutmix": 1.0}, {"mixup": 1.0}])
+@pytest.mark.parametrize("mix", [{}, {"cutmix": 1.0}])
 def test_the_loader_augments_as_asked_by_the_epoch(mix: dict[str, float]) -> None:
     augmented = augmenting(**mix)
     early, late, mixed = loader(augmented), loader(None), False

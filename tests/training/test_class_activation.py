@@ -15,10 +15,10 @@ from onesheet.training import grad_cam
 
 
 @pytest.mark.parametrize("by_gradients", [False, True])
-@pytest.mark.parametrize("mirror", [False, True])
-def test_it_is_the_class_activation_map_where_there_is_one(mirror: bool, by_gradients: bool) -> None:
+@pytest.mark.parametrize("tta", [False, True])
+def test_it_is_the_class_activation_map_where_there_is_one(tta: bool, by_gradients: bool) -> None:
     torch.manual_seed(0)
-    network = build_network("poster-cnn", genres=3, size=(32, 24), widths=(4, 8), mirror=mirror)
+    network = build_network("poster-cnn", genres=3, size=(32, 24), widths=(4, 8), tta=tta)
     posters = torch.rand(3, 3, 32, 24)
     with torch.no_grad():
         network.train()(posters)  # batch norm's statistics
@@ -27,7 +27,7 @@ def test_it_is_the_class_activation_map_where_there_is_one(mirror: bool, by_grad
         logits = network.eval()(posters).logits
         features = [network.backbone(view, with_features=True)[1] for view in network._views(posters)]
         evidence = network._evidence(features)
-    assert len(features) == 1 + mirror and evidence.std() > 0.01
+    assert len(features) == 1 + tta and evidence.std() > 0.01
     for column in range(3):
         maps = grad_cam(network, posters, column)
         torch.testing.assert_close(maps, evidence[:, column], rtol=1e-4, atol=1e-5)

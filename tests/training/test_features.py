@@ -76,7 +76,7 @@ def test_the_next_head_uses_kept_features_and_statistics(store: Packed) -> None:
     np.testing.assert_array_equal(first, again)
     assert all(torch.equal(a, b) for a, b in zip(one.buffers(), two.buffers(), strict=True))
     other = network()
-    other.mirror = False
+    other.tta = False
     assert not np.array_equal(frozen_features(other, store, seed=0, wish="fp32"), first)
 
 

@@ -12,11 +12,13 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from transformers import ViTConfig, ViTModel
 
 from onesheet.errors import ConfigError
+from onesheet.models import build_network
 from onesheet.packed import Packed
 from onesheet.training import Run, TrainConfig, fit, open_run
 from onesheet.training.processes import Processes, processes
@@ -99,22 +101,35 @@ def backbone(tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"hf:{folder}"
 
 
-def test_two_processes_train_as_one_does(packed: Packed, tmp_path: Path) -> None:
-    alone = fit(SAME, packed, folder=tmp_path / "alone")
-    command = ["fit", str(packed.folder), "--out", str(tmp_path / "run"), "--json", *OPTIONS, "--devices", "2"]
-    said = ended(started(*ONESHEET, *command))
-    assert [json.loads(line)["finished"] for line in said.splitlines()] == [True]  # one of them speaks
-    assert_same(open_run(tmp_path / "run"), alone)
-
-
-def test_tasks_of_slurm_tune_a_backbone_as_one_process_does(backbone: str, packed: Packed, tmp_path: Path) -> None:
+def test_two_processes_tune_a_backbone_as_one_does(backbone: str, packed: Packed, tmp_path: Path) -> None:
     chosen = ["--model", backbone, "--head-epochs", "0", "--optimizer", "sgd"]
-    command = ["fit", str(packed.folder), *OPTIONS[4:], *chosen, "--out"]
+    command = ["fit", str(packed.folder), *OPTIONS[4:], *chosen, "--json", "--out"]
     config = replace(SAME, model=backbone, widths=None, head_epochs=0, optimizer="sgd")
     alone = fit(config, packed, folder=tmp_path / "alone")
     assert abs(alone.history[0]["train_loss"] - alone.history[2]["train_loss"]) > 1e-3
-    ended(*(started(*ONESHEET, *command, str(tmp_path / "run"), **slurm(rank)) for rank in (0, 1)))
-    assert_same(open_run(tmp_path / "run"), alone)
+    said = ended(started(*ONESHEET, *command, str(tmp_path / "devices"), "--devices", "2"))
+    assert [json.loads(line)["finished"] for line in said.splitlines()] == [True]  # one of them prints
+    assert_same(open_run(tmp_path / "devices"), alone)
+    ended(*(started(*ONESHEET, *command, str(tmp_path / "slurm"), **slurm(rank)) for rank in (0, 1)))
+    assert_same(open_run(tmp_path / "slurm"), alone)
+
+
+def test_each_process_has_its_own_batch_norm_on_a_cpu_and_the_first_one_s_is_kept(
+    packed: Packed, tmp_path: Path
+) -> None:
+    """Its validation metrics are those of the weights that are kept."""
+    command = ["fit", str(packed.folder), "--out", str(tmp_path / "run"), *OPTIONS, "--devices", "2"]
+    ended(started(*ONESHEET, *command))
+    run = open_run(tmp_path / "run")
+    network = build_network("poster-cnn", genres=len(packed.genres), size=packed.size, widths=(8, 16)).eval()
+    network.load_state_dict(load_weights(run.network_path))
+    rows = packed.rows("validation")
+    posters = torch.from_numpy(np.array(packed.posters[rows])).permute(0, 3, 1, 2) / 255
+    with torch.no_grad():
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(
+            network(posters).logits, torch.from_numpy(packed.labels[rows]).float()
+        )
+    assert float(loss) == pytest.approx(run.history[run.best_epoch - 1]["validation_loss"], abs=1e-4)
 
 
 def test_killed_together_one_goes_on_alone(packed: Packed, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +29,7 @@ class Adapting:
 
     Attributes:
         source: the model file.
-        packed: the posters; all but those of part "test" are learnt from.
+        packed: the posters; all but those of the split "test" are learnt from.
         known: genre of the posters -> the source's name for it.
         embedding: float16 N×D.
         logits: float32 N×S, the source's, before calibration.
@@ -45,7 +44,7 @@ class Adapting:
     @property
     def rows(self) -> NDArray[np.int64]:
         """The films to learn from, int64 n."""
-        return np.flatnonzero(self.packed.parts != "test")
+        return np.flatnonzero(self.packed.splits != "test")
 
     def fit(self, rows: NDArray[np.int64], genres: NDArray[np.int64], progress: Progress = silent) -> Heads:
         """Heads of some genres (columns of the packed labels) from some films."""
@@ -58,7 +57,7 @@ class Adapting:
                 source.genres.column(self.known[names[genre]]) if names[genre] in self.known else None
                 for genre in genres
             ],
-            calibration=(np.array(source.card.calibration["scale"]), np.array(source.card.calibration["bias"])),
+            calibration=source.card.scale_and_bias,
             rows=rows,
             groups=_Groups(self.packed),
             progress=progress,
@@ -68,9 +67,8 @@ class Adapting:
         self,
         path: str | Path,
         *,
-        precision: float = 0.7,
-        recall: float = 0.8,
-        training: Mapping[str, Any] | None = None,
+        precision_target: float = 0.7,
+        recall_target: float = 0.8,
         progress: Progress = silent,
     ) -> tuple[Bundle, Heads]:
         """Fit the heads and write them as a model file (see `write_adapted`).
@@ -84,7 +82,7 @@ class Adapting:
         packed, rows = self.packed, self.rows
         check_films(packed)
         heads = self.fit(rows, np.arange(len(packed.genres)), progress)
-        parts, counts = np.unique(packed.parts, return_counts=True)
+        splits, counts = np.unique(packed.splits, return_counts=True)
         bundle = write_adapted(
             self.source,
             heads,
@@ -94,11 +92,11 @@ class Adapting:
             posters=packed.posters,
             data={
                 "fingerprint": packed.fingerprint,
-                "films": dict(zip(parts.tolist(), counts.tolist(), strict=True)),
+                "films": dict(zip(splits.tolist(), counts.tolist(), strict=True)),
             },
-            training={"known": dict(self.known), **(training or {})},
-            precision=precision,
-            recall=recall,
+            known=self.known,
+            precision_target=precision_target,
+            recall_target=recall_target,
         )
         return bundle, heads
 
@@ -151,7 +149,7 @@ def check_films(packed: Packed) -> None:
     Raises:
         CatalogueError: one cannot.
     """
-    labels = packed.labels[packed.parts != "test"]
+    labels = packed.labels[packed.splits != "test"]
     for name, films in zip(packed.genres.names, labels.sum(0).tolist(), strict=True):
         if films < LEAST_FILMS:
             raise CatalogueError(

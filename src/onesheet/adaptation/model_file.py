@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import tempfile
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +13,12 @@ from numpy.typing import NDArray
 
 from onesheet.adaptation.graph import adapted_graph
 from onesheet.adaptation.heads import Heads
-from onesheet.bundle import CARD_KEY, Bundle, Card, label_counts, read_bundle
-from onesheet.calibrated_graph import finish_graph
-from onesheet.errors import ExportError
-from onesheet.evaluation import fit_calibration, fit_operating_points
-from onesheet.evaluation.summary import summary_metrics
+from onesheet.bundle import Bundle, label_counts, read_bundle
 from onesheet.files import whole_file
+from onesheet.model_writer import check_parity, fit_card, unfitted_card, write_model_file
 from onesheet.predict import Predictor
 
-TOLERANCE = 1e-4  # of a logit, and of the mean of its evidence; of the largest where that is above 1
+TOLERANCE = 1e-4
 PARITY_POSTERS = 16
 
 
@@ -36,9 +31,9 @@ def write_adapted(
     labels: NDArray[np.bool_],
     posters: NDArray[np.uint8],
     data: Mapping[str, Any],
-    training: Mapping[str, Any],
-    precision: float = 0.7,
-    recall: float = 0.8,
+    known: Mapping[str, str],
+    precision_target: float = 0.7,
+    recall_target: float = 0.8,
 ) -> Bundle:
     """Write the source with new heads as a model file; it appears whole or not at all.
 
@@ -51,65 +46,54 @@ def write_adapted(
         genres: G names.
         labels: bool N×G, of the films in the order of `heads.held_out`.
         posters: uint8 n×H×W×3, for the check of the file against the heads.
-        data: fingerprint of the posters and films per part, for the card.
-        training: choices and outcome, for the card.
-        precision: micro precision wanted at the operating point "precise", in (0, 1).
-        recall: recall of each genre wanted at "generous", in (0, 1).
+        data: fingerprint of the posters and films per split, for the card.
+        known: genre -> the source's name for it.
+        precision_target: micro precision of the operating point "precise", in (0, 1).
+        recall_target: recall of each genre at "generous", in (0, 1).
 
     Returns:
         The file, read back.
 
     Raises:
-        ExportError: the file does not give the heads' answers.
+        ExportError: the file does not give the heads' logits.
     """
-    calibration = fit_calibration(heads.held_out, labels)
-    chances = calibration.probabilities(heads.held_out)
-    points = fit_operating_points(chances, labels, train_labels=labels, precision=precision, recall=recall)
-    card = Card(
+    card = unfitted_card(
         genres=genres,
         size=source.card.size,
         resize=source.card.resize,
         precision=source.card.precision,
-        calibration={"scale": calibration.scale.tolist(), "bias": calibration.bias.tolist()},
-        operating_points={name: point.to_dict() for name, point in points.items()},
         training={
             "model": f"adapted from {source.path.name}",
             "source": {"file": source.path.name, "sha256": source.fingerprint, "genres": list(source.genres.names)},
+            "known": dict(known),
             "kept": [name for name, kept in zip(genres, heads.kept, strict=True) if kept],
-            "variances": {name: round(float(value), 6) for name, value in zip(genres, heads.variances, strict=True)},
-            **training,
+            "variances": {name: round(float(one), 6) for name, one in zip(genres, heads.variances, strict=True)},
         },
         data={**data, **label_counts(labels, genres)},
-        validation={key: round(value, 4) for key, value in summary_metrics(labels, chances).items()},
         licences=source.card.licences,
-        versions={name: importlib.metadata.version(name) for name in ("onesheet", "onnx", "onnxruntime")},
-        created=datetime.now(UTC).date().isoformat(),
     )
+    card = fit_card(card, heads.held_out, labels, precision_target=precision_target, recall_target=recall_target)
     with tempfile.TemporaryDirectory(prefix="onesheet-") as folder, whole_file(path) as part:
         raw = Path(folder) / "raw.onnx"
         onnx.save(adapted_graph(source.path, heads), raw)
-        metadata = {CARD_KEY: card.to_json()}
-        finish_graph(raw, part, scale=calibration.scale, bias=calibration.bias, metadata=metadata)
-        _check_parity(source, heads, Predictor(read_bundle(part)), posters[:PARITY_POSTERS])
+        write_model_file(raw, part, card)
+        _check(source, heads, read_bundle(part), posters[:PARITY_POSTERS])
     return read_bundle(path)
 
 
-def _check_parity(source: Predictor, heads: Heads, written: Predictor, posters: NDArray[np.uint8]) -> None:
-    """The file gives the heads' logits, and evidence of which they are the mean.
+def _check(source: Predictor, heads: Heads, written: Bundle, posters: NDArray[np.uint8]) -> None:
+    """The file gives the heads' logits, and evidence whose mean is these logits but for a constant.
 
     Raises:
         ExportError: it does not.
     """
-    before, after = ([one.score(poster[None]) for poster in posters] for one in (source, written))
-    expected = np.concatenate([heads.logits(one.embedding, one.logits) for one in before])
-    logits = np.concatenate([one.logits for one in after])
-    differences = [float(np.abs(logits - expected).max() / max(1, np.abs(expected).max()))]
+    before, after = ([scored.score(poster[None]) for poster in posters] for scored in (source, written))
+    given = {"logits": np.concatenate([one.logits for one in after])}
+    expected = {"logits": np.concatenate([heads.logits(one.embedding, one.logits) for one in before])}
     if after[0].evidence is not None:
         evidence = np.concatenate([one.evidence for one in after])
-        constant = logits - evidence.mean((2, 3))
-        differences.append(float(np.ptp(constant, axis=0).max() / max(1, np.abs(evidence).max())))
-    if not max(differences) <= TOLERANCE:
-        raise ExportError(
-            f"the file's logits or evidence differ from the heads' by up to {max(differences):.2g} (allowed "
-            f"{TOLERANCE:g}); nothing was written; please report the model file"
-        )
+        size = max(1.0, float(np.abs(evidence).max()))  # a mean is no more exact than what it is of
+        given["evidence"] = evidence.mean((2, 3)) / size
+        constant = (given["logits"] - evidence.mean((2, 3))).mean(0)
+        expected["evidence"] = (given["logits"] - constant) / size
+    check_parity(given, expected, allowed=TOLERANCE, whose="the file's", cure="please report the model file")

@@ -25,7 +25,7 @@ from sklearn.preprocessing import MultiLabelBinarizer  # noqa: E402
 from sklearn.utils import InputTags  # noqa: E402
 from sklearn.utils.validation import check_is_fitted  # noqa: E402
 
-PARTS = {"train": "train", "validation": "validation", "test": "train"}  # testing is scikit-learn's part
+SPLITS = {"train": "train", "validation": "validation", "test": "train"}  # scikit-learn tests
 
 
 class PosterGenreClassifier(ClassifierMixin, BaseEstimator):
@@ -102,8 +102,7 @@ class PosterGenreClassifier(ClassifierMixin, BaseEstimator):
         source = load()
         if self.size not in (None, source.card.size):
             raise ConfigError(f"size belongs to a config; the bundled model takes {source.card.size}: leave it out")
-        whole = Split(catalogue, np.full(len(catalogue), "train"))
-        packed = pack(whole, path.parent / "packed", size=source.card.size, resize=source.card.resize)
+        packed = pack(Split.whole(catalogue), path.parent / "packed", size=source.card.size, resize=source.card.resize)
         start_from(source, packed, known=None if named else {}).write(path)
         return packed.findings
 
@@ -113,10 +112,10 @@ class PosterGenreClassifier(ClassifierMixin, BaseEstimator):
         from onesheet.models import default_size
         from onesheet.training import fit
 
-        parts = split(catalogue, seed=config.seed, validation=self.validation, test=self.validation)
-        parts = Split(parts.catalogue, np.array([PARTS[part] for part in parts.parts.tolist()]))
+        assigned = split(catalogue, seed=config.seed, validation=self.validation, test=self.validation)
+        assigned = Split(assigned.catalogue, np.array([SPLITS[name] for name in assigned.splits.tolist()]))
         packed = pack(
-            parts, path.parent / "packed", size=self.size or default_size(config.model), threads=config.threads
+            assigned, path.parent / "packed", size=self.size or default_size(config.model), threads=config.threads
         )
         export(fit(config, packed, folder=path.parent / "run"), path)
         return packed.findings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from onesheet.audit.duplicates import duplicate_findings
-from onesheet.audit.looks import Looks, look_at
+from onesheet.audit.measurements import Measurements, measure_posters
 from onesheet.audit.titles import repaired_title
 from onesheet.data.catalogue import Catalogue, Film
 from onesheet.data.findings import FLAGS, Finding, Findings
@@ -33,7 +33,7 @@ def audit(catalogue: Catalogue, *, threads: int | None = None, progress: Progres
     Args:
         catalogue: what to look at.
         threads: decoding threads; None = one for each processor.
-        progress: told how many posters have been seen.
+        progress: reports how many posters have been seen.
 
     Returns:
         Findings in the order of the films, the genres' last; the same for any number of threads.
@@ -42,14 +42,14 @@ def audit(catalogue: Catalogue, *, threads: int | None = None, progress: Progres
         ConfigError: threads below 1.
     """
     films = catalogue.films
-    looks = look_at(films, threads=threads, progress=progress)
-    found = [(index, _unreadable(films[index], reason, why)) for index, reason, why in looks.failures]
-    blank = looks.seen & (looks.spread < BLANK_SPREAD)
-    small = looks.seen & (np.minimum(looks.width, looks.height) < SMALLEST_PIXELS)
-    found += [(index, _blank(films[index], looks, index)) for index in np.flatnonzero(blank).tolist()]
-    found += [(index, _small(films[index], looks, index)) for index in np.flatnonzero(small).tolist()]
-    found += _odd_shapes(films, looks)
-    found += duplicate_findings(films, looks, looks.seen & ~blank & ~small)
+    measured = measure_posters(films, threads=threads, progress=progress)
+    found = [(index, _unreadable(films[index], reason, why)) for index, reason, why in measured.failures]
+    blank = measured.seen & (measured.spread < BLANK_SPREAD)
+    small = measured.seen & (np.minimum(measured.width, measured.height) < SMALLEST_PIXELS)
+    found += [(index, _blank(films[index], measured, index)) for index in np.flatnonzero(blank).tolist()]
+    found += [(index, _small(films[index], measured, index)) for index in np.flatnonzero(small).tolist()]
+    found += _odd_shapes(films, measured)
+    found += duplicate_findings(films, measured, measured.seen & ~blank & ~small)
     found += _titles(films)
     found.sort(key=lambda item: (item[0], _RANK[item[1].flag]))
     return Findings([finding for _, finding in found] + _imbalance(catalogue))
@@ -67,8 +67,8 @@ def _unreadable(film: Film, reason: str, why: str) -> Finding:
     )
 
 
-def _blank(film: Film, looks: Looks, index: int) -> Finding:
-    spread = float(looks.spread[index])
+def _blank(film: Film, measured: Measurements, index: int) -> Finding:
+    spread = float(measured.spread[index])
     return Finding(
         flag="blank",
         score=1 - spread / (2 * BLANK_SPREAD),
@@ -80,8 +80,8 @@ def _blank(film: Film, looks: Looks, index: int) -> Finding:
     )
 
 
-def _small(film: Film, looks: Looks, index: int) -> Finding:
-    width, height = int(looks.width[index]), int(looks.height[index])
+def _small(film: Film, measured: Measurements, index: int) -> Finding:
+    width, height = int(measured.width[index]), int(measured.height[index])
     return Finding(
         flag="too-small",
         score=1 - min(width, height) / (2 * SMALLEST_PIXELS),
@@ -93,10 +93,10 @@ def _small(film: Film, looks: Looks, index: int) -> Finding:
     )
 
 
-def _odd_shapes(films: tuple[Film, ...], looks: Looks) -> list[tuple[int, Finding]]:
+def _odd_shapes(films: tuple[Film, ...], measured: Measurements) -> list[tuple[int, Finding]]:
     found = []
-    for index in np.flatnonzero(looks.seen).tolist():
-        width, height = int(looks.width[index]), int(looks.height[index])
+    for index in np.flatnonzero(measured.seen).tolist():
+        width, height = int(measured.width[index]), int(measured.height[index])
         beyond = max(NARROWEST * height / width, width / height / WIDEST)  # 1 at the border
         if beyond > 1:
             finding = Finding(

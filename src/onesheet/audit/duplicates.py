@@ -9,9 +9,10 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from onesheet.audit.looks import Looks
-from onesheet.audit.perceptual_hashes import RADIUS, connected, near_pairs
+from onesheet.audit.measurements import Measurements
+from onesheet.audit.perceptual_hashes import RADIUS, near_pairs
 from onesheet.data.catalogue import Film
+from onesheet.data.components import connected
 from onesheet.data.findings import Finding
 
 PLACEHOLDER_FILMS = 5
@@ -22,7 +23,9 @@ LOW_DETAIL_RADIUS = 12
 _NAMED = 3
 
 
-def duplicate_findings(films: Sequence[Film], looks: Looks, usable: NDArray[np.bool_]) -> list[tuple[int, Finding]]:
+def duplicate_findings(
+    films: Sequence[Film], measured: Measurements, usable: NDArray[np.bool_]
+) -> list[tuple[int, Finding]]:
     """Findings about posters that several films share, each with the index of its film.
 
     Posters belong together when they are the same file or their hashes differ in at most `RADIUS` bits
@@ -38,20 +41,20 @@ def duplicate_findings(films: Sequence[Film], looks: Looks, usable: NDArray[np.b
 
     Args:
         films: the catalogue's films.
-        looks: their posters' measurements.
+        measured: their posters' measurements.
         usable: films whose posters are worth comparing, bool N.
     """
     rows = np.flatnonzero(usable)
-    files = _same_file(looks.digest, rows)
-    pairs, bits = _near(looks, rows)
-    group_of = connected(len(films), np.concatenate((files, pairs, _given_groups(films))))
-    picture_of = connected(len(films), np.concatenate((files, pairs[bits <= LOW_DETAIL_RADIUS])))
-    file_of = connected(len(films), files)
+    files = _same_file(measured.digest, rows)
+    pairs, bits = _near(measured, rows)
+    group_of = _components(len(films), files, pairs, _given_groups(films))
+    picture_of = _components(len(films), files, pairs[bits <= LOW_DETAIL_RADIUS])
+    file_of = _components(len(films), files)
 
     findings: list[tuple[int, Finding]] = []
     placeholders: set[int] = set()
     for members in _clusters(picture_of, rows, PLACEHOLDER_FILMS):
-        found = _placeholder(films, members, looks.detail)
+        found = _placeholder(films, members, measured.detail)
         findings += found
         placeholders.update(index for index, _ in found)
     group_names: dict[int, str] = {}
@@ -76,11 +79,11 @@ def _same_file(digest: NDArray[np.uint64], rows: NDArray[np.int64]) -> NDArray[n
     return others
 
 
-def _near(looks: Looks, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _near(measured: Measurements, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pairs of films whose posters are nearly the same, and the bits that differ."""
-    pairs, bits = near_pairs(looks.hash[rows], radius=RADIUS)
+    pairs, bits = near_pairs(measured.hash[rows], radius=RADIUS)
     pairs = rows[pairs]
-    plain = looks.detail[pairs].min(axis=1, initial=np.inf) < LOW_DETAIL
+    plain = measured.detail[pairs].min(axis=1, initial=np.inf) < LOW_DETAIL
     keep = (bits <= LOW_DETAIL_RADIUS) | ~plain
     return pairs[keep], bits[keep]
 
@@ -90,6 +93,11 @@ def _given_groups(films: Sequence[Film]) -> NDArray[np.int64]:
     first: dict[str, int] = {}
     pairs = [(first.setdefault(film.group, index), index) for index, film in enumerate(films) if film.group]
     return np.array(pairs, np.int64).reshape(-1, 2)
+
+
+def _components(count: int, *pairs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """For each film the first of those that it shares a picture with, int64 N; pairs P×2."""
+    return np.array(connected(count, np.concatenate(pairs).tolist()), np.int64)
 
 
 def _clusters(root: NDArray[np.int64], rows: NDArray[np.int64], least: int) -> list[list[int]]:

@@ -25,7 +25,7 @@ LEAST_ROC_AUC = 0.6  # on a catalogue; below it a wrong order of genres or scali
 SIZE = "H×W of the posters, such as 224x224, where the network takes any"
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """Add `adopt`."""
     adopt = step_command(
         commands, "adopt", run, "one model file from a Keras model or an ONNX classifier made elsewhere"
@@ -42,7 +42,7 @@ def add_command(commands: Any) -> None:
         action="append",
         metavar="PATH",
         default=argparse.SUPPRESS,
-        help="films to fit calibration and thresholds to, best ones that the network has not learnt from; repeatable",
+        help="films to fit calibration and thresholds to, best ones that the network was not trained on; repeatable",
     )
     add_out(adopt, "the model file (ONNX)")
     add_options(
@@ -51,7 +51,7 @@ def add_command(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Adopt and say what it is now."""
+    """Adopt and print what was written."""
     from onesheet.exporting import Conventions, adopt, read_genres
     from onesheet.images import Resize
     from onesheet.pipeline.preparation import whole_catalogue
@@ -83,8 +83,9 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     height, width = bundle.card.size
     print(
-        f"wrote {arguments.out}, {Path(arguments.out).stat().st_size / 1e6:.1f} MB, {len(genres)} genres; it gives the "
-        f"network's answers to posters of {height}×{width}, scaled {fed['scaling']}, read as {fed['answers']}"
+        f"wrote {arguments.out}, {Path(arguments.out).stat().st_size / 1e6:.1f} MB, {len(genres)} genres; its "
+        f"predictions are the network's, for posters of {height}×{width}, scaled {fed['scaling']}, outputs read as "
+        f"{fed['answers']}"
     )
     if catalogue is None:
         print("every threshold is 0.5; --catalogue fits calibration and thresholds to films whose genres are known")

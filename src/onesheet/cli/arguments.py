@@ -6,8 +6,9 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from onesheet.options import Option, options_of, read_config
-from onesheet.pipeline.recipe import OPTIONS, Recipe
+from onesheet.cli.command_parser import hide
+from onesheet.options import GROUPS, Option, options_of, read_config
+from onesheet.pipeline.recipe import OPTIONS, REMOVED, Recipe
 from onesheet.training.config import TrainConfig
 
 CATALOGUE = ("posters", "poster_column", "genre_column", "id_column", "genre_map", "min_films")
@@ -19,22 +20,33 @@ EXPORT = ("precision", "precision_target", "recall_target")
 EVALUATE = ("draws", "threads")
 
 
-def add_options(parser: argparse.ArgumentParser, *names: str, **helps: str) -> None:
-    """Add options of the recipe, and `--config`.
+def add_options(parser: argparse.ArgumentParser, *names: str, short: bool = False, **helps: str) -> None:
+    """Add options of the recipe, in their groups, common ones first; and `--config`.
 
     Args:
         parser: of the command.
         names: of the options; a repeated one counts once.
+        short: whether `--help` shows the common options only.
         helps: name -> what the option means in this command, default included.
     """
-    for name in dict.fromkeys(names):
-        _add(parser, OPTIONS[name], helps.get(name))
     parser.add_argument("--config", metavar="FILE.toml", help="file of options; those of the command line win")
+    rare = []
+    for title in GROUPS:
+        chosen = [one for name, one in OPTIONS.items() if name in names and one.group == title]
+        if chosen:
+            group = parser.add_argument_group(title)
+            for one in sorted(chosen, key=lambda one: not one.common):
+                action = _add(group, one, helps.get(one.name))
+                rare += [] if one.common else [action]
+    if short:
+        hide(parser, rare)
 
 
 def add_catalogue(parser: argparse.ArgumentParser) -> None:
     """Add the catalogues that a command reads."""
-    parser.add_argument("catalogue", nargs="*", default=argparse.SUPPRESS, help=OPTIONS["catalogue"].help)
+    parser.add_argument(
+        "catalogue", metavar="CATALOGUE", nargs="*", default=argparse.SUPPRESS, help=OPTIONS["catalogue"].help
+    )
 
 
 def recipe_from(arguments: argparse.Namespace, **defaults: Any) -> Recipe:
@@ -49,22 +61,24 @@ def recipe_from(arguments: argparse.Namespace, **defaults: Any) -> Recipe:
     """
     values = dict(defaults)
     if arguments.config:
-        values |= read_config(arguments.config, OPTIONS)
+        values |= read_config(arguments.config, OPTIONS, removed=REMOVED)
     given = vars(arguments)
     return Recipe.of(values | {name: given[name] for name in OPTIONS if name in given and given[name] != []})
 
 
-def _add(parser: argparse.ArgumentParser, option: Option, own_help: str | None) -> None:
+def _add(group: Any, option: Option, own_help: str | None) -> argparse.Action:
     shared: dict[str, Any] = {"default": argparse.SUPPRESS, "help": (own_help or _help(option)).replace("%", "%%")}
     if option.kind == "bool":
-        parser.add_argument(option.flag, action=argparse.BooleanOptionalAction, **shared)
+        shared["action"] = argparse.BooleanOptionalAction
     elif option.separate:
-        parser.add_argument(option.flag, action="append", metavar="PATH", **shared)
+        shared |= {"action": "append", "metavar": "PATH"}
+    elif option.choices:
+        shared["choices"] = option.choices
     else:
-        metavar = None if option.choices else option.name.rsplit("_", 1)[-1].upper()
-        parser.add_argument(
-            option.flag, type=PARSERS[option.kind], choices=option.choices or None, metavar=metavar, **shared
-        )
+        parse, metavar = PARSERS[option.kind]
+        shared |= {"type": parse, "metavar": metavar or option.name.rsplit("_", 1)[-1].upper()}
+    action: argparse.Action = group.add_argument(option.flag, **shared)
+    return action
 
 
 def _help(option: Option) -> str:
@@ -94,11 +108,12 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
-PARSERS: dict[str, Callable[[str], Any]] = {
-    "int": int,
-    "float": float,
-    "str": str,
-    "tuple[int, int]": parse_size,
-    "tuple[int, ...]": _integers,
-    "tuple[str, ...]": _words,
+PARSERS: dict[str, tuple[Callable[[str], Any], str]] = {
+    "int": (int, "N"),
+    "float": (float, "X"),
+    "str": (str, ""),
+    "tuple[int, int]": (parse_size, "HxW"),
+    "tuple[int, ...]": (_integers, "N,N"),
+    "tuple[str, ...]": (_words, ""),
 }
+"""Kind of an option -> how its text is read, and the value's name in help; "" = the name's last word."""

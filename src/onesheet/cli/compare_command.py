@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from onesheet.evaluation.comparison import Comparison, Paired
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """Add `compare`."""
     compare = commands.add_parser(
         "compare",
@@ -35,14 +35,14 @@ def add_command(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare, write and print."""
-    from onesheet.evaluation.answers import read_answers
-    from onesheet.evaluation.comparison import compare_answers
+    from onesheet.evaluation.comparison import compare_predictions
+    from onesheet.evaluation.predictions_file import read_predictions
     from onesheet.reporting.comparison_page import write_comparison
 
     recipe = recipe_from(arguments)
-    one, other = (read_answers(Path(folder) / "predictions.csv") for folder in (arguments.one, arguments.other))
+    one, other = (read_predictions(Path(folder) / "predictions.csv") for folder in (arguments.one, arguments.other))
     with Console() as console:
-        comparison = compare_answers(one, other, draws=recipe.draws, progress=console.progress)
+        comparison = compare_predictions(one, other, draws=recipe.draws, progress=console.progress)
     name_one, name_other = _names(arguments.one, arguments.other)
     path = Path(arguments.out) / "compare.html"
     write_comparison(path, comparison, name_one=name_one, name_other=name_other)
@@ -71,11 +71,11 @@ def _print(comparison: Comparison, name_one: str, name_other: str) -> None:
     names = {"one": name_one, "other": name_other, "": ""}
     rows = [[each.name, *_cells(each.paired), names[each.better]] for each in paired_headlines(comparison)]
     heads = [name_one, name_other, "difference", "95 % interval", "surely better"]
-    print_table(f"{len(comparison.one):,} films, {len(comparison.genres)} genres", ["figure", *heads], rows)
-    figure = comparison.per_genre["average_precision"]
+    print_table(f"{len(comparison.one):,} films, {len(comparison.genres)} genres", ["metric", *heads], rows)
+    precision = comparison.per_genre["average_precision"]
     genres = [
         [genre, f"{films:,}", *_cells(paired), names[who_is_better(paired)] if films >= FEW_FILMS else "too few films"]
-        for genre, films, paired in zip(comparison.genres, comparison.support, figure, strict=True)
+        for genre, films, paired in zip(comparison.genres, comparison.support, precision, strict=True)
     ]
     print_table("average precision", ["genre", "films", *heads], genres)
     print(
@@ -86,14 +86,14 @@ def _print(comparison: Comparison, name_one: str, name_other: str) -> None:
 
 
 def _cells(paired: Paired) -> list[str]:
-    """Both values, their difference and its interval; an undefined figure is a dash."""
+    """Both values, their difference and its interval; an undefined metric is a dash."""
     values = [f"{paired.one.value:.3f}", f"{paired.other.value:.3f}", f"{paired.difference.value:+.3f}"]
     cells = [*values, f"{paired.difference.low:+.3f} to {paired.difference.high:+.3f}"]
     return [cell if "nan" not in cell else "–" for cell in cells]
 
 
 def _plain(comparison: Comparison) -> dict[str, Any]:
-    """The comparison as JSON's types, films by id, undefined figures as null."""
+    """The comparison as JSON's types, films by id, undefined metrics as null."""
     from onesheet.evaluation.results import without_nan
 
     film_ids = comparison.one.film_ids
@@ -102,11 +102,11 @@ def _plain(comparison: Comparison) -> dict[str, Any]:
         "draws": comparison.draws,
         "ranking": {name: asdict(paired) for name, paired in comparison.ranking.items()},
         "at": {
-            point: {name: asdict(paired) for name, paired in figures.items()}
-            for point, figures in comparison.at.items()
+            point: {name: asdict(paired) for name, paired in metrics.items()}
+            for point, metrics in comparison.at.items()
         },
         "per_genre": {
-            genre: {name: asdict(figures[column]) for name, figures in comparison.per_genre.items()}
+            genre: {name: asdict(metrics[column]) for name, metrics in comparison.per_genre.items()}
             for column, genre in enumerate(comparison.genres)
         },
         "only_one": [film_ids[row] for row in comparison.only_one],

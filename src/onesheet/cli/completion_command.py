@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 from onesheet.errors import require
@@ -12,8 +11,8 @@ from onesheet.errors import require
 SHELLS = ("bash", "zsh", "fish", "tcsh")
 
 
-def add_command(commands: Any, root: argparse.ArgumentParser) -> None:
-    """Add `completion`, which completes the commands of the `root` parser."""
+def add_commands(commands: Any) -> None:
+    """Add `completion`."""
     parser = commands.add_parser(
         "completion",
         help="a script that completes this command in a shell",
@@ -22,16 +21,16 @@ def add_command(commands: Any, root: argparse.ArgumentParser) -> None:
         allow_abbrev=False,
     )
     parser.add_argument("shell", choices=SHELLS, help="the shell")
-    parser.set_defaults(run=partial(run, root))
+    parser.set_defaults(run=run)
 
 
-def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Print the script."""
     shtab = require("shtab", purpose="completion", extra="completion")
-    for action in _actions(parser):
+    for action in _actions(arguments.root):
         if action.nargs != 0 and not action.choices and action.type is None:
             action.complete = shtab.FILE  # type: ignore[attr-defined]
-    print(shtab.complete(parser, arguments.shell))
+    print(shtab.complete(arguments.root, arguments.shell))
     return 0
 
 

@@ -24,7 +24,7 @@ class Console:
         self._bars: RichProgress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._last_line = time.monotonic()
-        self._begun: dict[str, tuple[float, int]] = {}  # when a task was first told of, and how far it was
+        self._begun: dict[str, tuple[float, int]] = {}  # when a task was first reported, and how far it was
 
     def __enter__(self) -> Console:
         if sys.stderr.isatty():

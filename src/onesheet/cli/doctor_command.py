@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from onesheet.doctor import Checkup, Extra
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """Add `doctor`."""
     parser = commands.add_parser(
         "doctor",
         help="what is installed, what will be used, and what is missing",
-        description="What is installed, which device and threads will be used, whether the model that ships answers, "
+        description="What is installed, which device and threads will be used, whether the bundled model works, "
         "and what is missing. Exit 0 when predicting works.",
         allow_abbrev=False,
     )
@@ -66,4 +66,4 @@ def _training(checkup: Checkup) -> str:
     train = next((extra for extra in checkup.extras if extra.name == "train"), None)
     if train and train.missing:
         return f"nothing: {', '.join(train.missing)} missing; run: {train.cure}"
-    return "onesheet doctor --device says (it imports torch)"
+    return "run: onesheet doctor --device (it imports torch)"

@@ -1,4 +1,4 @@
-"""`onesheet explain`: where in a poster the evidence for its genres lies."""
+"""`onesheet explain`: where in a poster the evidence for its genres is."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from onesheet.predict import HeatMap, Predictor
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """Add `explain`."""
     parser = commands.add_parser(
         "explain",
-        help="heat maps: where in a poster a genre's evidence lies",
+        help="heat maps: where in a poster the evidence for a genre is",
         description="Heat maps over posters, one PNG for each poster and genre: bright where the poster speaks for the "
         "genre. Unreadable posters are listed at the end (exit 1).",
         allow_abbrev=False,

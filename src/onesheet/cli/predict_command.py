@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from onesheet.errors import require
-from onesheet.spreadsheets import neutral
+from onesheet.spreadsheets import Writer
 
 if TYPE_CHECKING:
     from onesheet.predict import Failure, Prediction
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 Answers = Iterable["Prediction | Failure"]
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """Add `predict`."""
     parser = commands.add_parser(
         "predict",
@@ -35,6 +34,7 @@ def add_command(commands: Any) -> None:
     form.add_argument("--json", action="store_true", help="one JSON object a line")
     form.add_argument("--csv", action="store_true", help="CSV: path, genres, one column a genre, error")
     form.add_argument("--parquet", metavar="FILE", help="write the same columns to a Parquet file")
+    add_verbose(parser)
     parser.set_defaults(run=run)
 
 
@@ -55,7 +55,7 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add `--model`."""
     parser.add_argument(
-        "--model", metavar="FILE", help="model file, written by train or export (default: the one that ships)"
+        "--model", metavar="FILE", help="model file, written by train or export (default: the bundled model)"
     )
 
 
@@ -71,7 +71,7 @@ def add_point(parser: argparse.ArgumentParser, *, default: str = "balanced") -> 
 
 def run(arguments: argparse.Namespace) -> int:
     """Predict and print; 1 if a poster was unreadable."""
-    from onesheet.predict import Failure, find_posters, load
+    from onesheet.predict import Failure, find_posters, left_out, load
 
     predictor = load(arguments.model, threads=arguments.threads)
     names = predictor.genres.names
@@ -101,30 +101,43 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{len(failures)} unreadable:", file=sys.stderr)
     for failure in failures:
         print(f"  {failure.error}", file=sys.stderr)
+    print_left_out(left_out(arguments.posters), verbose=arguments.verbose)
     return 1 if failures else 0
+
+
+def print_left_out(files: Mapping[str, Sequence[str]], *, verbose: bool) -> None:
+    """How many files of folders were left out, by reason, on standard error; `verbose` lists them."""
+    for why, paths in files.items():
+        print(f"left out: {len(paths):,} {'file' if len(paths) == 1 else 'files'} {why}", file=sys.stderr)
+        for path in paths if verbose else ():
+            print(f"  {shown(path)}", file=sys.stderr)
+
+
+def add_verbose(parser: argparse.ArgumentParser) -> None:
+    """Add `--verbose`."""
+    parser.add_argument("--verbose", action="store_true", help="list the files that are left out, and why")
 
 
 def _print_csv(answers: Answers, names: tuple[str, ...]) -> None:
     from onesheet.predict.predictions import table_columns, table_row
 
     columns = table_columns(names)
-    writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    writer.writerow({name: neutral(name) for name in columns})
-    for answer in answers:
-        writer.writerow({name: neutral(cell) for name, cell in table_row(answer, names).items()})
+    writer = Writer(sys.stdout)
+    writer.write(columns)
+    writer.write_all(table_row(answer, names).values() for answer in answers)
 
 
 def _write_parquet(path: str, answers: Answers, names: tuple[str, ...]) -> None:
     from onesheet.files import whole_file
     from onesheet.predict.predictions import table_row, write_parquet
 
-    require("pyarrow", purpose="writing Parquet", extra="parquet")  # said before any poster is read
+    require("pyarrow", purpose="writing Parquet", extra="parquet")  # before any poster is read
     with whole_file(path) as part:
         write_parquet(part, (table_row(answer, names) for answer in answers), names)
 
 
 def print_genres(answers: Answers, posters: list[str]) -> None:
-    """A line a poster as it comes, so that a large folder shows its first answers at once."""
+    """A line per poster as it is predicted, so that a large folder shows its first predictions at once."""
     from onesheet.predict import Failure
     from onesheet.predict.predictions import percent
 
@@ -148,5 +161,5 @@ def positive(text: str) -> int:
     except ValueError:
         value = 0
     if value < 1:
-        raise argparse.ArgumentTypeError(f"a whole number from 1 on is wanted; got {text!r}")
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 on; got {text!r}")
     return value

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import sys
 from typing import TYPE_CHECKING, Any
 
 from onesheet.cli.console import Console, print_table
-from onesheet.cli.predict_command import add_model, add_threads, positive, shown
-from onesheet.spreadsheets import neutral
+from onesheet.cli.predict_command import add_model, add_threads, add_verbose, positive, print_left_out, shown
+from onesheet.spreadsheets import Writer
 
 if TYPE_CHECKING:
     from onesheet.predict import Neighbour
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """Add `similar`."""
     parser = commands.add_parser(
         "similar",
@@ -36,15 +35,16 @@ def add_command(commands: Any) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object a line")
     form.add_argument("--csv", action="store_true", help="CSV: path, similarity")
+    add_verbose(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Index, search and print; 1 if a poster of the folder was unreadable."""
-    from onesheet.predict import index_posters, load
+    from onesheet.predict import index_posters, left_out, load
 
     predictor = load(arguments.model, threads=arguments.threads)
-    predictor.predict(arguments.poster)  # a poster that cannot be read is refused before a folder is
+    predictor.predict(arguments.poster)  # a poster that cannot be read is rejected before the folder is read
     with Console() as console:
         index = index_posters(arguments.folder, predictor=predictor, index=arguments.index, progress=console.progress)
         if index.notice:
@@ -54,6 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{len(index.failures)} unreadable:", file=sys.stderr)
     for failure in index.failures:
         print(f"  {failure.error}", file=sys.stderr)
+    print_left_out(left_out([arguments.folder]), verbose=arguments.verbose)
     return 1 if index.failures else 0
 
 
@@ -62,9 +63,8 @@ def _print(neighbours: list[Neighbour], arguments: argparse.Namespace) -> None:
         for neighbour in neighbours:
             print(json.dumps(neighbour.to_dict()))
     elif arguments.csv:
-        writer = csv.DictWriter(sys.stdout, ["path", "similarity"], lineterminator="\n", quoting=csv.QUOTE_ALL)
-        writer.writeheader()
-        writer.writerows({"path": neutral(found.path), "similarity": found.similarity} for found in neighbours)
+        rows = [(found.path, found.similarity) for found in neighbours]
+        Writer(sys.stdout).write_all([("path", "similarity"), *rows])
     else:
-        rows = [[shown(neighbour.path), f"{neighbour.similarity:.3f}"] for neighbour in neighbours]
-        print_table("", ["poster", "similarity"], rows)
+        shown_rows = [[shown(neighbour.path), f"{neighbour.similarity:.3f}"] for neighbour in neighbours]
+        print_table("", ["poster", "similarity"], shown_rows)

@@ -30,7 +30,7 @@ def add_commands(commands: Any) -> None:
     add_out(audit, "folder for findings.csv and audit.html")
     add_options(audit, *options.CATALOGUE, "threads")
 
-    split = step_command(commands, "split", _split, "parts to train, validate and test on")
+    split = step_command(commands, "split", _split, "films to train, validate and test on")
     add_catalogue(split)
     add_out(split, "the split file (CSV)")
     split.add_argument("--findings", metavar="FILE", help="findings.csv of an audit; default: audit now")
@@ -46,12 +46,12 @@ def add_commands(commands: Any) -> None:
     fit = step_command(commands, "fit", _fit, "train a network on packed posters")
     fit.add_argument("packed", help="folder written by pack")
     add_out(fit, "the run's folder")
-    fit.add_argument("--resume", action="store_true", help="go on where the run stopped")
-    add_options(fit, *options.FIT)
+    fit.add_argument("--resume", action="store_true", help="resume the run")
+    add_options(fit, *options.FIT, short=True)
 
     export = step_command(commands, "export", _export, "one model file from a run, calibrated and checked")
     export.add_argument(
-        "run_folders", metavar="RUN", nargs="+", help="folder written by fit or train; several answer together"
+        "run_folders", metavar="RUN", nargs="+", help="folder written by fit or train; several become an ensemble"
     )
     where = export.add_mutually_exclusive_group(required=True)
     where.add_argument("--out", metavar="PATH", help="the model file (ONNX)")
@@ -106,7 +106,7 @@ def _audit(arguments: argparse.Namespace) -> int:
 
 
 def _clean_catalogue(arguments: argparse.Namespace, recipe: Recipe, console: Console) -> Catalogue:
-    """The catalogue without what an audit (made before, or now) says to leave out."""
+    """The catalogue without the films that an audit (made before, or now) leaves out."""
     from onesheet.data import Findings
     from onesheet.data.findings import AUDIT_FLAGS
     from onesheet.pipeline.preparation import clean, open_catalogue
@@ -119,30 +119,30 @@ def _clean_catalogue(arguments: argparse.Namespace, recipe: Recipe, console: Con
     return clean(catalogue, recipe, findings=findings, progress=console.progress, tell=console.tell)
 
 
-def _parts(arguments: argparse.Namespace, recipe: Recipe, console: Console) -> Split:
+def _split_films(arguments: argparse.Namespace, recipe: Recipe, console: Console) -> Split:
     from onesheet.pipeline.preparation import split_by
 
     return split_by(recipe, _clean_catalogue(arguments, recipe, console), files=recipe.split, tell=console.tell)
 
 
 def _split(arguments: argparse.Namespace) -> int:
-    from onesheet.packed.splitting import PARTS
+    from onesheet.packed.splitting import SPLITS
 
     with Console() as console:
-        parts = _parts(arguments, recipe_from(arguments), console)
-    parts.write_csv(arguments.out)
-    shares = parts.shares()
+        found = _split_films(arguments, recipe_from(arguments), console)
+    found.write_csv(arguments.out)
+    shares = found.shares()
     if arguments.json:
-        genres = parts.catalogue.genres.names
-        sizes = {part: len(parts.rows(part)) for part in PARTS}
-        share_of = {part: dict(zip(genres, map(float, shares[part]), strict=True)) for part in PARTS}
+        genres = found.catalogue.genres.names
+        sizes = {split: len(found.rows(split)) for split in SPLITS}
+        share_of = {split: dict(zip(genres, map(float, shares[split]), strict=True)) for split in SPLITS}
         print(json.dumps({"films": sizes, "shares": share_of}))
         return 0
     rows = [
-        [genre, *(f"{shares[part][column]:.1%}" for part in PARTS)]
-        for column, genre in enumerate(parts.catalogue.genres.names)
+        [genre, *(f"{shares[split][column]:.1%}" for split in SPLITS)]
+        for column, genre in enumerate(found.catalogue.genres.names)
     ]
-    print_table("share of films with each genre", ["genre", *PARTS], rows)
+    print_table("share of films with each genre", ["genre", *SPLITS], rows)
     print(f"written to {arguments.out}")
     return 0
 
@@ -152,9 +152,9 @@ def _pack(arguments: argparse.Namespace) -> int:
 
     recipe = recipe_from(arguments)
     with Console() as console:
-        parts = _parts(arguments, recipe, console)
+        found = _split_films(arguments, recipe, console)
         packed = pack(
-            parts,
+            found,
             arguments.out,
             size=recipe.size or (224, 160),
             resize=cast("Resize", recipe.resize),
@@ -204,7 +204,7 @@ def _fit(arguments: argparse.Namespace) -> int:
         )
     else:
         kept = f", or export the best epoch so far: {arguments.out}" if run.network_path.exists() else ""
-        print(f"interrupted; go on with the same command and --resume{kept}")
+        print(f"interrupted; resume with the same command and --resume{kept}")
     return 0 if run.finished else 130
 
 
@@ -228,8 +228,8 @@ def _export(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({"model": arguments.out, "bytes": size, "validation": bundle.card.validation}))
     else:
-        answers = "the network's answers" if bundle.card.precision == "fp32" else "nearly the network's answers"
-        print(f"wrote {arguments.out}, {size / 1e6:.1f} MB, {len(bundle.genres)} genres; it gives {answers}")
+        checked = "the network" if bundle.card.precision == "fp32" else "the network in fp32, which it nearly equals"
+        print(f"wrote {arguments.out}, {size / 1e6:.1f} MB, {len(bundle.genres)} genres; checked against {checked}")
     return 0
 
 

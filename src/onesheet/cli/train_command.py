@@ -29,9 +29,8 @@ def add_commands(commands: Any) -> None:
     train = commands.add_parser(
         "train",
         help="from posters and genres to a model file and its report",
-        description="Read, audit, split, pack, train, export and evaluate. Starting from the bundled model or another "
-        "model file needs no PyTorch. RUN then contains genres.onnx, report.html, figures/, evaluation.json, "
-        "predictions.csv, findings.csv, split.csv, the catalogue and config.toml.",
+        description="Read, audit, split, pack, train, export and evaluate. RUN then contains genres.onnx, report.html "
+        "and the files of every step. Starting from a model file needs no PyTorch.",
         allow_abbrev=False,
     )
     add_catalogue(train)
@@ -41,7 +40,7 @@ def add_commands(commands: Any) -> None:
     train.add_argument(
         "--learning-curve", action="store_true", help="from a model file: report what fewer films would have given, too"
     )
-    add_options(train, *(name for name in OPTIONS if name != "catalogue"), model=MODEL_HELP)
+    add_options(train, *(name for name in OPTIONS if name != "catalogue"), short=True, model=MODEL_HELP)
     train.set_defaults(run=_train)
 
     demo = commands.add_parser(
@@ -91,7 +90,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     from onesheet.cli.evaluate_command import print_evaluation
     from onesheet.cli.predict_command import print_genres
     from onesheet.drawn import draw_catalogue
-    from onesheet.evaluation.answers import read_answers
+    from onesheet.evaluation.predictions_file import read_predictions
     from onesheet.pipeline import train
     from onesheet.predict import load
 
@@ -106,7 +105,7 @@ def _demo(arguments: argparse.Namespace) -> int:
         )
     assert evaluation, "one process alone"
     print_evaluation(evaluation, out / "run", as_json=False)
-    unseen = read_answers(out / "run" / "predictions.csv").posters[:5]  # of the test part: not learnt from
+    unseen = read_predictions(out / "run" / "predictions.csv").posters[:5]  # of the test set: not learnt from
     posters = [str(out / "catalogue" / "posters" / Path(poster).name) for poster in unseen]
     model = str(out / "run" / "genres.onnx")
     print(f"\n$ onesheet predict {' '.join(posters)} --model {model}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from onesheet.errors import CatalogueError
 from onesheet.files import whole_file
 from onesheet.markup import table
-from onesheet.spreadsheets import neutral, original
+from onesheet.spreadsheets import Writer, original
 
 FLAGS: dict[str, str] = {
     # reading the table
@@ -40,7 +40,7 @@ FLAGS: dict[str, str] = {
     "mis-encoded-title": "a title whose letters were decoded wrongly",
     "imbalance": "a genre far rarer than the commonest",
     # splitting
-    "leak": "nearly the same poster stands in two parts of the given split",
+    "leak": "nearly the same poster is in two splits",
     "not-in-split": "a film that the given split file does not name",
 }
 
@@ -119,10 +119,10 @@ class Findings:
     def write_csv(self, path: str | Path) -> None:
         """Write `findings.csv`: one row a finding, columns as `Finding`'s attributes, UTF-8."""
         with whole_file(path) as part, part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)  # names may hold a bare \r
-            writer.writerow(field.name for field in fields(Finding))
+            writer = Writer(file)
+            writer.write(field.name for field in fields(Finding))
             for finding in self.items:
-                writer.writerow(f"{v:.4f}" if isinstance(v, float) else neutral(v) for v in astuple(finding))
+                writer.write(f"{value:.4f}" if isinstance(value, float) else value for value in astuple(finding))
 
     @classmethod
     def read_csv(cls, path: str | Path) -> Findings:

@@ -14,6 +14,7 @@ from onesheet.errors import CatalogueError
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".avif"}
 )
+UNSUPPORTED = frozenset({".heic", ".heif", ".jxl", ".jp2", ".psd", ".svg", ".pdf", ".ico"})
 USUAL_FOLDERS = frozenset({"images", "image", "posters", "poster", "img", "imgs", "covers", "dataset"})
 
 _SIGNATURES = {
@@ -48,6 +49,21 @@ def is_image(name: str) -> bool:
         (True, False)
     """
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not name.startswith(".")  # noqa: PTH122 - speed
+
+
+def reason_left_out(name: str) -> str:
+    """Why a file of a folder is no poster there, as a count of such files reads.
+
+    Example:
+        >>> reason_left_out("a.heic"), reason_left_out("poster"), reason_left_out(".a.jpg")
+        ('of the unsupported format .heic', 'without a suffix', 'hidden')
+    """
+    suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - speed
+    if name.startswith("."):
+        return "hidden"
+    if suffix in UNSUPPORTED:
+        return f"of the unsupported format {suffix}"
+    return f"with the suffix {suffix[:20]}, which is no image's" if suffix else "without a suffix"
 
 
 class Disk:

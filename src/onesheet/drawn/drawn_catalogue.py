@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from onesheet.drawn.invented_films import Invented, invent
 from onesheet.errors import ConfigError
 from onesheet.files import whole_file, write_text
 from onesheet.progress import Progress, silent
+from onesheet.spreadsheets import Writer
 from onesheet.threads import in_order
 
 
@@ -116,7 +116,6 @@ def _save(image: Image.Image, path: Path, *, quality: int) -> None:
 
 def _write_table(path: Path, rows: list[Row]) -> None:
     with whole_file(path) as part, part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["id", "title", "year", "genres", "poster"])
-        for row in rows:
-            writer.writerow([row.film_id, row.title, row.year, "|".join(row.genres), row.poster])
+        writer = Writer(file)
+        writer.write(("id", "title", "year", "genres", "poster"))
+        writer.write_all((row.film_id, row.title, row.year, "|".join(row.genres), row.poster) for row in rows)

@@ -1,13 +1,9 @@
-from .answers import Answers as Answers
-from .answers import read_answers as read_answers
-from .answers import write_answers as write_answers
 from .calibration import Calibration as Calibration
 from .calibration import fit_calibration as fit_calibration
 from .comparison import Comparison as Comparison
 from .comparison import Paired as Paired
-from .comparison import compare_answers as compare_answers
+from .comparison import compare_predictions as compare_predictions
 from .confusion import confusion_matrix as confusion_matrix
-from .decision_metrics import decision_figures as decision_figures
 from .evaluating import evaluate as evaluate
 from .label_errors import SuspectLabel as SuspectLabel
 from .label_errors import suspect_labels as suspect_labels
@@ -16,6 +12,10 @@ from .operating_points import OperatingPoint as OperatingPoint
 from .operating_points import Thresholds as Thresholds
 from .operating_points import fit_operating_points as fit_operating_points
 from .operating_points import operating_point as operating_point
+from .precision_recall import decision_metrics as decision_metrics
+from .predictions_file import Predictions as Predictions
+from .predictions_file import read_predictions as read_predictions
+from .predictions_file import write_predictions as write_predictions
 from .ranking_metrics import average_precision as average_precision
 from .ranking_metrics import ranking_loss as ranking_loss
 from .ranking_metrics import recall_at_precision as recall_at_precision

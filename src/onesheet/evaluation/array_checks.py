@@ -1,4 +1,4 @@
-"""What every function of this room asks of its arrays."""
+"""Checks of the arrays that this package is passed."""
 
 from __future__ import annotations
 
@@ -82,9 +82,9 @@ def as_weights(weights: ArrayLike | None, films: int) -> NDArray[np.generic]:
     return array
 
 
-def like_weights(figure: Floats, weights: ArrayLike | None) -> Floats:
+def like_weights(metric: Floats, weights: ArrayLike | None) -> Floats:
     """Drop the leading draws axis when the caller gave one weighting, or none."""
-    return figure if weights is not None and np.ndim(weights) == 2 else figure[0]
+    return metric if weights is not None and np.ndim(weights) == 2 else metric[0]
 
 
 def share_at_least(target: float, *, name: str) -> float:

@@ -1,4 +1,4 @@
-"""The trivial answers that any result must stand beside."""
+"""The baselines to compare every result with."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from onesheet.evaluation.label_sets import count_label_sets
 
 
 def baseline_decisions(train_labels: Labels) -> dict[str, Labels]:
-    """What each trivial answer gives to every film: name -> bool G.
+    """What each baseline predicts for every film: name -> bool G.
 
     "nothing"; "every genre"; "commonest genre"; "prior", the genres that half of the training films or more have; and
     "commonest label set".
 
     Args:
-        train_labels: bool M×G, from the training part.
+        train_labels: bool M×G, from the training set.
 
     Example:
-        >>> answers = baseline_decisions(np.array([[True, False], [True, True], [True, True]]))
-        >>> answers["commonest genre"].tolist(), answers["commonest label set"].tolist()
+        >>> predictions = baseline_decisions(np.array([[True, False], [True, True], [True, True]]))
+        >>> predictions["commonest genre"].tolist(), predictions["commonest label set"].tolist()
         ([True, False], [True, True])
     """
     share = prior(train_labels)

@@ -42,18 +42,18 @@ def weighted_sums(weights: NDArray[np.generic], columns: Callable[[slice], Float
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """One figure, or G of them: value and 95 % percentile bounds, float () or G each."""
+    """One metric, or G of them: value and 95 % percentile bounds, float () or G each."""
 
     value: Floats
     low: Floats
     high: Floats
 
     def score(self) -> Score:
-        """The figure as a Score."""
+        """The metric as a Score."""
         return Score(float(self.value), float(self.low), float(self.high))
 
     def scores(self) -> list[Score]:
-        """The G figures as Scores."""
+        """The G metrics as Scores."""
         return [Score(*triple) for triple in np.stack([self.value, self.low, self.high], axis=-1).tolist()]
 
 
@@ -68,18 +68,18 @@ def bootstrap(
 ) -> dict[Key, Intervals]:
     """Measure once with weights of one, then on `draws` samples of the films drawn with replacement.
 
-    The interval lies between the 2.5 and 97.5 percentiles of the draws in which the figure is defined, both moved by
+    The interval lies between the 2.5 and 97.5 percentiles of the draws in which the metric is defined, both moved by
     the bootstrap's own estimate of its bias, the draws' median less the value (Efron and Tibshirani 1993, chapter 10):
     average precision and calibration error come out too high on films drawn twice. So the value lies inside. It is NaN
     where there is no such draw, so also for `draws=0`: not measured is not the same as certain.
 
     Args:
-        measure: from weights B×N to figures, float B or B×G each.
+        measure: from weights B×N to metrics, float B or B×G each.
         films: N.
-        draws: 0 or more. Draws are the same whatever the memory, and shared by all figures.
+        draws: 0 or more. Draws are the same whatever the memory, and shared by all metrics.
         seed: of the draws.
-        signed: which figures may be negative, as differences are.
-        progress: told after each block of draws.
+        signed: which metrics may be negative, as differences are.
+        progress: called after each block of draws.
 
     Raises:
         EvaluationError: `draws` is negative.
@@ -92,7 +92,7 @@ def bootstrap(
     """
     if draws < 0:
         raise EvaluationError(f"draws must be 0 or more; got {draws}")
-    value = {key: figure[0] for key, figure in measure(np.ones((1, films))).items()}
+    value = {key: metric[0] for key, metric in measure(np.ones((1, films))).items()}
     found: dict[Key, list[Floats]] = {key: [] for key in value}
     rng = np.random.default_rng(seed)
     block = max(1, min(_BLOCK_DRAWS, _BLOCK_BYTES // (2 * films)))
@@ -100,8 +100,8 @@ def bootstrap(
         weights = np.empty((min(block, draws - start), films), dtype=np.uint16)
         for draw in weights:
             draw[:] = np.bincount(rng.integers(films, size=films), minlength=films)
-        for key, figure in measure(weights).items():
-            found[key].append(figure)
+        for key, metric in measure(weights).items():
+            found[key].append(metric)
         progress("evaluate", start + len(weights), draws)
     return {key: Intervals(value[key], *_bounds(found[key], value[key], signed=signed(key))) for key in value}
 

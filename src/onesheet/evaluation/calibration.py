@@ -1,4 +1,4 @@
-"""Logits -> probabilities that mean what they say: a scale and bias a genre, shrunk to a common one."""
+"""Logits -> calibrated probabilities: a scale and bias per genre, shrunk to a common one."""
 
 from __future__ import annotations
 

@@ -9,18 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onesheet.errors import EvaluationError
-from onesheet.evaluation.answers import Answers
 from onesheet.evaluation.array_checks import Floats
 from onesheet.evaluation.bootstrap import bootstrap
-from onesheet.evaluation.decision_metrics import PER_GENRE
 from onesheet.evaluation.measure import Key, Measure
+from onesheet.evaluation.precision_recall import PER_GENRE
+from onesheet.evaluation.predictions_file import Predictions
 from onesheet.evaluation.results import Score
 from onesheet.progress import Progress, silent
 
 
 @dataclass(frozen=True, slots=True)
 class Paired:
-    """One figure of two models, and the second's less the first's, each with its 95 % interval."""
+    """One metric of two models, and the second's less the first's, each with its 95 % interval."""
 
     one: Score
     other: Score
@@ -39,12 +39,12 @@ class Comparison:
     Attributes:
         genres: names in column order.
         draws: bootstrap draws behind every interval.
-        ranking: figures that need no threshold.
-        at: operating point that both have -> figures.
+        ranking: metrics that need no threshold.
+        at: operating point that both have -> metrics.
         support: films that have each genre.
-        per_genre: figure (average_precision, roc_auc, calibration_error, and precision, recall and f1 at the balanced
-            point) -> one entry a genre.
-        one, other: the answers, films in the same order.
+        per_genre: metric (average_precision, roc_auc, calibration_error, and precision, recall and f1 at the balanced
+            point) -> one entry per genre.
+        one, other: the predictions, films in the same order.
         only_one, only_other: rows of the films that one model alone gave exactly their genres at the balanced point,
             those in which the two differ most first.
         both, neither: how many films both, or none, gave exactly their genres.
@@ -56,45 +56,47 @@ class Comparison:
     at: dict[str, dict[str, Paired]]
     support: tuple[int, ...]
     per_genre: dict[str, tuple[Paired, ...]]
-    one: Answers
-    other: Answers
+    one: Predictions
+    other: Predictions
     only_one: tuple[int, ...]
     only_other: tuple[int, ...]
     both: int
     neither: int
 
 
-def compare_answers(
-    one: Answers, other: Answers, *, draws: int = 1000, seed: int = 0, progress: Progress = silent
+def compare_predictions(
+    one: Predictions, other: Predictions, *, draws: int = 1000, seed: int = 0, progress: Progress = silent
 ) -> Comparison:
     """Compare two models film by film: every draw of films is the same for both (paired bootstrap).
 
     Args:
-        one, other: answers to the same films with the same labels; their order may differ.
+        one, other: predictions for the same films with the same labels; their order may differ.
         draws: bootstrap draws; 0 leaves the intervals NaN.
         seed: of the draws.
-        progress: told after each block of draws.
+        progress: called after each block of draws.
 
     Raises:
         EvaluationError: other films, other genres or other labels: nothing to pair.
     """
     other = _paired(one, other)
-    points = [point for point in one.given if point in other.given]
+    points = [point for point in one.predicted if point in other.predicted]
     if "balanced" not in points:
         raise EvaluationError("both must have the operating point 'balanced'; evaluate again with: onesheet evaluate")
-    measures = [Measure(each.labels, each.probabilities, {p: each.given[p] for p in points}) for each in (one, other)]
-    figures = _bootstrap_both(measures, len(one), draws=draws, seed=seed, progress=progress)
+    measures = [
+        Measure(each.labels, each.probabilities, {p: each.predicted[p] for p in points}) for each in (one, other)
+    ]
+    metrics = _bootstrap_both(measures, len(one), draws=draws, seed=seed, progress=progress)
     each_genre = {("ranking", f"genre {name}"): name for name in ("average_precision", "roc_auc", "calibration_error")}
     each_genre |= {("at balanced", name): name for name in ("precision", "recall", "f1")}
-    right_one, right_other = ((each.given["balanced"] == one.labels).all(axis=1) for each in (one, other))
+    right_one, right_other = ((each.predicted["balanced"] == one.labels).all(axis=1) for each in (one, other))
     gain = other.log_likelihood - one.log_likelihood
     return Comparison(
         genres=one.genres.names,
         draws=draws,
-        ranking=_section(figures, "ranking"),
-        at={point: _section(figures, f"at {point}") for point in points},
+        ranking=_section(metrics, "ranking"),
+        at={point: _section(metrics, f"at {point}") for point in points},
         support=tuple(one.labels.sum(axis=0).tolist()),
-        per_genre={name: tuple(figures[key]) for key, name in each_genre.items()},
+        per_genre={name: tuple(metrics[key]) for key, name in each_genre.items()},
         one=one,
         other=other,
         only_one=_falling(right_one & ~right_other, -gain),
@@ -104,8 +106,8 @@ def compare_answers(
     )
 
 
-def _paired(one: Answers, other: Answers) -> Answers:
-    """The other's answers in the films' order of the first."""
+def _paired(one: Predictions, other: Predictions) -> Predictions:
+    """The other's predictions in the films' order of the first."""
     if one.genres != other.genres:
         strange = sorted({*one.genres.names} ^ {*other.genres.names})
         what = f"only one has {', '.join(strange)}" if strange else "their order differs"
@@ -113,8 +115,8 @@ def _paired(one: Answers, other: Answers) -> Answers:
     missing = len({*one.film_ids} ^ {*other.film_ids})
     if missing:
         raise EvaluationError(
-            f"the two were measured on other films ({missing:,} stand in only one of them); "
-            "evaluate both models on the same packed folder and part"
+            f"the two were measured on other films ({missing:,} are in only one of them); "
+            "evaluate both models on the same packed folder and split"
         )
     place = {film_id: row for row, film_id in enumerate(other.film_ids)}
     other = other.rows([place[film_id] for film_id in one.film_ids])
@@ -132,13 +134,13 @@ def _paired(one: Answers, other: Answers) -> Answers:
 def _bootstrap_both(
     measures: list[Measure], films: int, *, draws: int, seed: int, progress: Progress
 ) -> dict[Key, list[Paired]]:
-    """Every figure of both and its difference; one entry, or one a genre."""
+    """Every metric of both and its difference; one entry, or one per genre."""
 
     def measure(weights: NDArray[np.generic]) -> dict[tuple[str, Key], Floats]:
         one, other = (each(weights) for each in measures)
         named: dict[str, Mapping[Key, Floats]] = {"one": one, "other": other}
-        named["difference"] = {key: other[key] - figure for key, figure in one.items()}
-        return {(name, key): figure for name, figures in named.items() for key, figure in figures.items()}
+        named["difference"] = {key: other[key] - metric for key, metric in one.items()}
+        return {(name, key): metric for name, metrics in named.items() for key, metric in metrics.items()}
 
     found = bootstrap(
         measure, films, draws=draws, seed=seed, signed=lambda key: key[0] == "difference", progress=progress
@@ -151,12 +153,12 @@ def _bootstrap_both(
     }
 
 
-def _section(figures: Mapping[Key, list[Paired]], section: str) -> dict[str, Paired]:
-    """The figures of one section that are not per genre."""
+def _section(metrics: Mapping[Key, list[Paired]], section: str) -> dict[str, Paired]:
+    """The metrics of one section that are not per genre."""
     return {
         name: found[0]
-        for (where, name), found in figures.items()
-        if where == section and not name.startswith("genre ") and name not in (*PER_GENRE, "support", "given")
+        for (where, name), found in metrics.items()
+        if where == section and not name.startswith("genre ") and name not in (*PER_GENRE, "support", "predicted")
     }
 
 

@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 from onesheet.evaluation.array_checks import Labels
 
 
-def confusion_matrix(labels: Labels, given: Labels) -> NDArray[np.int64]:
+def confusion_matrix(labels: Labels, predicted: Labels) -> NDArray[np.int64]:
     """The multi-label confusion matrix of Heydarian, Doyle and Samavi, "MLCM" (IEEE Access 10, 2022).
 
-    Rows are true genres and a last row "no true genre"; columns are given genres and a last column "none
-    given". A film with true set T and given set D counts:
+    Rows are true genres and a last row "no true genre"; columns are predicted genres and a last column "none
+    predicted". A film with true set T and predicted set D counts:
 
     - each genre in both: once on the diagonal;
     - T has missed genres and D has extra ones: each missed genre against each extra one;
-    - only missed ones: each missed genre against "none given";
+    - only missed ones: each missed genre against "none predicted";
     - only extra ones: each genre of T against each extra one; if T is empty, "no true genre" against each;
     - both sets empty: once in the last corner.
 
@@ -25,7 +25,7 @@ def confusion_matrix(labels: Labels, given: Labels) -> NDArray[np.int64]:
 
     Args:
         labels: bool N×G.
-        given: bool N×G.
+        predicted: bool N×G.
 
     Returns:
         int64 (G+1)×(G+1).
@@ -35,7 +35,7 @@ def confusion_matrix(labels: Labels, given: Labels) -> NDArray[np.int64]:
         [[0, 1, 0], [0, 0, 0], [0, 0, 0]]
     """
     genres = labels.shape[1]
-    right, missed, extra = labels & given, labels & ~given, given & ~labels
+    right, missed, extra = labels & predicted, labels & ~predicted, predicted & ~labels
     any_missed = np.asarray(missed.any(axis=1))
     any_extra = np.asarray(extra.any(axis=1))
     no_truth = ~labels.any(axis=1)

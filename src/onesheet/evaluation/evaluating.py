@@ -1,4 +1,4 @@
-"""Everything that is measured on one part of a catalogue, with intervals, beside the trivial baselines."""
+"""Everything that is measured on one split of a catalogue, with intervals, beside the baselines."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from onesheet.evaluation.array_checks import Labels, Scores, as_labels, as_proba
 from onesheet.evaluation.baselines import baseline_decisions
 from onesheet.evaluation.bootstrap import Intervals, bootstrap
 from onesheet.evaluation.confusion import confusion_matrix, count_together
-from onesheet.evaluation.decision_metrics import PER_GENRE
-from onesheet.evaluation.measure import Key, Measure, TrivialMeasure
+from onesheet.evaluation.measure import BaselineMeasure, Key, Measure
 from onesheet.evaluation.operating_points import OperatingPoint, Thresholds
+from onesheet.evaluation.precision_recall import PER_GENRE
 from onesheet.evaluation.ranking_metrics import precision_recall_curve
 from onesheet.evaluation.reliability import reliability
 from onesheet.evaluation.results import Evaluation, GenreAtPoint, GenreResult, Score
@@ -28,12 +28,12 @@ def evaluate(
     genres: GenreSet | Sequence[str],
     points: Mapping[str, OperatingPoint],
     train_labels: ArrayLike,
-    part: str = "test",
+    split: str = "test",
     draws: int = 1000,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Evaluation:
-    """Measure probabilities against labels: every figure with a 95 % bootstrap interval over films.
+    """Measure probabilities against labels: every metric with a 95 % bootstrap interval over films.
 
     Args:
         labels: bool N×G.
@@ -41,11 +41,11 @@ def evaluate(
         genres: G names in column order.
         points: operating points by name; "0.5" is added. Confusion and co-occurrence are taken at "balanced",
             or at "0.5" if there is none.
-        train_labels: bool M×G: what the trivial baselines know.
-        part: "train", "validation" or "test".
+        train_labels: bool M×G: what the baselines know.
+        split: "train", "validation" or "test".
         draws: bootstrap draws; 0 leaves the intervals NaN.
         seed: of the draws.
-        progress: told after each block of draws.
+        progress: called after each block of draws.
 
     Raises:
         EvaluationError: shapes or values do not fit.
@@ -53,14 +53,14 @@ def evaluate(
     names = genres.names if isinstance(genres, GenreSet) else tuple(genres)
     truth, values, seen = _checked(labels, probabilities, train_labels, names)
     all_points = {**points, "0.5": Thresholds((0.5,) * len(names))}
-    given = {name: point.decide(values) for name, point in all_points.items()}
-    model, trivial = Measure(truth, values, given), TrivialMeasure(truth, seen)
+    predicted = {name: point.decide(values) for name, point in all_points.items()}
+    model, baseline = Measure(truth, values, predicted), BaselineMeasure(truth, seen)
     measured = bootstrap(
-        lambda weights: model(weights) | trivial(weights), len(truth), draws=draws, seed=seed, progress=progress
+        lambda weights: model(weights) | baseline(weights), len(truth), draws=draws, seed=seed, progress=progress
     )
-    shown = given.get("balanced", given["0.5"])
+    shown = predicted.get("balanced", predicted["0.5"])
     return Evaluation(
-        part=part,
+        split=split,
         films=len(truth),
         genres=names,
         draws=draws,
@@ -71,7 +71,7 @@ def evaluate(
         reliability=reliability(truth, values),
         confusion=tuple(tuple(row) for row in confusion_matrix(truth, shown).astype(float).tolist()),
         cooccurrence_true=tuple(map(tuple, count_together(truth, truth).tolist())),
-        cooccurrence_given=tuple(map(tuple, count_together(shown, shown).tolist())),
+        cooccurrence_predicted=tuple(map(tuple, count_together(shown, shown).tolist())),
     )
 
 
@@ -90,7 +90,7 @@ def _checked(
 
 
 def _section(measured: Mapping[Key, Intervals], section: str) -> dict[str, Score]:
-    """The figures of one section that are not per genre."""
+    """The metrics of one section that are not per genre."""
     return {
         name: found.score() for (where, name), found in measured.items() if where == section and not found.value.ndim
     }
@@ -109,7 +109,7 @@ def _genre_results(
         rule = points[point]
         return GenreAtPoint(
             threshold=rule.thresholds[genre] if isinstance(rule, Thresholds) else None,
-            given=int(scores[f"at {point}", "given"][genre].value),
+            predicted=int(scores[f"at {point}", "predicted"][genre].value),
             **{name: scores[f"at {point}", name][genre] for name in PER_GENRE},
         )
 
@@ -122,7 +122,7 @@ def _genre_results(
             at={point: at(point, genre) for point in points},
             curve=precision_recall_curve(truth[:, genre], values[:, genre]),
             reliability=reliability(truth[:, [genre]], values[:, [genre]]),
-            **{figure: scores["ranking", f"genre {figure}"][genre] for figure in ranking},
+            **{metric: scores["ranking", f"genre {metric}"][genre] for metric in ranking},
         )
         for genre, name in enumerate(names)
     )

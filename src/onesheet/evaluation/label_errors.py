@@ -20,7 +20,7 @@ class SuspectLabel:
 
     Attributes:
         film, genre: row and column.
-        labelled: what the label says: True = the film has the genre.
+        labelled: the label: True = the film has the genre.
         probability: of the genre.
         score: how suspect, in [0, 1]; 1 is the most.
     """
@@ -67,9 +67,9 @@ def suspect_labels(labels: ArrayLike, probabilities: ArrayLike) -> tuple[Suspect
 
 def _of_genre(genre: int, truth: NDArray[np.bool_], values: NDArray[np.float64]) -> list[SuspectLabel]:
     cleanlab = require("cleanlab", purpose="finding label errors", extra="train")
-    given = {"labels": truth.astype(np.int64), "pred_probs": np.stack([1 - values, values], axis=1)}
-    suspect = cleanlab.filter.find_label_issues(**given, filter_by="confident_learning", n_jobs=1)
-    quality = cleanlab.rank.get_label_quality_scores(**given, method="self_confidence", adjust_pred_probs=True)
+    data = {"labels": truth.astype(np.int64), "pred_probs": np.stack([1 - values, values], axis=1)}
+    suspect = cleanlab.filter.find_label_issues(**data, filter_by="confident_learning", n_jobs=1)
+    quality = cleanlab.rank.get_label_quality_scores(**data, method="self_confidence", adjust_pred_probs=True)
     return [
         SuspectLabel(film, genre, bool(truth[film]), float(values[film]), float(1 - quality[film]))
         for film in np.flatnonzero(suspect).tolist()

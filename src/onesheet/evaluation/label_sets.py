@@ -46,7 +46,7 @@ class LabelSets:
     Attributes:
         genres: G.
         label_sets: column numbers of the genres of each set, at least one set.
-        offsets: one a set.
+        offsets: one per set.
         note: what a reader must know; mostly empty.
     """
 
@@ -56,7 +56,7 @@ class LabelSets:
     note: str = ""
 
     def decide(self, probabilities: ArrayLike) -> Labels:
-        """Calibrated probabilities N×G -> given genres, bool N×G.
+        """Calibrated probabilities N×G -> predicted genres, bool N×G.
 
         Example:
             >>> LabelSets(2, ((0,), (0, 1)), (0.0, 0.0)).decide([[.4, .4], [.4, .6]]).tolist()

@@ -24,7 +24,7 @@ from onesheet.evaluation.label_sets import LabelSets, fit_label_sets
 SMOOTHING_FILMS = 300.0
 """Films of a genre at which its labels weigh as much as its calibrated probabilities.
 
-Fitted to half of the validation part with the model that ships, thresholds have macro-F1 .3435 on the other half
+Fitted to half of the validation set with the bundled model, thresholds have macro-F1 .3435 on the other half
 with 0, .3481 with 100, .3480 with 300 and .3478 with 1,000 (benchmarks/halves.py).
 """
 
@@ -34,7 +34,7 @@ class Thresholds:
     """Give a genre from its threshold on.
 
     Attributes:
-        thresholds: probabilities, one a genre.
+        thresholds: probabilities, one per genre.
         note: what a reader must know, such as a target that was not reached; mostly empty.
     """
 
@@ -42,7 +42,7 @@ class Thresholds:
     note: str = ""
 
     def decide(self, probabilities: ArrayLike) -> Labels:
-        """Calibrated probabilities N×G -> given genres, bool N×G; a film may get none.
+        """Calibrated probabilities N×G -> predicted genres, bool N×G; a film may get none.
 
         Example:
             >>> Thresholds((.5, .2)).decide([[.4, .4]]).tolist()
@@ -63,7 +63,7 @@ def operating_point(plain: Mapping[str, Any]) -> OperatingPoint:
     """The operating point that `to_dict` described.
 
     Raises:
-        EvaluationError: it is none of ours, or its parts do not fit together.
+        EvaluationError: it is none of ours, or its fields do not fit together.
 
     Example:
         >>> operating_point({"kind": "thresholds", "thresholds": [0.5], "note": ""})
@@ -189,10 +189,10 @@ def _between(falling: Scores, chosen: int) -> float:
 
 
 def _precise(probabilities: Scores, labels: Labels, balanced: Thresholds, target: float) -> Thresholds:
-    given = balanced.decide(probabilities)
-    if not given.any():
+    predicted = balanced.decide(probabilities)
+    if not predicted.any():
         return Thresholds(balanced.thresholds, "nothing is sure enough on validation")
-    falling, last, right = _accepted(probabilities[given], labels[given].astype(np.float64))
+    falling, last, right = _accepted(probabilities[predicted], labels[predicted].astype(np.float64))
     precision = right / (last + 1)
     reached = np.flatnonzero(precision >= target)
     note = ""

@@ -1,6 +1,6 @@
 """How well the probabilities order films: average precision, ROC-AUC, recall at a precision.
 
-All figures accept bootstrap weights, so that a value and its draws come from the same code. Ties are treated
+All metrics accept bootstrap weights, so that a value and its draws come from the same code. Ties are treated
 as scikit-learn treats them: pairs with one score are accepted together.
 """
 
@@ -69,7 +69,7 @@ class Counts(NamedTuple):
 class Ranking:
     """Pairs put in order once, so that any number of weightings is measured without sorting again.
 
-    Every figure changes only at scores that a positive has. So each pair gets one bin: a positive that of its
+    Every metric changes only at scores that a positive has. So each pair gets one bin: a positive that of its
     score, a negative that of the highest positive's score not above its own (one more for "below them all"); a
     weighting is then one `bincount` and a cumulative sum over the positives' distinct scores.
 
@@ -157,16 +157,16 @@ def recall_at_precision(
     return like_weights(np.array(found), weights)
 
 
-def _each(figure: str, labels: ArrayLike, scores: ArrayLike, micro: bool, weights: ArrayLike | None) -> Floats:
+def _each(metric: str, labels: ArrayLike, scores: ArrayLike, micro: bool, weights: ArrayLike | None) -> Floats:
     truth = as_labels(labels)
     values = as_scores(scores, truth)
     draws = as_weights(weights, len(truth))
     if micro:
         pairs = Ranking(truth.ravel(), values.ravel())
-        found = [getattr(pairs.counts(np.repeat(draw, truth.shape[1])), figure)() for draw in draws]
+        found = [getattr(pairs.counts(np.repeat(draw, truth.shape[1])), metric)() for draw in draws]
     else:
         columns = [Ranking(truth[:, genre], values[:, genre]) for genre in range(truth.shape[1])]
-        found = [[getattr(column.counts(draw), figure)() for column in columns] for draw in draws]
+        found = [[getattr(column.counts(draw), metric)() for column in columns] for draw in draws]
     return like_weights(np.array(found, dtype=np.float64), weights)
 
 

@@ -63,7 +63,7 @@ def calibration_errors(labels: Labels, probabilities: Scores, weights: NDArray[n
 
 
 def _gaps(labels: Labels, probabilities: Scores) -> Floats:
-    """Probability - label, in the column of its genre and bin: float n×(G·15), one entry a genre and film."""
+    """Probability - label, in the column of its genre and bin: float n×(G·15), one entry per genre and film."""
     columns = np.zeros((*labels.shape, BINS))
     gap = probabilities.astype(np.float64) - labels
     np.put_along_axis(columns, _bins(probabilities)[..., None], gap[..., None], axis=2)

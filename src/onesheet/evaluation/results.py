@@ -1,4 +1,4 @@
-"""What an evaluation says, as named things; `evaluation.json` is these fields written out."""
+"""The results of an evaluation; `evaluation.json` has these fields."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from onesheet.errors import EvaluationError
 from onesheet.files import read_json, write_text
 from onesheet.markup import bar, table
 
+Row = TypeVar("Row")
 LOWER_IS_BETTER = frozenset({"calibration_error", "hamming_loss", "ranking_loss", "no_genre_share"})
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A figure with its 95 % bootstrap interval. `value` is NaN where undefined (a genre without films)."""
+    """A metric with its 95 % bootstrap interval. `value` is NaN where undefined (a genre without films)."""
 
     value: float
     low: float
@@ -30,12 +31,12 @@ class GenreAtPoint:
     """One genre at one operating point.
 
     Attributes:
-        threshold: the probability from which the genre is given, None where the point has no thresholds ("exact").
-        given: films that were given the genre.
+        threshold: the probability from which the genre is predicted, None where the point has no thresholds ("exact").
+        predicted: films for which the genre is predicted.
     """
 
     threshold: float | None
-    given: int
+    predicted: int
     precision: Score
     recall: Score
     f1: Score
@@ -47,11 +48,11 @@ class GenreResult:
     """One genre.
 
     Attributes:
-        support: films of the evaluated part that have the genre.
+        support: films of the evaluated split that have the genre.
         share: support / films.
-        at: operating point -> figures.
+        at: operating point -> metrics.
         curve: the precision-recall curve, at most 200 points of (recall, precision, threshold), recall rising.
-        average_precision, roc_auc: ranking figures.
+        average_precision, roc_auc: ranking metrics.
         calibration_error: expected calibration error of this genre alone, 15 equal-width bins.
         reliability: the reliability diagram of this genre alone.
     """
@@ -80,28 +81,29 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """How good a model file is on one part of a catalogue.
+    """How good a model file is on one split of a catalogue.
 
     Attributes:
-        part: "train", "validation" or "test".
+        split: "train", "validation" or "test".
         films: N.
         genres: names in column order.
         draws: bootstrap draws behind every interval.
-        ranking: figures that need no threshold: macro_average_precision, micro_average_precision, macro_roc_auc,
+        ranking: metrics that need no threshold: macro_average_precision, micro_average_precision, macro_roc_auc,
             micro_roc_auc, recall_at_precision_60 (pooled), ranking_loss, top1_hit, top3_hit, calibration_error.
-        at: operating point ("balanced", "precise", "generous", "exact", "0.5") -> figures: {micro,macro,sample}_
+        at: operating point ("balanced", "precise", "generous", "exact", "0.5") -> metrics: {micro,macro,sample}_
             {precision,recall,f1}, exact_match, label_accuracy, hamming_loss, genres_per_film, no_genre_share (films
-            that were given none).
-        baselines: trivial answer ("nothing", "every genre", "commonest genre", "prior", "commonest label set") -> the
-            same figures as `at` and those of `ranking` that it defines.
-        per_genre: one entry a genre, in column order.
+            that were predicted none).
+        baselines: name ("nothing", "every genre", "commonest genre", "prior", "commonest label set") -> the
+            same metrics as `at` and those of `ranking` that it defines.
+        per_genre: one entry per genre, in column order.
         reliability: the pooled reliability diagram, 15 bins, at all film-genre pairs.
-        confusion: operating point "balanced", float G+1 × G+1, row = true, column = given, last = none: see
+        confusion: operating point "balanced", float G+1 × G+1, row = true, column = predicted, last = none: see
             `confusion.confusion_matrix` for the rule; rows and columns in genre order.
-        cooccurrence_true, cooccurrence_given: G×G counts of films with both genres (diagonal = films with the genre).
+        cooccurrence_true, cooccurrence_predicted: G×G counts of films with both genres; on the diagonal, films with
+            the genre.
     """
 
-    part: str
+    split: str
     films: int
     genres: tuple[str, ...]
     draws: int
@@ -112,33 +114,30 @@ class Evaluation:
     reliability: tuple[Bin, ...]
     confusion: tuple[tuple[float, ...], ...]
     cooccurrence_true: tuple[tuple[int, ...], ...]
-    cooccurrence_given: tuple[tuple[int, ...], ...]
+    cooccurrence_predicted: tuple[tuple[int, ...], ...]
 
     def _repr_html_(self) -> str:
         """For notebooks: the metrics beside the best baselines, then the genres."""
         rows = []
         for scores, name in ((self.ranking, None), (self.at["balanced"], "balanced")):
             for key, score in scores.items():
-                trivial = [(each[key].value, which) for which, each in self.baselines.items() if key in each]
-                best = (min if key in LOWER_IS_BETTER else max)(trivial, default=None)
+                known = [(each[key].value, which) for which, each in self.baselines.items() if key in each]
+                best = (min if key in LOWER_IS_BETTER else max)(known, default=None)
                 label = key.replace("_", " ") + (f" at {name}" if name else "")
                 rows.append((label, *_cells(score), f"{best[0]:.3f}, {best[1]}" if best else ""))
         genres = [(genre.genre, f"{genre.support:,}", *_cells(genre.average_precision)) for genre in self.per_genre]
         interval = ("", "95 % interval")
-        title = f"{self.films:,} films of part {self.part!r}, {len(self.genres)} genres"
+        title = f"{self.films:,} films of split {self.split!r}, {len(self.genres)} genres"
         return table(("metric", "value", *interval, "best baseline"), rows, title=title) + table(
             ("genre", "films", "average precision", *interval), genres
         )
 
 
 def _cells(score: Score) -> tuple[str, str, str]:
-    """The figure, a bar of it and its interval; a dash alone where it is undefined."""
+    """The metric, a bar of it and its interval; a dash alone where it is undefined."""
     if not math.isfinite(score.value):
         return "–", "", ""
     return f"{score.value:.3f}", bar(score.value), f"{score.low:.3f}–{score.high:.3f}"
-
-
-Row = TypeVar("Row")
 
 
 def write_evaluation(path: str | Path, evaluation: Evaluation) -> None:
@@ -152,7 +151,7 @@ def write_evaluation(path: str | Path, evaluation: Evaluation) -> None:
 
 
 def read_evaluation(path: str | Path) -> Evaluation:
-    """Read what `write_evaluation` wrote; unknown keys are refused.
+    """Read what `write_evaluation` wrote; unknown keys are rejected.
 
     Raises:
         EvaluationError: there is no such file, or it is not an evaluation.
@@ -192,8 +191,8 @@ def _each(plain: Mapping[str, Any], read: Callable[[Any], Any]) -> dict[str, Any
 
 
 def _at_point(plain: dict[str, Any]) -> GenreAtPoint:
-    figures = _scores({name: value for name, value in plain.items() if name not in ("threshold", "given")})
-    return GenreAtPoint(threshold=plain["threshold"], given=plain["given"], **figures)
+    metrics = _scores({name: value for name, value in plain.items() if name not in ("threshold", "predicted")})
+    return GenreAtPoint(threshold=plain["threshold"], predicted=plain["predicted"], **metrics)
 
 
 def _genre(plain: dict[str, Any]) -> GenreResult:
@@ -215,7 +214,7 @@ def _table(plain: list[list[Any]]) -> tuple[tuple[Any, ...], ...]:
 
 
 def _evaluation(plain: dict[str, Any]) -> Evaluation:
-    tables = ("confusion", "cooccurrence_true", "cooccurrence_given")
+    tables = ("confusion", "cooccurrence_true", "cooccurrence_predicted")
     read = {
         "genres": tuple(plain["genres"]),
         "ranking": _scores(plain["ranking"]),

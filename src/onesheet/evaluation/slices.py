@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from onesheet.evaluation.array_checks import Floats, Labels, Scores
 from onesheet.evaluation.bootstrap import bootstrap
-from onesheet.evaluation.decision_metrics import decision_figures
+from onesheet.evaluation.precision_recall import decision_metrics
 from onesheet.evaluation.ranking_metrics import top_hit
 from onesheet.evaluation.results import Score
 
-FIGURES = ("micro_precision", "micro_recall", "micro_f1", "exact_match", "top1_hit")
+METRICS = ("micro_precision", "micro_recall", "micro_f1", "exact_match", "top1_hit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +24,18 @@ class Slice:
     Attributes:
         name: what they have in common ("1990s").
         films: how many.
-        figures: those of `FIGURES`.
+        metrics: those of `METRICS`.
     """
 
     name: str
     films: int
-    figures: dict[str, Score]
+    metrics: dict[str, Score]
 
 
-def slice_figures(
+def slice_metrics(
     labels: Labels,
     probabilities: Scores,
-    given: Labels,
+    predicted: Labels,
     *,
     groups: Mapping[str, NDArray[np.int64]],
     draws: int = 1000,
@@ -46,22 +46,22 @@ def slice_figures(
     Args:
         labels: bool N×G.
         probabilities: float N×G.
-        given: genres given at the balanced point, bool N×G.
+        predicted: genres predicted at the balanced point, bool N×G.
         groups: name -> rows, at least one each.
         draws, seed: as `evaluate`.
     """
     return tuple(
-        Slice(name, len(rows), _figures(labels[rows], probabilities[rows], given[rows], draws=draws, seed=seed))
+        Slice(name, len(rows), _metrics(labels[rows], probabilities[rows], predicted[rows], draws=draws, seed=seed))
         for name, rows in groups.items()
     )
 
 
-def _figures(labels: Labels, probabilities: Scores, given: Labels, *, draws: int, seed: int) -> dict[str, Score]:
+def _metrics(labels: Labels, probabilities: Scores, predicted: Labels, *, draws: int, seed: int) -> dict[str, Score]:
     first = top_hit(labels, probabilities, k=1).astype(np.float64)
 
     def measure(weights: NDArray[np.generic]) -> dict[str, Floats]:
-        found = decision_figures(labels, given, weights=weights)
+        found = decision_metrics(labels, predicted, weights=weights)
         found["top1_hit"] = weights.astype(np.float64) @ first / weights.sum(axis=1)
-        return {name: found[name] for name in FIGURES}
+        return {name: found[name] for name in METRICS}
 
     return {name: found.score() for name, found in bootstrap(measure, len(labels), draws=draws, seed=seed).items()}

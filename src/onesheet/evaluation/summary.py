@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from onesheet.evaluation.decision_metrics import decision_figures
+from onesheet.evaluation.precision_recall import decision_metrics
 from onesheet.evaluation.ranking_metrics import average_precision, roc_auc
 
 SUMMARY_METRICS = ("precision", "recall", "f1", "map", "roc_auc")
@@ -21,7 +21,7 @@ def summary_metrics(labels: NDArray[np.bool_], probabilities: NDArray[np.floatin
     Returns:
         precision, recall, f1, map, roc_auc; a genre without films is left out of the macro means.
     """
-    decided = decision_figures(labels, probabilities >= 0.5)
+    decided = decision_metrics(labels, probabilities >= 0.5)
     return {
         "precision": float(decided["micro_precision"]),
         "recall": float(decided["micro_recall"]),

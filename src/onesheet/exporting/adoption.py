@@ -1,12 +1,10 @@
-"""adopt: a network from elsewhere to our one model file, proved to give the network's own answers."""
+"""adopt: a network from elsewhere to our one model file, checked against the network's own predictions."""
 
 from __future__ import annotations
 
-import importlib.metadata
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,29 +12,25 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-import onesheet
-from onesheet.bundle import CARD_KEY, POINTS, Bundle, Card, label_counts, read_bundle
-from onesheet.calibrated_graph import finish_graph
+from onesheet.bundle import Bundle, Card, label_counts, read_bundle
 from onesheet.data import Catalogue
 from onesheet.drawn import draw_catalogue
 from onesheet.errors import ConfigError, ExportError
-from onesheet.evaluation import Thresholds, fit_calibration, fit_operating_points
-from onesheet.evaluation.summary import summary_metrics
-from onesheet.exporting.input_conventions import Conventions, scaling_wanted
+from onesheet.exporting.input_conventions import Conventions, scaling_unknown
 from onesheet.exporting.onnx_classifier import Classifier, open_classifier, posters_graph
 from onesheet.files import whole_file
 from onesheet.genres import GenreSet
 from onesheet.images import read_poster
-from onesheet.packed import Packed, Split, pack
-from onesheet.predict import Predictor, score_part
+from onesheet.model_writer import check_parity, fit_card, unfitted_card, write_model_file
+from onesheet.packed import WHOLE, Split, pack
+from onesheet.predict import Predictor, score_split
 from onesheet.progress import Progress, silent
 
 # Largest difference of a probability between the file and the network; where that computes in 16 bits.
 TOLERANCES = {False: 1e-4, True: 2e-3}
 KERAS_SUFFIXES = (".keras", ".h5", ".hdf5", ".json")
 PARITY_POSTERS = 8  # drawn, and as many of noise
-PART = "catalogue"
-UNTUNED = "0.5 for every genre: adopted without a catalogue; adopt with --catalogue to choose it"
+UNFITTED = "0.5 for every genre: adopted without a catalogue; adopt with --catalogue to choose it"
 
 
 class Original(NamedTuple):
@@ -45,12 +39,12 @@ class Original(NamedTuple):
     Attributes:
         classifier: it as an ONNX file.
         answer: what it answers itself, probabilities N×G, to pixels as it was fed.
-        versions: library -> version that read it.
+        packages: the libraries that read it.
     """
 
     classifier: Classifier
     answer: Callable[[NDArray[np.float32]], NDArray[np.float64]]
-    versions: dict[str, str]
+    packages: tuple[str, ...] = ()
 
 
 def adopt(
@@ -75,41 +69,53 @@ def adopt(
         genres: in the order of the network's outputs.
         path: the model file to write.
         weights: the .h5 that belongs to a .json.
-        conventions: how the network was fed and is read, as far as its file does not say.
-        catalogue: films of these genres, best those that the network has not learnt from: calibration and operating
+        conventions: how the network was fed and is read, as far as its file does not show it.
+        catalogue: films of these genres, best those that the network was not trained on: calibration and operating
             points are fitted to them. None: the probabilities stay as they are, and every threshold is 0.5.
-        precision_target: micro precision wanted at the operating point "precise", in (0, 1).
-        recall_target: recall of each genre wanted at "generous", in (0, 1).
+        precision_target: micro precision of the operating point "precise", in (0, 1).
+        recall_target: recall of each genre at "generous", in (0, 1).
         threads: posters decoded and scored at the same time; None = all cores.
-        progress: told of the posters packed and scored.
+        progress: reports the posters packed and scored.
 
     Returns:
         The file, read back.
 
     Raises:
-        ConfigError: the network is not one that can be adopted, or something is not said.
+        ConfigError: the network cannot be adopted, or a convention is unknown.
         MissingExtra: a Keras model, and no Keras.
         EvaluationError: a target out of range.
-        ExportError: the file does not give the network's answers.
+        ExportError: the file does not compute the network's outputs.
     """
     model, conventions = Path(model), conventions or Conventions()
     weights = None if weights is None else Path(weights)
-    ones, zeros = np.ones(len(genres)), np.zeros(len(genres))
     with tempfile.TemporaryDirectory(prefix="onesheet-") as name:
         folder = Path(name)
         raw, draft = folder / "raw.onnx", folder / "draft.onnx"
         original = _opened(model, weights, conventions, genres, folder)
         onnx.save(posters_graph(original.classifier, genres=len(genres)), raw)
         card = _card(model, genres, original)
-        finish_graph(raw, draft, scale=ones, bias=zeros, metadata={CARD_KEY: card.to_json()})
-        _check_parity(draft, original, folder / "drawn", found=conventions.answers is None)
+        write_model_file(raw, draft, card)
+        _check_file(draft, original, folder / "drawn", found=conventions.answers is None)
         if catalogue is not None:
             predictor = Predictor(read_bundle(draft), threads=threads)
-            packed = _packed(catalogue, folder / "packed", card, threads, progress)
-            card = _tuned(card, predictor, packed, precision=precision_target, recall=recall_target, progress=progress)
-        scale, bias = (np.array(card.calibration[key]) for key in ("scale", "bias"))
+            packed = pack(
+                Split.whole(catalogue),
+                folder / "packed",
+                size=card.size,
+                resize=card.resize,
+                threads=threads,
+                progress=progress,
+            )
+            counts = {"films": {WHOLE: len(packed.labels)}, **label_counts(packed.labels, card.genres)}
+            card = fit_card(
+                replace(card, data={"fingerprint": packed.fingerprint, **counts}),
+                score_split(predictor, packed, WHOLE, progress=progress).logits,
+                packed.labels,
+                precision_target=precision_target,
+                recall_target=recall_target,
+            )
         with whole_file(path) as part:
-            finish_graph(raw, part, scale=scale, bias=bias, metadata={CARD_KEY: card.to_json()})
+            write_model_file(raw, part, card)
     return read_bundle(path)
 
 
@@ -119,7 +125,7 @@ def _opened(model: Path, weights: Path | None, conventions: Conventions, genres:
         if weights is not None:
             raise ConfigError(f"an ONNX file holds its weights; got --weights {str(weights)!r}: leave it out")
         classifier = open_classifier(model, conventions, genres=len(genres))
-        return Original(classifier, classifier.probabilities, {})
+        return Original(classifier, classifier.probabilities)
     if model.suffix not in KERAS_SUFFIXES:
         raise ConfigError(f"cannot adopt {str(model)!r}; name a file in .onnx, {', '.join(KERAS_SUFFIXES)}")
     from onesheet.exporting import keras_classifier as keras_file  # Keras takes seconds to load
@@ -128,19 +134,19 @@ def _opened(model: Path, weights: Path | None, conventions: Conventions, genres:
     if conventions.scaling is None and keras_file.scales_itself(network):
         conventions = replace(conventions, scaling="none")
     if conventions.scaling is None:
-        raise scaling_wanted(model.name)
+        raise scaling_unknown(model.name)
     converted = folder / f"{model.stem}.onnx"
     keras_file.keras_to_onnx(network, converted, conventions.size)
     classifier = open_classifier(converted, conventions, genres=len(genres))
     return Original(
         classifier,
         lambda pixels: keras_file.keras_probabilities(network, pixels, classifier.conventions),
-        {package: importlib.metadata.version(package) for package in ("keras", "torch")},
+        ("keras", "torch"),
     )
 
 
-def _check_parity(draft: Path, original: Original, folder: Path, *, found: bool) -> None:
-    """The file gives the network's answers, to drawn posters and to noise.
+def _check_file(draft: Path, original: Original, folder: Path, *, found: bool) -> None:
+    """The file predicts what the network does, for drawn posters and for noise.
 
     Raises:
         ExportError: it does not.
@@ -159,63 +165,30 @@ def _check_parity(draft: Path, original: Original, folder: Path, *, found: bool)
         raise ExportError(
             "the network takes one image at a time and cannot take several; export it again with a free batch size"
         ) from error
-    difference, allowed = np.abs(given.probabilities - expected).max(), TOLERANCES[original.classifier.half]
-    if not difference <= allowed:
-        raise ExportError(
-            f"the file's probabilities differ from the network's by up to {difference:.2g} (allowed {allowed:g}); "
-            "nothing was written; please report the network"
-        )
+    check_parity(
+        vars(given),
+        {"probabilities": expected},
+        allowed=TOLERANCES[original.classifier.half],
+        whose="the file's",
+        cure="please report the network",
+    )
     if found and conventions.answers == "logits" and given.logits.min() >= 0 and given.logits.max() <= 1:
         raise ConfigError(
-            "the network's last step makes logits, and all its answers lie in [0, 1], as probabilities do; "
-            "say --answers probabilities or logits"
+            "the network's last step makes logits, and all its outputs are in [0, 1], as probabilities do; "
+            "pass --answers probabilities or logits"
         )
-
-
-def _packed(catalogue: Catalogue, folder: Path, card: Card, threads: int | None, progress: Progress) -> Packed:
-    """A whole catalogue as one part, as the network takes posters."""
-    whole = Split(catalogue, np.full(len(catalogue), PART))
-    return pack(whole, folder, size=card.size, resize=card.resize, threads=threads, progress=progress)
-
-
-def _tuned(
-    card: Card, predictor: Predictor, packed: Packed, *, precision: float, recall: float, progress: Progress
-) -> Card:
-    """The card with calibration and operating points fitted to a catalogue's films, and what they are."""
-    labels = packed.labels
-    logits = score_part(predictor, packed, PART, progress=progress).logits
-    calibration = fit_calibration(logits, labels)
-    probabilities = calibration.probabilities(logits)
-    points = fit_operating_points(probabilities, labels, train_labels=labels, precision=precision, recall=recall)
-    return replace(
-        card,
-        calibration={"scale": calibration.scale.tolist(), "bias": calibration.bias.tolist()},
-        operating_points={name: point.to_dict() for name, point in points.items()},
-        validation={key: round(value, 4) for key, value in summary_metrics(labels, probabilities).items()},
-        data={
-            "fingerprint": packed.fingerprint,
-            "films": {PART: len(labels)},
-            **label_counts(labels, card.genres),
-        },
-    )
 
 
 def _card(model: Path, genres: GenreSet, original: Original) -> Card:
-    """The card of a network nothing was tuned for."""
+    """The card of the network before anything is fitted to films."""
     conventions = original.classifier.conventions
     assert conventions.size
-    half = Thresholds((0.5,) * len(genres), UNTUNED).to_dict()
-    return Card(
+    return unfitted_card(
         genres=genres.names,
         size=conventions.size,
         resize=conventions.resize,
-        precision="fp32",
-        calibration={"scale": [1.0] * len(genres), "bias": [0.0] * len(genres)},
-        operating_points=dict.fromkeys(POINTS, half),
+        packages=original.packages,
+        note=UNFITTED,
         training={"model": f"adopted from {model.name}", "fed_and_read": asdict(conventions)},
         licences={"code": "Apache-2.0", "weights": "as those of the adopted network"},
-        versions={"onesheet": onesheet.__version__}
-        | {package: importlib.metadata.version(package) for package in ("onnx", "onnxruntime")}
-        | original.versions,
-        created=datetime.now(UTC).date().isoformat(),
     )

@@ -6,9 +6,9 @@ import copy
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,13 +18,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
+from onesheet.bundle import Card
 from onesheet.errors import ConfigError, ExportError
-from onesheet.evaluation import Thresholds, fit_calibration, fit_operating_points
-from onesheet.evaluation.calibration import Calibration
-from onesheet.evaluation.summary import summary_metrics
-from onesheet.exporting.model_file import PARITY_POSTERS, kept_network, public_name
+from onesheet.evaluation.calibration import sigmoid
+from onesheet.exporting.model_file import PARITY_POSTERS, kept_network, run_card
 from onesheet.files import cannot_write, write_text
-from onesheet.images import Size
+from onesheet.model_writer import check_parity, fit_card
 from onesheet.models import PosterNetwork
 from onesheet.models.pretrained import quiet
 from onesheet.packed.store import Packed
@@ -41,9 +40,9 @@ class HubFolder:
     """A folder for transformers.
 
     Attributes:
-        folder: where it stands.
+        folder: its path.
         difference: largest difference of a probability from the network's, on validation posters.
-        validation: figures on the validation part.
+        validation: metrics on the validation set.
     """
 
     folder: Path
@@ -54,20 +53,20 @@ class HubFolder:
 def export_hf(run: Run, folder: str | Path, *, progress: Progress = silent) -> HubFolder:
     """Write a run's network as a folder that `transformers.pipeline("image-classification")` loads.
 
-    It holds one network that reads a poster once: where the run's answers come from a poster and its mirror image
-    (`--mirror`), the folder's differ from the model file's, and its README.md says by how much. Calibration is fitted
-    to the validation part as for a model file, and lies in the weights of the last layer.
+    It contains one network without test-time augmentation: with `--tta`, its probabilities differ from the model
+    file's, and its README.md reports by how much. Calibration is fitted to the validation set as for a model file, and
+    is part of the last layer's weights.
 
     Args:
         run: of a network on a backbone of transformers.
         folder: a new folder; it appears whole or not at all.
-        progress: told of the validation posters scored.
+        progress: reports the validation posters scored.
 
     Raises:
         ConfigError: not such a network, a head that reads every level of its backbone, posters that were padded, or
             the folder is there already.
         RunError: the run has no weights yet, or its packed store has changed.
-        ExportError: transformers does not give the network's answers.
+        ExportError: transformers does not compute the network's outputs.
     """
     import transformers
 
@@ -76,24 +75,25 @@ def export_hf(run: Run, folder: str | Path, *, progress: Progress = silent) -> H
     prepare(run.config.threads)
     network = cast(PosterNetwork, kept_network(run, packed))
     _check_levels(network)
-    mirror, network.mirror = network.mirror, False
+    two_views, network.tta = network.tta, False
     rows = packed.rows("validation")
-    logits, labels = _logits(network, packed, rows, progress), packed.labels[rows]
-    calibration = fit_calibration(logits, labels)
-    probabilities = calibration.probabilities(logits)
+    logits = _logits(network, packed, rows, progress)
+    card = fit_card(run_card([run], packed), logits, packed.labels[rows])
+    scale, bias = card.scale_and_bias
     rows = rows[:PARITY_POSTERS]
-    facts = _facts(run, packed, labels, probabilities)
-    if mirror:
-        network.mirror = True
-        moved = np.abs(calibration.probabilities(_logits(network, packed, rows)) - probabilities[: len(rows)])
-        facts = replace(facts, second_view=(float(moved.max()), float(moved.mean())))
+    expected = sigmoid(logits[: len(rows)] * scale + bias)
+    second_view = None
+    if two_views:
+        network.tta = True
+        moved = np.abs(sigmoid(_logits(network, packed, rows) * scale + bias) - expected)
+        second_view = float(moved.max()), float(moved.mean())
     with _whole_folder(folder) as part:
         with quiet(transformers):
-            _classifier(transformers, network, packed, calibration, source=run.config.model).save_pretrained(part)
+            _classifier(transformers, network, card, source=run.config.model).save_pretrained(part)
         write_text(part / "preprocessor_config.json", json.dumps(_preprocessing(network), indent=2) + "\n")
-        write_text(part / "README.md", hub_card(facts))
-        difference = _check_parity(transformers, part, packed, rows, probabilities[: len(rows)])
-    return HubFolder(folder, difference, facts.validation)
+        write_text(part / "README.md", hub_card(card, second_view))
+        difference = _check_folder(transformers, part, packed, rows, expected)
+    return HubFolder(folder, difference, card.validation)
 
 
 @contextmanager
@@ -112,23 +112,8 @@ def _whole_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _facts(run: Run, packed: Packed, labels: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> HubFacts:
-    """What the page says, from the answers to the validation part."""
-    train = packed.labels[packed.rows("train")]
-    balanced = fit_operating_points(probabilities, labels, train_labels=train)["balanced"]
-    return HubFacts(
-        backbone=public_name(run.config.model),
-        genres=packed.genres.names,
-        thresholds=cast(Thresholds, balanced).thresholds,
-        genre_films=train.sum(0).tolist(),
-        films=len(train),
-        size=packed.size,
-        validation={key: round(value, 4) for key, value in summary_metrics(labels, probabilities).items()},
-    )
-
-
 def _check(run: Run, packed: Packed, folder: Path) -> None:
-    """Whether the run can become such a folder, told before any work.
+    """Check that the run can become such a folder, before any work.
 
     Raises:
         ConfigError: it cannot.
@@ -140,7 +125,7 @@ def _check(run: Run, packed: Packed, folder: Path) -> None:
         )
     if packed.resize != "stretch":
         raise ConfigError(
-            f"the network learnt from posters resized by {packed.resize!r}, which transformers cannot repeat; "
+            f"the network was trained on posters resized by {packed.resize!r}, which transformers cannot repeat; "
             "pack with --resize stretch, or share the model file, with --out"
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -148,7 +133,7 @@ def _check(run: Run, packed: Packed, folder: Path) -> None:
 
 
 def _check_levels(network: PosterNetwork) -> None:
-    """Whether the head reads what transformers' classifiers read, told before the validation part is scored.
+    """Check that the head reads what transformers' classifiers read, before the validation set is scored.
 
     Raises:
         ConfigError: it reads more.
@@ -174,9 +159,7 @@ def _logits(
     return np.concatenate(logits)
 
 
-def _classifier(
-    transformers: Any, network: PosterNetwork, packed: Packed, calibration: Calibration, *, source: str
-) -> Any:
+def _classifier(transformers: Any, network: PosterNetwork, card: Card, *, source: str) -> Any:
     """transformers' own image classifier with the network's weights, calibration folded into its last layer.
 
     Raises:
@@ -184,7 +167,7 @@ def _classifier(
     """
     backbone: Any = network.backbone
     config = copy.deepcopy(backbone.published_config)
-    names = dict(enumerate(packed.genres.names))
+    names = dict(enumerate(card.genres))
     config.id2label, config.label2id = names, {name: column for column, name in names.items()}
     config.problem_type = "multi_label_classification"
     config._name_or_path = ""  # else a place on this machine
@@ -204,7 +187,7 @@ def _classifier(
             "share the model file, with --out"
         )
     own = cast(nn.Linear, network.head[-1])
-    scale, bias = (torch.from_numpy(values).float() for values in (calibration.scale, calibration.bias))
+    scale, bias = (torch.from_numpy(values).float() for values in card.scale_and_bias)
     with torch.no_grad():
         dense[0].weight.zero_()  # DINOv2's reads the mean of the patches too, behind what ours reads
         dense[0].weight[:, : network.embedding_size] = own.weight * scale[:, None]
@@ -229,10 +212,10 @@ def _preprocessing(network: PosterNetwork) -> dict[str, Any]:
     }
 
 
-def _check_parity(
+def _check_folder(
     transformers: Any, folder: Path, packed: Packed, rows: NDArray[np.int64], expected: NDArray[np.float64]
 ) -> float:
-    """transformers' pipeline gives the network's probabilities for posters of its size.
+    """transformers' pipeline predicts the network's probabilities for posters of its size.
 
     Returns:
         The largest difference.
@@ -252,13 +235,13 @@ def _check_parity(
             ) from error
     scores = [{one["label"]: one["score"] for one in poster} for poster in found]
     given = np.array([[poster[genre] for genre in genres] for poster in scores])
-    difference = float(np.abs(given - expected).max())
-    if not difference <= TOLERANCE:
-        raise ExportError(
-            f"transformers' probabilities differ from the network's by up to {difference:.2g} (allowed {TOLERANCE:g}); "
-            "nothing was written: share the model file, with --out"
-        )
-    return difference
+    return check_parity(
+        {"probabilities": given},
+        {"probabilities": expected},
+        allowed=TOLERANCE,
+        whose="transformers'",
+        cure="share the model file, with --out",
+    )
 
 
 PAGE = """---
@@ -274,7 +257,7 @@ license: other
 
 # Film genres from posters
 
-{genres} genres, {films:,} films learnt from, on the backbone {backbone}. A film may have several genres: each has a
+{genres} genres, {films:,} training films, on the backbone {backbone}. A film may have several genres: each has a
 probability of its own (sigmoid), calibrated on validation films, and they do not sum to 1.
 
 ```python
@@ -290,7 +273,7 @@ Posters are resized to {height}×{width} (height × width), whatever their shape
 
 Give a genre from its threshold on: the one with the best F1 on validation films.
 
-| genre | threshold | films learnt from |
+| genre | threshold | training films |
 |---|---|---|
 {rows}
 
@@ -300,10 +283,10 @@ On validation films: mean average precision {map:.3f}, ROC-AUC {roc_auc:.3f} (ma
 
 {view}
 
-A poster shows what its makers want to sell, not what the film is. Rare genres are known least, and posters unlike those
-learnt from, such as those of other decades, are read worse. Do not decide about a film by this alone.
+A poster shows what its makers want to sell, not what the film is. Predictions are worst for rare genres, and worse on
+posters unlike the training posters, such as those of other decades. Do not decide about a film by this alone.
 
-The weights may be used as the posters they were learnt from and the backbone allow.
+The weights may be used as the training posters and the backbone allow.
 
 Written by onesheet.
 """
@@ -315,46 +298,26 @@ TWO_VIEWS = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class HubFacts:
-    """What the page says.
+def hub_card(card: Card, second_view: tuple[float, float] | None) -> str:
+    """The page: YAML that the hub reads, and Markdown for people.
 
-    Attributes:
-        backbone: hf:<name on the hub, or of a local folder>.
-        genres: in column order.
-        thresholds: of the operating point "balanced", one a genre.
-        genre_films: training films of each genre.
-        films: training films.
-        size: H, W of the posters, in pixels.
-        validation: figures on the validation part.
+    Args:
+        card: of the network, fitted.
         second_view: largest and mean change of a probability by the mirror image; None where the run has none.
     """
-
-    backbone: str
-    genres: Sequence[str]
-    thresholds: Sequence[float]
-    genre_films: Sequence[int]
-    films: int
-    size: Size
-    validation: dict[str, float]
-    second_view: tuple[float, float] | None = None
-
-
-def hub_card(facts: HubFacts) -> str:
-    """The page: YAML that the hub reads, and Markdown for people."""
-    name = facts.backbone.removeprefix("hf:")
-    view = ONE_VIEW
-    if facts.second_view:
-        view = TWO_VIEWS.format(largest=facts.second_view[0], mean=facts.second_view[1])
-    rows = zip(facts.genres, facts.thresholds, facts.genre_films, strict=True)
+    name = card.training["model"].removeprefix("hf:")
+    thresholds, genre_films = card.operating_points["balanced"]["thresholds"], card.data["genre_films"]
     return PAGE.format(
         base_model=f"base_model: {json.dumps(name)}\n" if "/" in name else "",
         backbone=f"`{name}`",
-        genres=len(facts.genres),
-        films=facts.films,
-        height=facts.size[0],
-        width=facts.size[1],
-        rows="\n".join(f"| {genre} | {threshold:.3f} | {films:,} |" for genre, threshold, films in rows),
-        view=view,
-        **{key: facts.validation[key] for key in ("map", "roc_auc")},
+        genres=len(card.genres),
+        films=card.data["films"]["train"],
+        height=card.size[0],
+        width=card.size[1],
+        rows="\n".join(
+            f"| {genre} | {threshold:.3f} | {genre_films[genre]:,} |"
+            for genre, threshold in zip(card.genres, thresholds, strict=True)
+        ),
+        view=TWO_VIEWS.format(largest=second_view[0], mean=second_view[1]) if second_view else ONE_VIEW,
+        **{key: card.validation[key] for key in ("map", "roc_auc")},
     )

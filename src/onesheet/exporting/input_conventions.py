@@ -24,7 +24,7 @@ class Scaling(NamedTuple):
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     bgr: bool
-    said: str
+    description: str
 
 
 # The last three are the modes of keras.applications' preprocess_input.
@@ -39,7 +39,7 @@ SCALINGS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Conventions:
-    """How a network was fed and is read; None: as its file says.
+    """How a network was fed and is read; None: as in its file.
 
     Attributes:
         scaling: of the pixels, one of `SCALINGS`.
@@ -85,13 +85,10 @@ class Conventions:
         return np.asarray(scaled[..., ::-1] if self.bgr else scaled, dtype=np.float32)
 
 
-def scaling_wanted(name: str) -> ConfigError:
-    """The error for a file that does not say how its pixels were scaled."""
-    known = "; ".join(f"{name} ({scaling.said})" for name, scaling in SCALINGS.items())
-    return ConfigError(
-        f"{name!r} does not say how pixels were scaled before they came in; say it as it was in training, "
-        f"with --scaling: {known}"
-    )
+def scaling_unknown(name: str) -> ConfigError:
+    """The error for a file that does not show how its pixels were scaled."""
+    known = "; ".join(f"{name} ({scaling.description})" for name, scaling in SCALINGS.items())
+    return ConfigError(f"{name!r} does not show how pixels were scaled in training; pass that with --scaling: {known}")
 
 
 def read_genres(path: str | Path) -> GenreSet:
@@ -105,9 +102,9 @@ def read_genres(path: str | Path) -> GenreSet:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise CatalogueError(
-            f"cannot read the genres in {str(path)!r}: {why}; give a text file, one genre a line"
+            f"cannot read the genres in {str(path)!r}: {why}; pass a text file with one genre per line"
         ) from error
     genres = GenreSet(line.strip() for line in lines if line.strip())
     if len(genres) < 2:
-        raise CatalogueError(f"{str(path)!r} names {len(genres)} genre(s); give at least two, one a line")
+        raise CatalogueError(f"{str(path)!r} names {len(genres)} genre(s); pass at least two, one per line")
     return genres

@@ -44,7 +44,7 @@ class KerasNetwork(nn.Module):
 def open_keras(path: Path, weights: Path | None = None) -> Any:
     """Read a Keras model.
 
-    Nothing in a file is executed: one with a Lambda layer or a class of its own is refused.
+    Nothing in a file is executed: one with a Lambda layer or a class of its own is rejected.
 
     Args:
         path: .keras, .h5, or the .json of an architecture.
@@ -143,13 +143,13 @@ def keras_to_onnx(model: Any, path: Path, size: Size | None) -> None:
         size: H, W of the images where it takes any.
 
     Raises:
-        ConfigError: it takes images of any size, and none is said.
-        ExportError: a layer of it cannot be said in ONNX.
+        ConfigError: it takes images of any size, and none is passed.
+        ExportError: a layer of it cannot be converted to ONNX.
     """
     shape = list(model.inputs[0].shape[1:])
     if None in shape:
         if size is None:
-            raise ConfigError("the model takes images of any size; say that of training with --size, as 224x224")
+            raise ConfigError("the model takes images of any size; pass the size of training with --size, as 224x224")
         shape = [3, *size] if shape[0] == 3 else [*size, 3]
     to_onnx(KerasNetwork(model).eval(), torch.zeros(2, *shape), path, outputs=["answers"], cure=CURE)
 

@@ -1,13 +1,9 @@
-"""export: a run to the one model file, calibrated, thresholds chosen, and proved to give the network's answers."""
+"""export: a run to the one model file, calibrated, thresholds chosen, checked against the network."""
 
 from __future__ import annotations
 
-import importlib.metadata
 import tempfile
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +12,22 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-import onesheet
-from onesheet.bundle import CARD_KEY, POINTS, Bundle, Card, label_counts, read_bundle
-from onesheet.calibrated_graph import finish_graph
-from onesheet.errors import ConfigError, ExportError, RunError
-from onesheet.evaluation import Calibration, Thresholds, fit_calibration, fit_operating_points
+from onesheet.bundle import Bundle, Card, label_counts, read_bundle
+from onesheet.errors import ConfigError, RunError
 from onesheet.evaluation.calibration import sigmoid
-from onesheet.evaluation.summary import summary_metrics
 from onesheet.exporting.onnx_graph import ExportGraph, to_precision, write_graph
 from onesheet.files import whole_file
+from onesheet.model_writer import check_parity, fit_card, unfitted_card, write_model_file
 from onesheet.models import Ensemble, TenCrop, build_network
-from onesheet.packed.splitting import PARTS
+from onesheet.packed.splitting import SPLITS
 from onesheet.packed.store import Packed
-from onesheet.predict import Predictor, score_part
+from onesheet.predict import Predictor, score_split
 from onesheet.progress import Progress, silent
 from onesheet.training.device import prepare
 from onesheet.training.run import Run
 from onesheet.training.weights import load_weights
 
-# Largest difference of a probability between the file and the network, on real posters of the validation part.
+# Largest difference of a probability between the file and the network, on real posters of the validation set.
 TOLERANCE = {"fp32": 1e-4, "w8": 0.1, "int8": 0.5}
 # Largest mean difference: int8 may differ at a few posters, never everywhere.
 MEAN_TOLERANCE = {"fp32": 3e-5, "w8": 5e-3, "int8": 0.03}
@@ -51,10 +44,10 @@ def export(
     recall_target: float = 0.8,
     progress: Progress = silent,
 ) -> Bundle:
-    """Write a run's network as one model file, or the networks of several runs, which then answer together.
+    """Write a run's network as one model file, or those of several runs as an ensemble.
 
     The graph is written, compared with the network on real posters, then the written graph scores the
-    validation part, calibration and operating points are fitted to those scores, and the file is finished with
+    validation set, calibration and operating points are fitted to those scores, and the file is finished with
     them. It appears whole or not at all.
 
     Args:
@@ -65,14 +58,14 @@ def export(
             processor has VNNI).
         precision_target: micro precision wanted at the operating point "precise", in (0, 1).
         recall_target: recall of each genre wanted at "generous", in (0, 1).
-        progress: told of the validation posters scored.
+        progress: reports the validation posters scored.
 
     Returns:
         The file, read back.
 
     Raises:
         RunError: a run has no weights yet, its packed store has changed, or it learnt from other posters.
-        ExportError: the file does not give the network's answers.
+        ExportError: the file does not compute the network's outputs.
         ConfigError: an option out of range.
     """
     _check_options(precision, precision_target, recall_target)
@@ -81,21 +74,26 @@ def export(
     prepare(threads)
     networks = [kept_network(run, packed) for run in runs]
     graph = ExportGraph(networks[0] if len(runs) == 1 else Ensemble(networks))
-    genres = len(packed.genres)
     with tempfile.TemporaryDirectory(prefix="onesheet-") as folder:
         raw, draft = Path(folder) / "raw.onnx", Path(folder) / "draft.onnx"
         write_graph(graph, raw, size=packed.size)
         to_precision(raw, precision, packed.posters, packed.rows("train"))
-        card = _card(runs, packed, precision)
-        finish_graph(raw, draft, scale=np.ones(genres), bias=np.zeros(genres), metadata={CARD_KEY: card.to_json()})
+        card = run_card(runs, packed, precision)
+        write_model_file(raw, draft, card)
+        posters = packed.posters[packed.rows("validation")[:PARITY_POSTERS]]
+        outputs = _outputs(graph, posters)
+        _check_file(draft, posters, outputs)
         predictor = Predictor(read_bundle(draft), threads=threads)
-        _check_parity(graph, read_bundle(draft), packed, np.ones(genres), np.zeros(genres))
-        logits = score_part(predictor, packed, "validation", progress=progress).logits
-        card, calibration = _calibrated(card, packed, logits, precision=precision_target, recall=recall_target)
+        card = fit_card(
+            card,
+            score_split(predictor, packed, "validation", progress=progress).logits,
+            packed.labels[packed.rows("validation")],
+            precision_target=precision_target,
+            recall_target=recall_target,
+        )
         with whole_file(path) as part:
-            metadata = {CARD_KEY: card.to_json()}
-            finish_graph(raw, part, scale=calibration.scale, bias=calibration.bias, metadata=metadata)
-            _check_parity(graph, read_bundle(part), packed, calibration.scale, calibration.bias)
+            write_model_file(raw, part, card)
+            _check_file(part, posters, outputs)
     return read_bundle(path)
 
 
@@ -108,26 +106,8 @@ def _check_options(precision: str, precision_target: float, recall_target: float
             raise ConfigError(f"the {name!r} option must be between 0 and 1; got {value}")
 
 
-def _calibrated(
-    card: Card, packed: Packed, logits: NDArray[np.float32], *, precision: float, recall: float
-) -> tuple[Card, Calibration]:
-    """Calibration fitted to the validation part's logits, float N×G, and the card with what follows from it."""
-    labels = packed.labels[packed.rows("validation")]
-    calibration = fit_calibration(logits, labels)
-    probabilities = calibration.probabilities(logits)
-    train_labels = packed.labels[packed.rows("train")]
-    points = fit_operating_points(probabilities, labels, train_labels=train_labels, precision=precision, recall=recall)
-    card = replace(
-        card,
-        calibration={"scale": calibration.scale.tolist(), "bias": calibration.bias.tolist()},
-        operating_points={name: point.to_dict() for name, point in points.items()},
-        validation={key: round(value, 4) for key, value in summary_metrics(labels, probabilities).items()},
-    )
-    return card, calibration
-
-
 def _common_store(runs: Sequence[Run]) -> Packed:
-    """The packed posters that all runs learnt from.
+    """The packed posters that all runs were trained on.
 
     Raises:
         RunError: they did not learn from the same.
@@ -136,8 +116,8 @@ def _common_store(runs: Sequence[Run]) -> Packed:
     for run in runs[1:]:
         if run.fingerprint != packed.fingerprint:
             raise RunError(
-                f"{str(run.folder)!r} and {str(runs[0].folder)!r} learnt from different packed posters; only runs on "
-                "the same ones answer together"
+                f"{str(run.folder)!r} and {str(runs[0].folder)!r} were trained on different packed posters; "
+                "only runs on the same ones can be an ensemble"
             )
     return packed
 
@@ -149,7 +129,7 @@ def kept_network(run: Run, packed: Packed) -> nn.Module:
         RunError: no epoch has ended yet.
     """
     if not run.network_path.exists():
-        raise RunError(f"no epoch of the run in {str(run.folder)!r} has ended; go on with --resume")
+        raise RunError(f"no epoch of the run in {str(run.folder)!r} has ended; resume it with --resume")
     network = build_network(
         run.architecture,
         genres=len(packed.genres),
@@ -158,42 +138,42 @@ def kept_network(run: Run, packed: Packed) -> nn.Module:
         widths=run.config.widths,
         pretrained=False,
         levels=run.config.levels,
-        mirror=run.config.mirror,
+        tta=run.config.tta,
     )
     network.load_state_dict(load_weights(run.network_path))
     network.eval()
     return TenCrop(network) if network.test_crops == 10 else network
 
 
-def _check_parity(
-    graph: ExportGraph, bundle: Bundle, packed: Packed, scale: NDArray[np.float64], bias: NDArray[np.float64]
-) -> None:
-    """The file gives the network's answers, every output of it, on real posters.
+def _outputs(graph: ExportGraph, posters: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:
+    """The network's logits, embedding and, where it has one, evidence for posters uint8 N×H×W×3."""
+    batches: list[list[NDArray[np.float64]]] = []
+    with torch.inference_mode():
+        for batch in np.array_split(np.ascontiguousarray(posters), -(-len(posters) // PARITY_BATCH)):
+            batches.append([values.double().numpy() for values in graph(torch.from_numpy(batch))])
+    arrays = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    return dict(zip(("logits", "embedding", "evidence"), arrays, strict=False))
+
+
+def _check_file(path: Path, posters: NDArray[np.uint8], outputs: dict[str, NDArray[np.float64]]) -> None:
+    """The file has the network's `outputs` for real posters, and the probabilities that follow from its logits.
 
     Raises:
         ExportError: it does not.
     """
-    rows, precision = packed.rows("validation")[:PARITY_POSTERS], bundle.card.precision
-    differences: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
-    for chunk in np.array_split(rows, -(-len(rows) // PARITY_BATCH)):
-        posters = np.ascontiguousarray(packed.posters[chunk])
-        with torch.inference_mode():
-            outputs = [value.double().numpy() for value in graph(torch.from_numpy(posters))]
-        scores = bundle.score(posters)
-        differences["probabilities"].append(np.abs(scores.probabilities - sigmoid(outputs[0] * scale + bias)))
-        if precision == "fp32":  # the smaller precisions keep what users see, not every number on the way
-            for name, expected in zip(("logits", "embedding", "evidence"), outputs, strict=False):
-                size = max(1.0, float(np.abs(expected).max()))
-                differences[name].append(np.abs(getattr(scores, name) - expected) / size)
-    for name, parts in differences.items():
-        difference = np.concatenate(parts)
-        if not (difference.max() <= TOLERANCE[precision] and difference.mean() <= MEAN_TOLERANCE[precision]):
-            cure = "please report the network" if precision == "fp32" else "export with --precision fp32"
-            raise ExportError(
-                f"the {precision} file's {name} differ from the network's by up to {difference.max():.2g} (mean "
-                f"{difference.mean():.2g}; allowed {TOLERANCE[precision]:g}, mean {MEAN_TOLERANCE[precision]:g}); "
-                f"nothing was written; {cure}"
-            )
+    bundle = read_bundle(path)
+    precision, (scale, bias) = bundle.card.precision, bundle.card.scale_and_bias
+    expected = {"probabilities": sigmoid(outputs["logits"] * scale + bias)}
+    if precision == "fp32":  # the smaller precisions keep what users see, not every number on the way
+        expected |= outputs
+    check_parity(
+        vars(bundle.score(np.ascontiguousarray(posters))),
+        expected,
+        allowed=TOLERANCE[precision],
+        mean_allowed=MEAN_TOLERANCE[precision],
+        whose=f"the {precision} file's",
+        cure="please report the network" if precision == "fp32" else "export with --precision fp32",
+    )
 
 
 def public_name(model: str) -> str:
@@ -212,29 +192,20 @@ def _training(run: Run) -> dict[str, Any]:
     }
 
 
-def _card(runs: Sequence[Run], packed: Packed, precision: str) -> Card:
-    """The card before calibration: identity, and points that give nothing a meaning yet."""
+def run_card(runs: Sequence[Run], packed: Packed, precision: str = "fp32") -> Card:
+    """The card of a run's network, or of several as an ensemble, before anything is fitted to the validation set."""
     genres = packed.genres.names
-    half = Thresholds((0.5,) * len(genres)).to_dict()
-    train = packed.labels[packed.rows("train")]
-    return Card(
+    return unfitted_card(
         genres=genres,
         size=packed.size,
         resize=packed.resize,
         precision=precision,
-        calibration={"scale": [1.0] * len(genres), "bias": [0.0] * len(genres)},
-        operating_points=dict.fromkeys(POINTS, half),
+        packages=("torch",),
         training=_training(runs[0]) | ({"together_with": [_training(run) for run in runs[1:]]} if runs[1:] else {}),
         data={
             "fingerprint": packed.fingerprint,
-            "films": {part: len(packed.rows(part)) for part in PARTS},
-            **label_counts(train, genres),
+            "films": {split: len(packed.rows(split)) for split in SPLITS},
+            **label_counts(packed.labels[packed.rows("train")], genres),
         },
-        licences={
-            "code": "Apache-2.0",
-            "weights": "as their training posters' and backbone's licences allow",
-        },
-        versions={"onesheet": onesheet.__version__}
-        | {name: importlib.metadata.version(name) for name in ("torch", "onnx", "onnxruntime")},
-        created=datetime.now(UTC).date().isoformat(),
+        licences={"code": "Apache-2.0", "weights": "as their training posters' and backbone's licences allow"},
     )

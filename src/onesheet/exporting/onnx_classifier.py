@@ -1,4 +1,4 @@
-"""An image classifier as an ONNX file: what it takes and what it answers, found out or asked for."""
+"""An image classifier as an ONNX file: its input and output, found or passed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from onesheet.bundle import CARD_KEY
 from onesheet.errors import BundleError, ConfigError
 from onesheet.evaluation.calibration import sigmoid
-from onesheet.exporting.input_conventions import SCALINGS, Conventions, scaling_wanted
+from onesheet.exporting.input_conventions import SCALINGS, Conventions, scaling_unknown
 from onesheet.onnx_file import read_onnx
 
 INPUT_TYPES = {
@@ -56,8 +56,8 @@ class Classifier:
             return sigmoid(values)
         if values.min() < 0 or values.max() > 1:
             raise ConfigError(
-                f"probabilities lie in [0, 1]; the network answers with {values.min():.3g} to {values.max():.3g}; "
-                "say --answers logits"
+                f"probabilities are in [0, 1]; the network's outputs are {values.min():.3g} to {values.max():.3g}; "
+                "pass --answers logits"
             )
         return values
 
@@ -68,10 +68,10 @@ def open_classifier(path: Path, conventions: Conventions, *, genres: int) -> Cla
     Args:
         path: the file.
         conventions: what is known.
-        genres: columns of the wanted output.
+        genres: columns of the output.
 
     Raises:
-        ConfigError: not an ONNX image classifier with that many outputs, or something is not said.
+        ConfigError: not an ONNX image classifier with that many outputs, or a convention is unknown.
     """
     data = _checked(path)
     session = _session(path, data)
@@ -129,16 +129,16 @@ def _with_input(path: Path, session: onnxruntime.InferenceSession, conventions: 
     found = [layout for layout, at in (("nhwc", 3), ("nchw", 1)) if shape[at] == 3]
     layout = conventions.layout or (found[0] if len(found) == 1 else None)
     if layout is None:
-        raise ConfigError(f"{str(path)!r} takes {shape}, which does not show where the 3 colours stand; say --layout")
+        raise ConfigError(f"{str(path)!r} takes {shape}, which does not show the axis of the 3 colours; pass --layout")
     sides = shape[1:3] if layout == "nhwc" else shape[2:]
     fixed = (sides[0], sides[1]) if all(isinstance(side, int) for side in sides) else None
     if fixed and conventions.size not in (None, fixed):
         raise ConfigError(f"{str(path)!r} takes images of {fixed[0]}×{fixed[1]}; leave out --size")
     if not (size := fixed or conventions.size):
-        raise ConfigError(f"{str(path)!r} takes images of any size; say that of training with --size, as 224x224")
+        raise ConfigError(f"{str(path)!r} takes images of any size; pass the size of training with --size, as 224x224")
     scaling = conventions.scaling or ("none" if kind == "tensor(uint8)" else None)
     if scaling is None:
-        raise scaling_wanted(path.name)
+        raise scaling_unknown(path.name)
     if kind == "tensor(uint8)" and scaling != "none":
         raise ConfigError(f"{str(path)!r} takes whole numbers from 0 to 255; got --scaling {scaling}: leave it out")
     return replace(conventions, layout=layout, size=size, scaling=scaling)
@@ -158,7 +158,7 @@ def _found_output(path: Path, session: onnxruntime.InferenceSession, conventions
         got = ", ".join(f"{name!r} of {' × '.join(map(str, shape[1:]))}" for name, shape in shapes.items())
         raise ConfigError(
             f"{genres} genres are named, and the network's outputs for a poster are {got}; "
-            "give one genre for each column of its output"
+            "pass one genre for each column of its output"
         )
     return fitting[0]
 
@@ -170,7 +170,7 @@ def _found_answers(path: Path, graph: onnx.GraphProto, output: str) -> str:
         return "probabilities"
     if kind in LOGIT_MAKERS:
         return "logits"
-    raise ConfigError(f"{str(path)!r} ends in {kind}, which may mean either; say --answers probabilities or logits")
+    raise ConfigError(f"{str(path)!r} ends in {kind}, which may mean either; pass --answers probabilities or logits")
 
 
 def _run(

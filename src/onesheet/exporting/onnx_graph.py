@@ -45,7 +45,7 @@ def write_graph(graph: ExportGraph, path: Path, *, size: tuple[int, int]) -> Non
     """Write `graph` as ONNX, fp32, with a free batch size.
 
     Raises:
-        ExportError: the network uses something ONNX cannot say.
+        ExportError: the network uses something that ONNX does not have.
     """
     example = torch.zeros(2, *size, 3, dtype=torch.uint8)
     with torch.no_grad():
@@ -64,7 +64,7 @@ def to_onnx(network: nn.Module, example: Tensor, path: Path, *, outputs: list[st
         cure: what helps where it cannot be written.
 
     Raises:
-        ExportError: the network uses something ONNX cannot say.
+        ExportError: the network uses something that ONNX does not have.
     """
     with _quiet():
         try:
@@ -92,7 +92,7 @@ def to_precision(path: Path, precision: str, posters: NDArray[np.uint8], rows: N
     w8 keeps the weights in 8 bits, with a scale for each output channel, and computes in 32: the runtime widens them
     once, when it opens the file. int8 follows ONNX Runtime's QDQ form: weights signed per channel, activations
     unsigned, ranges from `QUANTIZATION_POSTERS` of `posters` (uint8 N×H×W×3) drawn evenly from `rows`. The last layers,
-    a thousandth of the work, stay in 32 bits, and so what the graph gives is no multiple of a step.
+    a thousandth of the work, stay in 32 bits, and so the graph's outputs are not multiples of a step.
     """
     if precision != "fp32":
         _fold_batch_norm(path)

@@ -15,10 +15,10 @@ EPSILON = 1e-5  # added to a variance before its root
 
 
 class PretrainedBackbone(nn.Module):
-    """A transformers image model: one vector a poster, and the map whose mean that is, where there is one.
+    """A transformers image model: one vector per poster, and the map whose mean that is, where there is one.
 
     After `find_levels` that map has channels for the mean and the deviation of every channel of the earlier levels
-    too: what an ImageNet network has no class for, such as colour and grain, is told by them (docs/results.md).
+    too: what an ImageNet network has no class for, such as colour and grain, is in them (docs/results.md).
 
     Args:
         model: an AutoModel; its pooler is dropped where that is a dense layer (see `_drop_dense_pooler`).
@@ -67,7 +67,7 @@ class PretrainedBackbone(nn.Module):
             output = self.model(pixel_values=posters, **self.options)
         pooled, states = self.pooled(output), output.last_hidden_state
         if pooled.ndim != 2:
-            raise ValueError(f"it answers with shape {tuple(pooled.shape)}, not one vector a poster")
+            raise ValueError(f"its output has shape {tuple(pooled.shape)}, not one vector per poster")
         if states.ndim == 4 and states.shape[1] == pooled.shape[1]:
             norm = getattr(self.model, "layernorm", None)
             if _same(states.mean((2, 3)), pooled):
@@ -111,7 +111,7 @@ def level_maps(maps: Tensor, size: Sequence[int]) -> Tensor:
 
 @contextmanager
 def _training_untouched(model: nn.Module) -> Iterator[None]:
-    """Training mode, as random weights in eval mode answer zero; statistics and generator stay the same."""
+    """Training mode, as random weights in eval mode give zero; statistics and generator stay the same."""
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     was_training = model.training
     with torch.random.fork_rng(devices=[]):

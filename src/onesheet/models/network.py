@@ -1,4 +1,4 @@
-"""PosterNetwork: posters in [0, 1] -> logits, embedding and, where the network allows it, evidence."""
+"""PosterNetwork and Ensemble: posters in [0, 1] -> logits, embedding and, where the network allows it, evidence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class Output(NamedTuple):
-    """What a network says about N posters and G genres.
+    """A network's output for N posters and G genres.
 
     Attributes:
         logits: float N×G.
@@ -37,14 +37,14 @@ class PosterNetwork(nn.Module):
 
     Args:
         backbone: normalised posters N×3×H×W -> (embedding N×D, None). One with evidence, called with
-            `with_features=True`, answers (embedding, features N×D×h×w), of which the embedding is the mean over h, w.
+            `with_features=True`, returns (embedding, features N×D×h×w), of which the embedding is the mean over h, w.
         size: H, W of the posters as stored.
         crop: side of the crop the network reads, as a fraction of the stored side; None: the whole poster.
             Training crops `input_size` windows at random; a poster given whole is cropped to its centre.
         test_crops: 1, or 10 for a network that is published with ten-crop testing (see `TenCrop`).
 
     Attributes:
-        mirror: outside of training, read each poster and its mirror image, and answer from the mean of the two; a
+        tta: test-time augmentation: outside of training, read each poster and its mirror image and average the two; a
             network that takes any size (has_evidence) reads the mirror image somewhat smaller.
         head: embedding N×D -> logits N×G; usable alone on stored embeddings (`tune="head"`).
         input_size: H, W of what the backbone reads: `size`, or its crop.
@@ -85,7 +85,7 @@ class PosterNetwork(nn.Module):
         self.head = nn.Sequential(nn.Dropout(dropout), dense)
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1))
-        self.mirror = False
+        self.tta = False
 
     def embed(self, posters: Tensor) -> Tensor:
         """The backbone alone: posters as in forward -> embedding N×D."""
@@ -107,7 +107,7 @@ class PosterNetwork(nn.Module):
         # One node in the model file: a difference and a quotient took ONNX Runtime a tenth of an int8 prediction.
         # The eps changes no number; torch 2.11 takes none of 0.
         posters = nn.functional.batch_norm(posters, self.mean.flatten(), self.std.flatten().square(), eps=1e-30)
-        return [posters, self._second_view(posters)] if self.mirror and not self.training else [posters]
+        return [posters, self._second_view(posters)] if self.tta and not self.training else [posters]
 
     def _evidence(self, features: list[Tensor]) -> Tensor:
         """Features N×D×h×w of each view -> evidence N×G×h×w, the mirror image's turned back and as large."""

@@ -40,7 +40,7 @@ class PosterCNN(nn.Module):
 def poster_cnn(
     *, genres: int, size: Size, dropout: float | None = None, widths: Sequence[int] | None = None
 ) -> PosterNetwork:
-    """Build poster-cnn; one block a width, D = the last width.
+    """Build poster-cnn; one block per width, D = the last width.
 
     Raises:
         ConfigError: the widths or the size do not make a network.

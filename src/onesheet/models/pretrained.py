@@ -1,4 +1,4 @@
-"""hf:<hub name or folder>: any image backbone of transformers, from safetensors, never remote code."""
+"""hf:<hub name or folder>: any image backbone of transformers and its normalisation; safetensors, no remote code."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def _check_reads_images(source: str, config: Any, *, transformers: Any) -> None:
 
 
 def _check_complete(source: str, model: Any, *, missing: set[str]) -> None:
-    """Refuse weights with holes, which the library would fill at random; a dense pooler goes anyway."""
+    """Reject weights with holes, which the library would fill at random; a dense pooler goes anyway."""
     missing = {name for name in missing if not name.startswith("pooler.")}
     if missing:
         raise ConfigError(

@@ -17,7 +17,7 @@ from onesheet.models.pretrained import pretrained
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What build_network was asked for."""
+    """The arguments of build_network."""
 
     source: str
     genres: int
@@ -30,7 +30,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """One kind of network: how to build it, and the H, W it is trained at unless told otherwise."""
+    """One kind of network: how to build it, and the H, W it is trained at by default."""
 
     build: Callable[[Request], PosterNetwork]
     size: Size = (224, 160)
@@ -79,7 +79,7 @@ def build_network(
     widths: Sequence[int] | None = None,
     levels: bool = True,
     pretrained: bool = True,
-    mirror: bool = True,
+    tta: bool = True,
 ) -> PosterNetwork:
     """Build the network `name` in training mode; random weights come from torch's global generator.
 
@@ -92,8 +92,8 @@ def build_network(
         widths: channels of poster-cnn's blocks, which are as many as the widths.
         levels: the head of an hf: backbone reads every level's maps where it can, not the last one's mean alone.
         pretrained: False leaves an hf: backbone's weights random, to fill from a checkpoint.
-        mirror: outside of training, answer from the mean of a poster and its mirror image; alexnet's ten crops
-            have the mirror images already.
+        tta: test-time augmentation, the mean of a poster and its mirror image; alexnet's ten crops have the mirror
+            images already.
 
     Raises:
         ConfigError: an unknown name, an option that does not fit, or a backbone that cannot be had.
@@ -110,12 +110,12 @@ def build_network(
         source=source, genres=genres, size=size, dropout=dropout, widths=widths, levels=levels, pretrained=pretrained
     )
     network = model.build(asked)
-    network.mirror = mirror and network.test_crops == 1
+    network.tta = tta and network.test_crops == 1
     return network
 
 
 def default_size(name: str) -> Size:
-    """H, W that `name` is trained at unless told otherwise.
+    """H, W that `name` is trained at by default.
 
     Raises:
         ConfigError: an unknown name.

@@ -1,5 +1,6 @@
 from .packing import pack as pack
-from .splitting import PARTS as PARTS
+from .splitting import SPLITS as SPLITS
+from .splitting import WHOLE as WHOLE
 from .splitting import Split as Split
 from .splitting import read_split as read_split
 from .splitting import split as split

@@ -1,4 +1,4 @@
-"""The journal of a packed store: how a pack that is interrupted, even killed, goes on where it stopped.
+"""The journal of a packed store: how a pack that is interrupted, even killed, resumes.
 
 A first line with the fingerprint, then a line for each chunk, written after the chunk's pixels are on the disk. Pixels
 are written with `pwritev`, not through a memory map, so that memory stays flat.
@@ -35,7 +35,7 @@ Failure = tuple[int, str, str]
 
 
 _FILM_COLUMNS = tuple(field.name for field in fields(Film))
-COLUMNS = {*_FILM_COLUMNS, "part", "crc32"}  # of a store's films.jsonl
+COLUMNS = {*_FILM_COLUMNS, "part", "crc32"}  # of a store's films.jsonl; part = split in protocol 1
 
 
 def film_record(film: Film) -> dict[str, Any]:
@@ -49,14 +49,14 @@ class PackOrder:
     def __init__(self, split: Split, size: Size, resize: Resize) -> None:
         self.films = split.catalogue.films
         self.genres = split.catalogue.genres.names
-        self.parts = split.parts
+        self.splits = split.splits
         self.size = size
         self.resize: Resize = resize
         self.poster_bytes = size[0] * size[1] * 3
         self.header_bytes = len(self.header(0))
         digest = hashlib.sha256(json.dumps([PROTOCOL, self.genres, list(size), resize]).encode())
-        for film, part in zip(self.films, self.parts, strict=True):
-            digest.update(json.dumps(film_record(film) | {"part": str(part)}).encode())
+        for film, split in zip(self.films, self.splits, strict=True):
+            digest.update(json.dumps(film_record(film) | {"part": str(split)}).encode())
         self.fingerprint = digest.hexdigest()
 
     def header(self, rows: int) -> bytes:
@@ -92,7 +92,7 @@ class Journal:
         """Begin, or go on.
 
         Raises:
-            PackError: what lies in the folder is no unfinished pack, or a damaged one.
+            PackError: the folder has no unfinished pack, or a damaged one.
         """
         if self.posters_path.exists() and not self.path.exists():
             raise PackError(
@@ -198,6 +198,11 @@ class Journal:
 
 def _write_at(file: IO[bytes], blocks: Sequence[NDArray[np.uint8] | bytes], offset: int) -> None:
     """Write blocks one behind the other, in one call where the disk takes them all."""
+    if not hasattr(os, "pwritev"):  # Windows
+        file.seek(offset)
+        file.writelines(blocks)  # type: ignore[arg-type]  # as below
+        file.flush()
+        return
     views = [memoryview(block).cast("B") for block in blocks]  # type: ignore[arg-type]  # NumPy's arrays are buffers
     while views:
         written = os.pwritev(file.fileno(), views, offset)

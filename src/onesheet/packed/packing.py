@@ -41,18 +41,18 @@ def pack(
     threads: int | None = None,
     progress: Progress = silent,
 ) -> Packed:
-    """Decode and resize every poster into a packed store; go on where an interrupted call stopped.
+    """Decode and resize every poster into a packed store; resume an interrupted call.
 
-    A finished store of the same films, genres, parts, size and resize is opened as it is. Memory does not grow with
+    A finished store of the same films, genres, splits, size and resize is opened as it is. Memory does not grow with
     the catalogue; the result does not depend on the number of threads.
 
     Args:
-        split: films, genres and parts.
-        folder: where the store stands or shall stand.
+        split: films, genres and which split each film is in.
+        folder: of the store.
         size: height and width in pixels, 1..2048 each.
         resize: "stretch" or "pad".
         threads: decoding threads; None = one for each processor.
-        progress: told of every slab of posters.
+        progress: reports every slab of posters.
 
     Raises:
         PackError: the folder holds something else, or fewer than 2 posters can be decoded.
@@ -84,7 +84,7 @@ def _finished(folder: Path, order: PackOrder) -> Packed | None:
     """The store in the folder, if it is finished.
 
     Raises:
-        PackError: it is not the one asked for.
+        PackError: it is not the requested one.
     """
     if not (folder / "manifest.json").exists():
         return None
@@ -136,7 +136,7 @@ def _finish(folder: Path, order: PackOrder, journal: Journal) -> Packed:
     digest, starts = hashlib.sha256(), array("Q", [0])
     with whole_file(folder / "films.jsonl") as part, part.open("wb") as file:
         for index, checksum in zip(journal.kept, journal.checksums, strict=True):
-            record = film_record(order.films[index]) | {"part": str(order.parts[index]), "crc32": checksum}
+            record = film_record(order.films[index]) | {"part": str(order.splits[index]), "crc32": checksum}
             line = json.dumps(record).encode() + b"\n"  # ASCII, so that any file name survives
             digest.update(line)
             file.write(line)
@@ -162,7 +162,7 @@ def _finish(folder: Path, order: PackOrder, journal: Journal) -> Packed:
         films=FilmLines(folder / "films.jsonl", starts),
         labels=genres.encode([order.films[index].genres for index in journal.kept]),
         genres=genres,
-        parts=order.parts[journal.kept],
+        splits=order.splits[journal.kept],
         size=order.size,
         resize=order.resize,
         findings=findings,

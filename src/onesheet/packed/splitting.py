@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onesheet.data.catalogue import Catalogue
-from onesheet.data.catalogue_writer import stored_path
+from onesheet.data.catalogue_writer import stored_path, write_catalogue
 from onesheet.data.cells import imdb_id, text
 from onesheet.data.columns import plain
 from onesheet.data.findings import Finding, Findings
@@ -23,9 +23,10 @@ from onesheet.files import parse_json, read_within, whole_file
 from onesheet.packed.stratification import stratify
 from onesheet.spreadsheets import Writer
 
-PARTS = ("train", "validation", "test")
+SPLITS = ("train", "validation", "test")
+WHOLE = "catalogue"  # the one split of a catalogue that is not split
 _SPELLINGS = {
-    **{part: part for part in PARTS},
+    **{split: split for split in SPLITS},
     **{
         "training": "train",
         "val": "validation",
@@ -38,28 +39,40 @@ _SPELLINGS = {
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """A catalogue whose films are each in one part.
+    """A catalogue whose films are each in one split.
 
     Attributes:
         catalogue: the films.
-        parts: one of `PARTS` a film, str N.
+        splits: one of `SPLITS` per film, or `WHOLE` for all, str N.
         findings: what was found wrong with the split.
     """
 
     catalogue: Catalogue
-    parts: NDArray[np.str_]
+    splits: NDArray[np.str_]
     findings: Findings = Findings()  # noqa: RUF009 - immutable
 
-    def rows(self, part: str) -> NDArray[np.int64]:
-        """Positions of one part's films in the catalogue, ascending."""
-        return np.flatnonzero(self.parts == part).astype(np.int64)
+    @classmethod
+    def whole(cls, catalogue: Catalogue) -> Split:
+        """A whole catalogue as the one split `WHOLE`: films to measure or to calibrate on."""
+        return cls(catalogue, np.full(len(catalogue), WHOLE))
+
+    def rows(self, split: str) -> NDArray[np.int64]:
+        """Positions of one split's films in the catalogue, ascending."""
+        return np.flatnonzero(self.splits == split).astype(np.int64)
 
     def shares(self) -> dict[str, NDArray[np.float64]]:
-        """Part -> each genre's share of that part's films, float64 G in [0, 1]; nan in an empty part."""
+        """Split -> each genre's share of that split's films, float64 G in [0, 1]; nan in an empty split."""
         labels = self.catalogue.labels
         empty = np.full(labels.shape[1], np.nan)
-        rows = {part: self.rows(part) for part in PARTS}
-        return {part: labels[rows[part]].mean(axis=0) if len(rows[part]) else empty for part in PARTS}
+        rows = {split: self.rows(split) for split in SPLITS}
+        return {split: labels[rows[split]].mean(axis=0) if len(rows[split]) else empty for split in SPLITS}
+
+    def write(self, folder: str | Path, *, table: str = "catalogue.parquet") -> None:
+        """Write the films as `table` (.parquet, .csv), `split.csv` and `findings.csv` into a folder."""
+        folder = Path(folder)
+        write_catalogue(self.catalogue, folder / table)
+        self.write_csv(folder / "split.csv")
+        (self.catalogue.findings + self.findings).write_csv(folder / "findings.csv")
 
     def write_csv(self, path: str | Path) -> None:
         """Write `split.csv`, whole or not at all: id, split and poster a film; `read_split` reads it."""
@@ -70,7 +83,7 @@ class Split:
         ):
             writer = Writer(file)
             writer.write(("id", "split", "poster"))
-            for film, name in zip(self.catalogue.films, self.parts.tolist(), strict=True):
+            for film, name in zip(self.catalogue.films, self.splits.tolist(), strict=True):
                 writer.write((film.film_id, name, stored_path(film.poster, path.parent)))
 
 
@@ -86,7 +99,7 @@ def split(catalogue: Catalogue, *, seed: int, validation: float = 0.15, test: fl
         test: share of the films, in (0, 1); `validation` and `test` leave something to train on.
 
     Raises:
-        CatalogueError: a share out of range, or a part without films.
+        CatalogueError: a share out of range, or a split without films.
     """
     for name, share in (("validation", validation), ("test", test)):
         if not 0 < share < 1:
@@ -104,14 +117,14 @@ def split(catalogue: Catalogue, *, seed: int, validation: float = 0.15, test: fl
     first = np.cumsum([0] + [len(groups[item]) for item in items[:-1]])
     order = np.array([row for item in items for row in groups[item]], dtype=np.int64)
     sizes = np.array([len(groups[item]) for item in items], dtype=np.int64)
-    if len(items) < len(PARTS):
-        raise CatalogueError(f"a split needs at least {len(PARTS)} films or groups; got {len(items)}; add films")
+    if len(items) < len(SPLITS):
+        raise CatalogueError(f"a split needs at least {len(SPLITS)} films or groups; got {len(items)}; add films")
     counts = np.add.reduceat(labels[order], first, axis=0, dtype=np.int32)
-    part_of_item = stratify(counts, sizes, (1 - validation - test, validation, test))
-    parts = np.empty(len(order), dtype="<U10")
-    parts[order] = np.array(PARTS)[np.repeat(part_of_item, sizes)]
-    found = Split(catalogue, parts)
-    _check_parts(found, "give more films or larger shares")
+    split_of_item = stratify(counts, sizes, (1 - validation - test, validation, test))
+    splits = np.empty(len(order), dtype="<U10")
+    splits[order] = np.array(SPLITS)[np.repeat(split_of_item, sizes)]
+    found = Split(catalogue, splits)
+    _check_splits(found, "give more films or larger shares")
     return found
 
 
@@ -122,11 +135,11 @@ def read_split(catalogue: Catalogue, *paths: str | Path) -> Split:
 
     Returns:
         The films that the files name; findings "not-in-split" for the others, and "leak" for films whose
-        group stands in an earlier part too.
+        group is in an earlier split too.
 
     Raises:
-        CatalogueError: no such file, no column `split`, an unknown part, a film in two parts, no film of the
-            catalogue, or a part without films.
+        CatalogueError: no such file, no column `split`, an unknown split, a film in two splits, no film of the
+            catalogue, or a split without films.
         MissingExtra: Parquet without pyarrow.
     """
     known = {film.film_id for film in catalogue.films}
@@ -134,10 +147,12 @@ def read_split(catalogue: Catalogue, *paths: str | Path) -> Split:
     for path in map(Path, paths):
         if not path.is_file():
             raise CatalogueError(f"no such split file: {str(path)!r}; check its spelling")
-        for film_id, part in read_parts(path):
+        for film_id, split in read_split_rows(path):
             film_id = film_id if film_id in known else imdb_id(film_id, numbers=True)
-            if film_id in known and named.setdefault(film_id, part) != part:
-                raise CatalogueError(f"film {film_id!r} is both {named[film_id]} and {part} in the split; keep one")
+            if film_id in known and named.setdefault(film_id, split) != split:
+                raise CatalogueError(
+                    f"film {film_id!r} is both {named[film_id]} and {split} in the split files; keep one"
+                )
     if not named:
         shown = ", ".join(repr(str(path)) for path in paths)
         raise CatalogueError(f"the split {shown} names no film of the catalogue; give the one that belongs to it")
@@ -147,10 +162,10 @@ def read_split(catalogue: Catalogue, *paths: str | Path) -> Split:
         for film in catalogue.films
         if film.film_id not in named
     ]
-    parts = np.array([named[film.film_id] for film in films], dtype="<U10")
+    splits = np.array([named[film.film_id] for film in films], dtype="<U10")
     kept = Catalogue(films, catalogue.genres, catalogue.findings)
-    found = Split(kept, parts, Findings(missing + _leaks(kept, parts)))
-    _check_parts(found, "name films for it in the split file")
+    found = Split(kept, splits, Findings(missing + _leaks(kept, splits)))
+    _check_splits(found, "name films for it in the split file")
     return found
 
 
@@ -159,13 +174,13 @@ def _shuffled(seed: int, kind: str, name: str) -> bytes:
     return hashlib.blake2b(f"{seed}\x1f{kind}\x1f{name}".encode("utf-8", "surrogateescape"), digest_size=16).digest()
 
 
-def read_parts(path: Path) -> list[tuple[str, str]]:
-    """The rows of a split file: id as written, and part. MM-IMDb's `split.json` (part -> ids) is one too.
+def read_split_rows(path: Path) -> list[tuple[str, str]]:
+    """The rows of a split file: id as written, and split. MM-IMDb's `split.json` (split -> ids) is one too.
 
     Raises:
-        CatalogueError: no column `split`, an unreadable row or an unknown part.
+        CatalogueError: no column `split`, an unreadable row or an unknown split.
     """
-    table = _part_lists(path) or read_table(path)
+    table = _split_lists(path) or read_table(path)
     headings = [plain(name) for name in table.columns]
     if "split" not in headings:
         raise CatalogueError(f"{str(path)!r} has no column 'split'; seen: {', '.join(table.columns)}; rename one")
@@ -178,44 +193,44 @@ def read_parts(path: Path) -> list[tuple[str, str]]:
         if written and written not in _SPELLINGS:
             near = difflib.get_close_matches(written, _SPELLINGS, 1)
             hint = f"did you mean {near[0]!r}? " if near else ""
-            raise CatalogueError(f"unknown part {written!r} in {str(path)!r}; {hint}use {', '.join(PARTS)}")
+            raise CatalogueError(f"unknown split {written!r} in {str(path)!r}; {hint}use {', '.join(SPLITS)}")
         if written:
             named.append((text(row[0]), _SPELLINGS[written]))
     return named
 
 
-def _part_lists(path: Path) -> Table | None:
-    """A JSON object of part -> ids as a table; None where the file is something else."""
+def _split_lists(path: Path) -> Table | None:
+    """A JSON object of split -> ids as a table; None where the file is something else."""
     try:
         found = parse_json(read_within(path, MAX_DOCUMENT_BYTES)) if path.suffix.lower() == ".json" else None
     except ValueError:
         return None
     if not isinstance(found, dict) or not all(isinstance(ids, list) for ids in found.values()):
         return None
-    return Table(path, ("id", "split"), [(film_id, part) for part, ids in found.items() for film_id in ids])
+    return Table(path, ("id", "split"), [(film_id, split) for split, ids in found.items() for film_id in ids])
 
 
-def _leaks(catalogue: Catalogue, parts: Sequence[str] | NDArray[np.str_]) -> list[Finding]:
-    """Films whose group also stands in an earlier part."""
+def _leaks(catalogue: Catalogue, splits: Sequence[str] | NDArray[np.str_]) -> list[Finding]:
+    """Films whose group is in an earlier split too."""
     groups: dict[str, set[str]] = defaultdict(set)
-    for film, part in zip(catalogue.films, parts, strict=True):
-        groups[film.group].add(str(part))
+    for film, split in zip(catalogue.films, splits, strict=True):
+        groups[film.group].add(str(split))
     return [
         Finding(
             flag="leak",
             score=1.0,
             film_id=film.film_id,
             poster=film.poster,
-            detail=f"nearly the same poster in {' and '.join(p for p in PARTS if p in groups[film.group])}",
-            action="kept as given; figures of this part are too good by it",
+            detail=f"nearly the same poster in {' and '.join(p for p in SPLITS if p in groups[film.group])}",
+            action="kept as listed; metrics on this split are too good by it",
             group=film.group,
         )
-        for film, part in zip(catalogue.films, parts, strict=True)
-        if film.group and part != next(p for p in PARTS if p in groups[film.group])
+        for film, split in zip(catalogue.films, splits, strict=True)
+        if film.group and split != next(p for p in SPLITS if p in groups[film.group])
     ]
 
 
-def _check_parts(found: Split, cure: str) -> None:
-    for part in PARTS:
-        if not len(found.rows(part)):
-            raise CatalogueError(f"the {part!r} part of the split has no film; {cure}")
+def _check_splits(found: Split, cure: str) -> None:
+    for split in SPLITS:
+        if not len(found.rows(split)):
+            raise CatalogueError(f"the split has no film for {split}; {cure}")

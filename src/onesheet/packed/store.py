@@ -3,7 +3,7 @@
 A folder with
 
 - `posters.npy`: uint8 N×H×W×3, RGB; `numpy.load` opens it anywhere;
-- `films.jsonl`: one film a line, in row order, with its part and the CRC-32 of its pixels;
+- `films.jsonl`: one film per line, in row order, with its split and the CRC-32 of its pixels;
 - `findings.csv`: the posters that could not be decoded; their films have no row;
 - `manifest.json`, written last: without it the store is unfinished;
 - `journal.jsonl`, only while it is unfinished: a line for each chunk of posters whose pixels are on the disk, so that
@@ -43,16 +43,16 @@ class Packed:
     """An open packed store. Sent to another process it travels as its folder, not as its pixels.
 
     Attributes:
-        folder: where it stands.
+        folder: of the store.
         posters: uint8 N×H×W×3, RGB, memory-mapped, read-only.
-        films: the film of each row, read from the disk when it is asked for; `films[:]` is the tuple of all.
+        films: the film of each row, read from the disk on access; `films[:]` is the tuple of all.
         labels: the truth, bool N×G, made read-only.
         genres: in column order.
-        parts: "train", "validation" or "test", one a row.
+        splits: "train", "validation" or "test", one per row.
         size: height and width in pixels.
         resize: "stretch" or "pad".
         findings: the posters that could not be decoded and have no row.
-        fingerprint: SHA-256 (hex) over films, genres, parts, size and resize as asked for.
+        fingerprint: SHA-256 (hex) over films, genres, splits, size and resize as requested.
         checksums: CRC-32 of each row's pixels, uint32 N.
     """
 
@@ -61,7 +61,7 @@ class Packed:
     films: Sequence[Film]
     labels: NDArray[np.bool_]
     genres: GenreSet
-    parts: NDArray[np.str_]
+    splits: NDArray[np.str_]
     size: Size
     resize: Resize
     findings: Findings
@@ -81,9 +81,9 @@ class Packed:
     def __reduce__(self) -> tuple[Any, ...]:
         return open_packed, (self.folder,)
 
-    def rows(self, part: str) -> NDArray[np.int64]:
-        """The rows of a part, in order, int64."""
-        return np.flatnonzero(self.parts == part)
+    def rows(self, split: str) -> NDArray[np.int64]:
+        """The rows of a split, in order, int64."""
+        return np.flatnonzero(self.splits == split)
 
     def verify(self, *, progress: Progress = silent) -> None:
         """Read every poster and compare its checksum.
@@ -106,7 +106,7 @@ class Packed:
 
 
 class FilmLines(Sequence[Film]):
-    """The films of a `films.jsonl`, each read when it is asked for, so that a million of them take 8 MB.
+    """The films of a `films.jsonl`, each read on access, so that a million of them take 8 MB.
 
     Equal to any other sequence of the same films. Sent to another process it travels as its path.
 
@@ -205,7 +205,7 @@ def _read(folder: Path, manifest: dict[str, Any]) -> Packed:
         films=FilmLines(path, lines.starts),
         labels=genres.encode(lines.genres),
         genres=genres,
-        parts=np.array(lines.parts, dtype=np.str_),
+        splits=np.array(lines.splits, dtype=np.str_),
         size=size,
         resize=manifest["resize"],
         findings=Findings.read_csv(folder / "findings.csv"),
@@ -215,11 +215,11 @@ def _read(folder: Path, manifest: dict[str, Any]) -> Packed:
 
 
 class _Lines(NamedTuple):
-    """What is kept of `films.jsonl` in memory: where the lines begin and the last one ends, and a value a line."""
+    """What is kept of `films.jsonl` in memory: where the lines begin and the last one ends, and a value per line."""
 
     starts: array[int]
     genres: list[tuple[str, ...]]
-    parts: list[str]
+    splits: list[str]
     checksums: array[int]
 
 
@@ -236,7 +236,7 @@ def _read_lines(path: Path, sha256: str) -> _Lines:
             names = tuple(record["genres"])
             lines.starts.append(lines.starts[-1] + len(line))
             lines.genres.append(known.setdefault(names, names))
-            lines.parts.append(sys.intern(record["part"]))
+            lines.splits.append(sys.intern(record["part"]))
             lines.checksums.append(record["crc32"])
     if digest.hexdigest() != sha256:
         raise ValueError("films.jsonl has changed")

@@ -1,4 +1,4 @@
-"""Iterative stratification of grouped items into parts."""
+"""Iterative stratification of grouped items into splits."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from numpy.typing import NDArray
 
 
 def stratify(counts: NDArray[np.integer], sizes: NDArray[np.integer], shares: Sequence[float]) -> NDArray[np.int64]:
-    """Give each item to a part so that every genre is shared out alike.
+    """Give each item to a split so that every genre is shared out alike.
 
-    The rarest genre's items go first, each to the part that still wants most of that genre, then to the one
+    The rarest genre's items go first, each to the split that still wants most of that genre, then to the one
     that wants most films (Sechidis, Tsoumakas and Vlahavas 2011, "On the stratification of multi-label data",
-    algorithm 1). Three things are added: a part wants at least one item of a genre that has an item for every
-    part; at the end, items are moved where that evens out genres and sizes; and what a part still misses is
+    algorithm 1). Three things are added: a split wants at least one item of a genre that has an item for every
+    split; at the end, items are moved where that evens out genres and sizes; and what a split still misses is
     moved there.
 
     Args:
         counts: items × genres, how many films of an item have a genre; ties fall to the earlier item.
         sizes: films of each item.
-        shares: what each part should get, summing to 1.
+        shares: what each split should get, summing to 1.
 
     Returns:
-        The part of each item.
+        The split of each item.
 
     Example:
         >>> stratify(np.array([[1], [1], [1], [1]]), np.ones(4, int), (0.5, 0.25, 0.25)).tolist()
@@ -31,29 +31,29 @@ def stratify(counts: NDArray[np.integer], sizes: NDArray[np.integer], shares: Se
     """
     wanted = _wanted(counts, shares)
     room = [share * float(sizes.sum()) for share in shares]
-    parts = np.full(len(counts), -1, dtype=np.int64)
+    splits = np.full(len(counts), -1, dtype=np.int64)
     remaining = counts.sum(axis=0)
     while True:
         left = np.flatnonzero(remaining)
         genre = int(left[np.argmin(remaining[left])]) if len(left) else None
-        free = parts < 0
+        free = splits < 0
         for item in np.flatnonzero(free if genre is None else free & (counts[:, genre] > 0)).tolist():
             here = room if genre is None else wanted[genre]
-            part = max(range(len(room)), key=lambda p: (here[p], room[p], -p))
-            parts[item] = part
-            room[part] -= int(sizes[item])
+            split = max(range(len(room)), key=lambda p: (here[p], room[p], -p))
+            splits[item] = split
+            room[split] -= int(sizes[item])
             for g in np.flatnonzero(counts[item]).tolist():
-                wanted[g][part] -= int(counts[item, g])
+                wanted[g][split] -= int(counts[item, g])
         if genre is None:
             break
-        remaining = counts[parts < 0].sum(axis=0)
-    _even_out(counts, sizes, parts, shares)
-    _move_missing(counts, parts, len(room))
-    return parts
+        remaining = counts[splits < 0].sum(axis=0)
+    _even_out(counts, sizes, splits, shares)
+    _move_missing(counts, splits, len(room))
+    return splits
 
 
 def _wanted(counts: NDArray[np.integer], shares: Sequence[float]) -> list[list[float]]:
-    """Films each part should get of each genre: its share, but one at least where there are items for all."""
+    """Films each split should get of each genre: its share, but one at least where there are items for all."""
     wanted = []
     for films, items in zip(counts.sum(axis=0).tolist(), (counts > 0).sum(axis=0).tolist(), strict=True):
         row = [share * films for share in shares]
@@ -65,37 +65,37 @@ def _wanted(counts: NDArray[np.integer], shares: Sequence[float]) -> list[list[f
 
 
 def _even_out(
-    counts: NDArray[np.integer], sizes: NDArray[np.integer], parts: NDArray[np.int64], shares: Sequence[float]
+    counts: NDArray[np.integer], sizes: NDArray[np.integer], splits: NDArray[np.int64], shares: Sequence[float]
 ) -> None:
-    """Move items, each looked at once, where that lowers the squared error of genres and sizes; changes `parts`."""
+    """Move items, each looked at once, where that lowers the squared error of genres and sizes; changes `splits`."""
     columns = np.column_stack([counts, sizes])  # the size is one more thing to share out
     wanted = [*_wanted(counts, shares), [share * float(sizes.sum()) for share in shares]]
     errors = [
-        [float(columns[parts == part, column].sum()) - want for part, want in enumerate(row)]
+        [float(columns[splits == split, column].sum()) - want for split, want in enumerate(row)]
         for column, row in enumerate(wanted)
     ]
     for item, row in enumerate(columns):
-        own = int(parts[item])
+        own = int(splits[item])
         films = [(int(row[column]), errors[column]) for column in np.flatnonzero(row)]
-        gains = [sum(n * (error[own] - error[part] - n) for n, error in films) for part in range(len(shares))]
+        gains = [sum(n * (error[own] - error[split] - n) for n, error in films) for split in range(len(shares))]
         best = max(range(len(shares)), key=gains.__getitem__)
         if best != own and gains[best] > 0:
-            parts[item] = best
+            splits[item] = best
             for n, error in films:
                 error[own] -= n
                 error[best] += n
 
 
-def _move_missing(counts: NDArray[np.integer], parts: NDArray[np.int64], part_count: int) -> None:
-    """Move single items into parts that lack a genre, from where no genre gets lost; changes `parts`."""
+def _move_missing(counts: NDArray[np.integer], splits: NDArray[np.int64], split_count: int) -> None:
+    """Move single items into splits that lack a genre, from where no genre gets lost; changes `splits`."""
     has = counts > 0
-    present = np.stack([has[parts == part].sum(axis=0) for part in range(part_count)])
+    present = np.stack([has[splits == split].sum(axis=0) for split in range(split_count)])
     for genre in np.argsort(has.sum(axis=0), kind="stable"):
-        for part in np.flatnonzero(present[:, genre] == 0):
+        for split in np.flatnonzero(present[:, genre] == 0):
             items = np.flatnonzero(has[:, genre])
-            spare = [item for item in items if (present[parts[item]][has[item]] > 1).all()]
+            spare = [item for item in items if (present[splits[item]][has[item]] > 1).all()]
             if spare:
-                item = max(spare, key=lambda item: (present[parts[item], genre], -int(has[item].sum()), -int(item)))
-                present[parts[item]] -= has[item]
-                present[part] += has[item]
-                parts[item] = part
+                item = max(spare, key=lambda item: (present[splits[item], genre], -int(has[item].sum()), -int(item)))
+                present[splits[item]] -= has[item]
+                present[split] += has[item]
+                splits[item] = split

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
@@ -11,19 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from onesheet.adaptation import Heads, start_from
-from onesheet.data import Catalogue, Film, Findings, write_catalogue
+from onesheet.data import Catalogue, Film, write_catalogue
 from onesheet.data.genre_synonyms import suggest
 from onesheet.errors import ConfigError, require
 from onesheet.evaluation import Evaluation
 from onesheet.files import sole_use, whole_file
 from onesheet.genres import GenreSet
 from onesheet.options import options_of
-from onesheet.packed import Packed, open_packed
+from onesheet.packed import Packed
 from onesheet.pipeline.file_evaluation import evaluate_file, require_report
-from onesheet.pipeline.preparation import Tell, check_folder, mute, prepare
+from onesheet.pipeline.preparation import Tell, check_start, mute, prepare
 from onesheet.pipeline.recipe import BUNDLED, Recipe
 from onesheet.predict import DEFAULT_MODEL, Predictor, load
 from onesheet.progress import Progress, silent
+from onesheet.spreadsheets import Writer
 from onesheet.training.config import TrainConfig
 from onesheet.training.run import LEARNING_CURVE, Run
 
@@ -119,7 +119,7 @@ def adapt_recipe(
 ) -> Evaluation:
     """Read, audit, split, pack, fit heads on a model file's embedding, write and evaluate.
 
-    Films of the parts "train" and "validation" are learnt from; calibration and thresholds come from cross-validation
+    Films of the splits "train" and "validation" are learnt from; calibration and thresholds come from cross-validation
     among them. Leaves in `out` what `train` leaves, with catalogue.csv for catalogue.parquet; and learning-curve.csv.
 
     Args:
@@ -145,12 +145,8 @@ def adapt_recipe(
     recipe = replace(recipe, size=source.card.size, resize=source.card.resize)
     out = Path(out)
     with sole_use(out):
-        check_folder(recipe, out, resume=resume)
-        if resume and (out / "packed" / "manifest.json").exists():
-            packed = open_packed(out / "packed")
-            findings = Findings.read_csv(out / "findings.csv")
-        else:
-            packed, findings = prepare(recipe, out, table=TABLE, resume=resume, progress=progress, tell=tell)
+        check_start(recipe, out, resume=resume)
+        packed, findings = prepare(recipe, out, table=TABLE, resume=resume, progress=progress, tell=tell)
         tell(f"packed {len(packed.films):,} posters at {packed.size[0]}×{packed.size[1]}")
         run = _adapted(recipe, source, packed, out, learning_curve, progress, tell)
         return evaluate_file(
@@ -172,7 +168,10 @@ def _adapted(
     begun = time.perf_counter()
     adapting = start_from(source, packed, progress=progress)
     bundle, heads = adapting.write(
-        out / "genres.onnx", precision=recipe.precision_target, recall=recipe.recall_target, progress=progress
+        out / "genres.onnx",
+        precision_target=recipe.precision_target,
+        recall_target=recipe.recall_target,
+        progress=progress,
     )
     for line in _in_words(packed, source, adapting.known, heads):
         tell(line)
@@ -184,9 +183,10 @@ def _adapted(
     if curve:
         rows = list(adapting.learning_curve(seed=recipe.training.seed, progress=progress))
         with whole_file(out / LEARNING_CURVE) as part, part.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+            writer = Writer(file)
+            writer.write(list(rows[0]))
+            for row in rows:
+                writer.write(list(row.values()))
     run = Run(
         out, recipe.training, packed.folder, packed.fingerprint, finished=True, seconds=time.perf_counter() - begun
     )
@@ -219,8 +219,6 @@ def check_options(recipe: Recipe) -> None:
     Raises:
         ConfigError: another is.
     """
-    if not recipe.catalogue:
-        raise ConfigError("no catalogue given; name a table or a folder of posters")
     free = {"model", "seed", "threads"}
     usual = TrainConfig(model=recipe.training.model)
     for name, option in options_of(TrainConfig).items():

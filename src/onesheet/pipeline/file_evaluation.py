@@ -1,4 +1,4 @@
-"""evaluate_file: how good a model file is on one part of a packed catalogue, as figures and as a report."""
+"""evaluate_file: how good a model file is on one split of a packed catalogue, as metrics and as a report."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from onesheet.data import Film, Findings
 from onesheet.data.findings import FLAGS
 from onesheet.errors import CatalogueError, MissingExtra, RunError, UnreadablePoster, require
 from onesheet.evaluation import Evaluation, OperatingPoint, Thresholds, evaluate, write_evaluation
-from onesheet.evaluation.answers import Answers, write_answers
 from onesheet.evaluation.label_errors import SuspectLabel, suspect_labels
-from onesheet.evaluation.slices import Slice, slice_figures
+from onesheet.evaluation.predictions_file import Predictions, write_predictions
+from onesheet.evaluation.slices import Slice, slice_metrics
 from onesheet.evaluation.threshold_steps import ThresholdSteps, threshold_steps
 from onesheet.genres import check_genres
 from onesheet.images import poster_size
-from onesheet.packed import PARTS, Packed
+from onesheet.packed import SPLITS, Packed
 from onesheet.pipeline.report_examples import Showing
-from onesheet.predict import Predictor, load, score_part
+from onesheet.predict import Predictor, load, score_split
 from onesheet.progress import Progress, silent
-from onesheet.reporting.figure_files import write_sheets
+from onesheet.reporting.plot_files import write_sheets
 from onesheet.reporting.report_page import write_report
 from onesheet.threads import in_order
 from onesheet.training.run import Run
@@ -37,29 +37,29 @@ def evaluate_file(
     packed: Packed,
     *,
     out: str | Path,
-    part: str = "test",
+    split: str = "test",
     run: Run | None = None,
     findings: Findings | None = None,
     draws: int = 1000,
     threads: int | None = None,
     progress: Progress = silent,
 ) -> Evaluation:
-    """Measure a model file on one part of a packed catalogue; write what was found into `out`.
+    """Measure a model file on one split of a packed catalogue; write what was found into `out`.
 
-    A model that was adopted without a catalogue knows no training films: its trivial answers are the measured part's
+    A model that was adopted without a catalogue knows no training films: its baselines are the measured split's
     own, as good as they can be. What is written is `evaluation.json`, `predictions.csv`,
-    `report.html` and `figures/`: its plots and their numbers.
+    `report.html` and `plots/`: its plots and their numbers.
 
     Args:
         model_path: the exported file: what is measured is what users get.
         packed: posters and truth; its genres must be the model's.
         out: the folder to write into.
-        part: the part to measure on.
+        split: the split to measure on.
         run: where the file comes from, for the learning curves; None = unknown.
         findings: what the audit found, for the report; None = not known.
         draws: bootstrap draws.
         threads: cores to use; None = all.
-        progress: told of the posters scored and the draws made.
+        progress: reports the posters scored and the draws made.
 
     Raises:
         BundleError: the model's genres or poster size are not the store's.
@@ -70,25 +70,25 @@ def evaluate_file(
     if run:
         check_run(predictor, run)
     check_genres(predictor.genres, packed.genres, packed.folder)
-    rows = packed.rows(part)
+    rows = packed.rows(split)
     if not len(rows):
-        raise CatalogueError(f"{str(packed.folder)!r} has no posters in part {part!r}; choose another --part")
-    probabilities = score_part(predictor, packed, part, progress=progress).probabilities
-    answers = _answers(predictor, packed, rows, probabilities)
+        raise CatalogueError(f"{str(packed.folder)!r} has no posters in split {split!r}; choose another --split")
+    probabilities = score_split(predictor, packed, split, progress=progress).probabilities
+    predictions = _predictions(predictor, packed, rows, probabilities)
     evaluation = evaluate(
-        answers.labels,
+        predictions.labels,
         probabilities,
         genres=predictor.genres,
         points=predictor.points,
-        train_labels=trained if len(trained := predictor.card.train_labels) else answers.labels,
-        part=part,
+        train_labels=trained if len(trained := predictor.card.train_labels) else predictions.labels,
+        split=split,
         draws=draws,
         progress=progress,
     )
     write_evaluation(out / "evaluation.json", evaluation)
-    write_answers(out / "predictions.csv", answers)
+    write_predictions(out / "predictions.csv", predictions)
     facts = _facts(Path(model_path), predictor, packed, run)
-    showing = Showing(predictor, packed, rows, answers)
+    showing = Showing(predictor, packed, rows, predictions)
     _show(out, evaluation, showing, facts=facts, run=run, findings=findings, threads=threads)
     return evaluation
 
@@ -126,19 +126,19 @@ def _show(
     findings: Findings | None,
     threads: int | None,
 ) -> None:
-    """Write the report, and its figures beside it."""
-    answers, packed = showing.answers, showing.packed
-    suspects = _suspects(answers) if evaluation.part != "train" else None
+    """Write the report, and its metrics beside it."""
+    predictions, packed = showing.predictions, showing.packed
+    suspects = _suspects(predictions) if evaluation.split != "train" else None
     shown: dict[str, Any] = {
         "evaluation": evaluation,
         "history": run.history if run else [],
         "by_films": run.by_films if run else [],
-        "balance": {name: packed.labels[packed.rows(name)].sum(0).tolist() for name in _parts(packed)},
-        "steps": _steps(answers, showing.predictor.points),
-        "slices": _slices((packed.films[row] for row in showing.rows), answers, evaluation.draws, threads),
+        "balance": {name: packed.labels[packed.rows(name)].sum(0).tolist() for name in _splits(packed)},
+        "steps": _steps(predictions, showing.predictor.points),
+        "slices": _slices((packed.films[row] for row in showing.rows), predictions, evaluation.draws, threads),
         "suspects": suspects,
     }
-    write_sheets(out / "figures", answers=answers, **shown)
+    write_sheets(out / "plots", predictions=predictions, **shown)
     write_report(
         out / "report.html",
         examples=showing.examples(suspects or ()),
@@ -148,62 +148,68 @@ def _show(
     )
 
 
-def _suspects(answers: Answers) -> tuple[SuspectLabel, ...] | None:
+def _suspects(predictions: Predictions) -> tuple[SuspectLabel, ...] | None:
     """Suspected label errors; None where the package that finds them is not installed."""
     try:
-        return suspect_labels(answers.labels, answers.probabilities)
+        return suspect_labels(predictions.labels, predictions.probabilities)
     except MissingExtra:
         return None
 
 
-def _answers(
+def _predictions(
     predictor: Predictor, packed: Packed, rows: NDArray[np.int64], probabilities: NDArray[np.float32]
-) -> Answers:
+) -> Predictions:
     film_ids, titles, posters = [], [], []
     for row in rows:
         film = packed.films[row]
         film_ids.append(film.film_id)
         titles.append(film.title)
         posters.append(film.poster)
-    return Answers(
+    return Predictions(
         film_ids=tuple(film_ids),
         titles=tuple(titles),
         posters=tuple(posters),
         genres=predictor.genres,
         labels=packed.labels[rows],
         probabilities=probabilities,
-        given={name: point.decide(probabilities) for name, point in predictor.points.items()},
+        predicted={name: point.decide(probabilities) for name, point in predictor.points.items()},
     )
 
 
-def _steps(answers: Answers, points: Mapping[str, OperatingPoint]) -> dict[str, ThresholdSteps]:
+def _steps(predictions: Predictions, points: Mapping[str, OperatingPoint]) -> dict[str, ThresholdSteps]:
     """What moving each genre's threshold does."""
     ruled = {name: point.thresholds for name, point in points.items() if isinstance(point, Thresholds)}
     return {
         genre: threshold_steps(
-            answers.labels[:, column],
-            answers.probabilities[:, column],
+            predictions.labels[:, column],
+            predictions.probabilities[:, column],
             points={name: thresholds[column] for name, thresholds in ruled.items()},
         )
-        for column, genre in enumerate(answers.genres.names)
+        for column, genre in enumerate(predictions.genres.names)
     }
 
 
-def _slices(films: Iterable[Film], answers: Answers, draws: int, threads: int | None) -> dict[str, tuple[Slice, ...]]:
+def _slices(
+    films: Iterable[Film], predictions: Predictions, draws: int, threads: int | None
+) -> dict[str, tuple[Slice, ...]]:
     """By decade, source and poster size, as far as they are known and divide the films."""
     kinds: dict[str, list[str]] = {"Decade": [], "Source": []}
     for film in films:  # one at a time: a million take a lot of memory
         kinds["Decade"].append(f"{film.year // 10 * 10}s" if film.year else "")
         kinds["Source"].append(film.source)
-    kinds["Poster file"] = list(in_order(_poster_width, answers.posters, threads=threads, ahead=64))
+    kinds["Poster file"] = list(in_order(_poster_width, predictions.posters, threads=threads, ahead=64))
     slices = {}
     for kind, names in kinds.items():
         found = np.array(names)
         groups = {str(name): np.flatnonzero(found == name) for name in sorted({*names} - {""}, key=_by_number)}
         groups = {name: rows for name, rows in groups.items() if len(rows) >= FEW_FILMS}
         if len(groups) > 1:
-            slices[kind] = slice_figures(
-                answers.labels, answers.probabilities, answers.given["balanced"], groups=groups, draws=draws
+            slices[kind] = slice_metrics(
+                predictions.labels,
+                predictions.probabilities,
+                predictions.predicted["balanced"],
+                groups=groups,
+                draws=draws,
             )
     return slices
 
@@ -223,9 +229,9 @@ def _poster_width(path: str) -> str:
     return f"{low} to {above[0] - 1} pixels wide" if above else f"{low} pixels wide or more"
 
 
-def _parts(packed: Packed) -> list[str]:
-    """The parts that have posters: train, validation and test first."""
-    return [part for part in dict.fromkeys([*PARTS, *packed.parts.tolist()]) if len(packed.rows(part))]
+def _splits(packed: Packed) -> list[str]:
+    """The splits that have posters: train, validation and test first."""
+    return [split for split in dict.fromkeys([*SPLITS, *packed.splits.tolist()]) if len(packed.rows(split))]
 
 
 def _facts(model_path: Path, predictor: Predictor, packed: Packed, run: Run | None) -> dict[str, str]:
@@ -233,10 +239,11 @@ def _facts(model_path: Path, predictor: Predictor, packed: Packed, run: Run | No
     facts = {
         "Model file": f"{model_path.name}, {model_path.stat().st_size / 1e6:.1f} MB, {card.precision}",
         "Model": str(card.training.get("model", "unknown")),
-        "Posters": ", ".join(f"{len(packed.rows(part)):,} {part}" for part in _parts(packed)),
+        "Posters": ", ".join(f"{len(packed.rows(split)):,} {split}" for split in _splits(packed)),
         "Poster size": f"{card.size[0]}×{card.size[1]} pixels, {card.resize}",
     }
-    if source := card.training.get("source"):
+    source = card.training.get("source")
+    if source:
         facts["Starts from"] = f"{source['file']}, SHA-256 {source['sha256']}"
         facts["Source’s answer kept"] = ", ".join(card.training["kept"]) or "for no genre"
         facts["New genres"] = ", ".join(name for name in card.genres if name not in card.training["known"]) or "none"

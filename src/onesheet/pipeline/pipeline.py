@@ -5,21 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from onesheet.data import Findings
-from onesheet.errors import ConfigError, Interrupted
+from onesheet.errors import Interrupted
 from onesheet.evaluation import Evaluation
 from onesheet.exporting.model_file import export
 from onesheet.files import sole_use
-from onesheet.models import build_network, default_size
+from onesheet.models import default_size
 from onesheet.packed import open_packed
 from onesheet.pipeline.file_evaluation import evaluate_file
-from onesheet.pipeline.preparation import Tell, check_folder, mute, prepare
+from onesheet.pipeline.preparation import Tell, check_start, mute, prepare
 from onesheet.pipeline.recipe import Recipe
 from onesheet.progress import Progress, silent
 from onesheet.speed.allocator import share_one_heap
-from onesheet.training.distillation import check_teachers
-from onesheet.training.fitting import check_crops, fit_in
-from onesheet.training.processes import Processes, processes
+from onesheet.training.fitting import check_fit, fit_in
+from onesheet.training.processes import processes
 from onesheet.training.run import Run
 
 
@@ -31,18 +29,18 @@ def train(
     Where several processes train (see `fit`), the first does all the rest alone.
 
     Leaves in `out`: genres.onnx, config.toml, catalogue.parquet, findings.csv, audit.html, split.csv, history.csv,
-    evaluation.json, predictions.csv, report.html, figures/; and what a resumed run needs: packed/, run.json,
+    evaluation.json, predictions.csv, report.html, plots/; and what a resumed run needs: packed/, run.json,
     network.safetensors (and checkpoints/ until the run is finished).
 
     Args:
         recipe: every choice.
         out: the run's folder.
-        resume: go on where the run in `out` stopped, with the findings, the split and the posters it has by then.
-        progress: told of the work in every step.
-        tell: told in plain words what each step did.
+        resume: resume the run in `out`, with the findings, the split and the posters it has by then.
+        progress: reports the work done in every step.
+        tell: called with a line on each step.
 
     Returns:
-        The figures on the test part; None in any process but the first.
+        The metrics on the test set; None in any process but the first.
 
     Raises:
         RunError: `out` holds a run already (and not `resume`), or one of another recipe, or training was interrupted.
@@ -50,47 +48,43 @@ def train(
     """
     share_one_heap()  # before the threads that decode posters start
     out, recipe = Path(out), recipe.resolved()
-    recipe = replace(recipe, size=recipe.size or default_size(recipe.training.model))
+    size = recipe.size or default_size(recipe.training.model)
+    recipe = replace(recipe, size=size)
     here = processes(recipe.training.devices, recipe.training.nodes)
     if not here.first:
         here.wait()
-        fit_in(out, recipe.training, open_packed(out / "packed"), here, resume=True, progress=silent)
+        fit_in(out, recipe.training, open_packed(out / "packed"), here)
         return None
     with sole_use(out):
-        return _train(recipe, out, here, resume=resume, progress=progress, tell=tell)
-
-
-def _train(recipe: Recipe, out: Path, here: Processes, *, resume: bool, progress: Progress, tell: Tell) -> Evaluation:
-    """`train` in the first process, in a folder that is its own."""
-    check_folder(recipe, out, resume=resume)
-    _check_choices(recipe)
-    if not resume:  # a run that goes on has kept what they said
-        check_teachers(recipe.training.teacher)
-    if resume and (out / "packed" / "manifest.json").exists():
-        packed = open_packed(out / "packed")
-        findings = Findings.read_csv(out / "findings.csv")
-        findings += Findings(finding for finding in packed.findings if finding not in set(findings))
-    else:
+        check_start(recipe, out, resume=resume)
+        check_fit(recipe.training, out, size=size, resume=resume)
         packed, findings = prepare(recipe, out, resume=resume, progress=progress, tell=tell)
-    tell(f"packed {len(packed.films):,} posters at {packed.size[0]}×{packed.size[1]}")
-    here.wait()
-    run = fit_in(out, recipe.training, packed, here, resume=resume, progress=progress)
+        tell(f"packed {len(packed.films):,} posters at {packed.size[0]}×{packed.size[1]}")
+        here.wait()
+        run = fit_in(out, recipe.training, packed, here, progress=progress)
+        _check_finished(run)
+        tell(f"trained {run.config.model} in {run.seconds:.0f} s; kept epoch {run.best_epoch} of {len(run.history)}")
+        path = _exported(run, recipe, progress, tell)
+        return evaluate_file(
+            path,
+            packed,
+            out=out,
+            run=run,
+            findings=findings,
+            draws=recipe.draws,
+            threads=recipe.training.threads,
+            progress=progress,
+        )
+
+
+def _check_finished(run: Run) -> None:
+    """Raise Interrupted for a run that is not."""
     if not run.finished:
+        out = run.folder
         best = f", or take the best epoch so far with: onesheet export {out} --out {out / 'genres.onnx'}"
         raise Interrupted(
-            f"interrupted; go on with: onesheet train --out {out} --resume{best if run.network_path.exists() else ''}"
+            f"interrupted; resume with: onesheet train --out {out} --resume{best if run.network_path.exists() else ''}"
         )
-    tell(f"trained {run.config.model} in {run.seconds:.0f} s; kept epoch {run.best_epoch} of {len(run.history)}")
-    return evaluate_file(
-        _exported(run, recipe, progress, tell),
-        packed,
-        out=out,
-        run=run,
-        findings=findings,
-        draws=recipe.draws,
-        threads=recipe.training.threads,
-        progress=progress,
-    )
 
 
 def _exported(run: Run, recipe: Recipe, progress: Progress, tell: Tell) -> Path:
@@ -109,16 +103,3 @@ def _exported(run: Run, recipe: Recipe, progress: Progress, tell: Tell) -> Path:
         if point.get("note"):
             tell(f"operating point {name!r}: {point['note']}")
     return path
-
-
-def _check_choices(recipe: Recipe) -> None:
-    """Refused now, not an hour later.
-
-    Raises:
-        ConfigError: no catalogue, or a network that does not go with the other choices.
-    """
-    if not recipe.catalogue:
-        raise ConfigError("no catalogue given; name a table or a folder of posters")
-    assert recipe.size
-    network = build_network(recipe.training.model, genres=2, size=recipe.size, widths=recipe.training.widths)
-    check_crops(recipe.training, network)

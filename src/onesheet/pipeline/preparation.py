@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import cast
 
 from onesheet.audit import audit
-from onesheet.data import Catalogue, Film, Findings, read_catalogue, write_catalogue
+from onesheet.data import Catalogue, Film, Findings, read_catalogue
 from onesheet.data.findings import AUDIT_FLAGS
-from onesheet.errors import CatalogueError, RunError
+from onesheet.errors import CatalogueError, ConfigError, RunError
 from onesheet.files import write_text
 from onesheet.genres import GenreSet, check_genres
 from onesheet.images import Resize
 from onesheet.options import to_toml
-from onesheet.packed import PARTS, Packed, Split, pack, read_split, split
+from onesheet.packed import SPLITS, Packed, Split, open_packed, pack, read_split, split
 from onesheet.pipeline.recipe import Recipe
 from onesheet.progress import Progress, silent
 from onesheet.reporting import write_audit
@@ -31,7 +31,29 @@ RUN_FILES = (
 
 
 def mute(line: str) -> None:
-    """Tell nobody."""
+    """Report nothing."""
+
+
+def check_start(recipe: Recipe, out: Path, *, resume: bool) -> None:
+    """A run of this recipe may start in `out`, or resume there.
+
+    Raises:
+        ConfigError: the recipe has no catalogue.
+        RunError: `out` holds a run already (and not `resume`), or one of another recipe, or files that are no run's.
+    """
+    path = out / CONFIG
+    if not path.exists():
+        if resume:
+            raise RunError(f"no run in {str(out)!r} to resume; check --out or leave out --resume")
+        theirs = sorted(name for name in RUN_FILES if (out / name).exists())
+        if theirs:
+            raise RunError(f"{str(out)!r} holds a {theirs[0]} that is no run's; choose another --out")
+        if not recipe.catalogue:
+            raise ConfigError("no catalogue given; pass a table or a folder of posters")
+        return
+    if not resume:
+        raise RunError(f"{str(out)!r} holds a run already; resume it with --resume or choose another --out")
+    check_same_choices(Recipe.read(path).to_dict(), recipe.to_dict(), out)
 
 
 def prepare(
@@ -48,14 +70,21 @@ def prepare(
     Args:
         recipe: every choice; its size is known.
         out: the run's folder.
-        resume: take the findings and the split that `out` has by now.
-        table: name of the catalogue as it is written, ending in .parquet or .csv.
-        progress: told of the work.
-        tell: told in plain words what each step did.
+        resume: use the posters, the findings and the split that `out` has by now.
+        table: name of the catalogue that is written, ending in .parquet or .csv.
+        progress: reports the work done.
+        tell: called with a line on each step.
+
+    Returns:
+        The packed posters, and what was found wrong on the way.
     """
+    if resume and (out / "packed" / "manifest.json").exists():
+        packed = open_packed(out / "packed")
+        findings = Findings.read_csv(out / "findings.csv")
+        return packed, findings + Findings(finding for finding in packed.findings if finding not in set(findings))
     catalogue = open_catalogue(recipe, tell=tell)
-    catalogue.without(Findings(), keep=recipe.keep)  # wrong flags and split files are refused before
-    if recipe.split:  # anything is written
+    catalogue.without(Findings(), keep=recipe.keep)  # wrong flags and split files are rejected before the posters are
+    if recipe.split:  # read and anything is written
         read_split(catalogue, *recipe.split)
     found = None
     if resume and (out / "audit.html").exists():
@@ -66,20 +95,17 @@ def prepare(
         write_audit(cleaned.findings, catalogue, out)
         tell(f"what was found: {out / 'audit.html'}")
     made = (out / "split.csv",) if resume and (out / "split.csv").exists() else ()
-    parts = split_by(recipe, cleaned, files=recipe.split or made, tell=tell)
-    write_catalogue(parts.catalogue, out / table)
-    parts.write_csv(out / "split.csv")
-    findings = parts.catalogue.findings + parts.findings
-    findings.write_csv(out / "findings.csv")
+    assigned = split_by(recipe, cleaned, files=recipe.split or made, tell=tell)
+    assigned.write(out, table=table)
     packed = pack(
-        parts,
+        assigned,
         out / "packed",
         size=recipe.size or (224, 160),
         resize=cast(Resize, recipe.resize),
         threads=recipe.training.threads,
         progress=progress,
     )
-    findings += packed.findings
+    findings = assigned.catalogue.findings + assigned.findings + packed.findings
     findings.write_csv(out / "findings.csv")
     return packed, findings
 
@@ -177,35 +203,19 @@ def open_catalogue(recipe: Recipe, *, tell: Tell = mute) -> Catalogue:
 def split_by(recipe: Recipe, catalogue: Catalogue, *, files: Sequence[str | Path] = (), tell: Tell = mute) -> Split:
     """Split by the split files, or anew."""
     if files:
-        parts = read_split(catalogue, *files)
-        smaller = _enough(
-            parts.catalogue.drop_rare(recipe.min_films), recipe.min_films
-        )  # a file may name some of the films only
-        if smaller.genres != parts.catalogue.genres:
-            parts = read_split(smaller, *files)
+        found = read_split(catalogue, *files)
+        fewer = found.catalogue.drop_rare(recipe.min_films)  # a file may name some of the films only
+        smaller = _enough(fewer, recipe.min_films)
+        if smaller.genres != found.catalogue.genres:
+            found = read_split(smaller, *files)
     else:
-        parts = split(catalogue, seed=recipe.training.seed, validation=recipe.validation, test=recipe.test)
-    sizes = ", ".join(f"{len(parts.rows(part)):,} {part}" for part in PARTS)
-    tell(f"split into {sizes}{_noted(parts.findings)}")
-    return parts
+        found = split(catalogue, seed=recipe.training.seed, validation=recipe.validation, test=recipe.test)
+    sizes = ", ".join(f"{len(found.rows(name)):,} {name}" for name in SPLITS)
+    tell(f"split into {sizes}{_noted(found.findings)}")
+    return found
 
 
 def _noted(findings: Findings) -> str:
     """Findings in a clause: "; left out or noted: 12 no-poster, 3 repeated-id"."""
     counts = ", ".join(f"{count:,} {flag}" for flag, count in findings.counts.items())
     return f"; noted: {counts}" if counts else ""
-
-
-def check_folder(recipe: Recipe, out: Path, *, resume: bool) -> None:
-    """A run may start in `out`, or go on there with the same choices."""
-    path = out / CONFIG
-    if not path.exists():
-        if resume:
-            raise RunError(f"no run in {str(out)!r} to go on with; check --out or leave out --resume")
-        theirs = sorted(name for name in RUN_FILES if (out / name).exists())
-        if theirs:
-            raise RunError(f"{str(out)!r} holds a {theirs[0]} that is no run's; choose another --out")
-        return
-    if not resume:
-        raise RunError(f"{str(out)!r} holds a run already; go on with --resume or choose another --out")
-    check_same_choices(Recipe.read(path).to_dict(), recipe.to_dict(), out)

@@ -11,6 +11,7 @@ from onesheet.errors import ConfigError
 from onesheet.options import check_options, option, options_of, plain_values, read_config
 from onesheet.training.config import TrainConfig
 
+REMOVED = ("first_layer_rate", "label_smoothing", "mixup")  # options of older configurations
 BUNDLED = "default"  # the `model` that means the bundled model
 PRECISIONS = ("fp32", "w8", "int8")
 
@@ -38,14 +39,10 @@ class Recipe:
         separate=True,
     )
     poster_column: str | None = option(
-        None, "column of the posters' paths", group="catalogue", unset="found by its name and content", common=True
+        None, "column of the posters' paths", group="catalogue", unset="found", common=True
     )
-    genre_column: str | None = option(
-        None, "column of the genres", group="catalogue", unset="found by its name and content", common=True
-    )
-    id_column: str | None = option(
-        None, "column of the films' ids", group="catalogue", unset="found by its name and content", common=True
-    )
+    genre_column: str | None = option(None, "column of the genres", group="catalogue", unset="found", common=True)
+    id_column: str | None = option(None, "column of the films' ids", group="catalogue", unset="found")
     genre_map: str | None = option(
         None,
         "file of genre renamings (CSV, TSV, TOML or JSON): Science Fiction -> Sci-Fi",
@@ -69,9 +66,9 @@ class Recipe:
     )
     size: tuple[int, int] | None = option(
         None,
-        "H×W of the packed posters, such as 224x160",
+        "H×W of the packed posters",
         group="model",
-        unset="what suits the model",
+        unset="by model",
         bounds=(16, 2048),
         common=True,
     )
@@ -111,7 +108,7 @@ class Recipe:
         Raises:
             ConfigError: it cannot be read, or has an unknown key or a value out of range.
         """
-        return cls.of(read_config(path, OPTIONS))
+        return cls.of(read_config(path, OPTIONS, removed=REMOVED))
 
     def resolved(self) -> Recipe:
         """With every None of the training that has a value suiting the model filled in."""
@@ -123,7 +120,7 @@ class Recipe:
         return self.training.to_dict() | own
 
 
-OPTIONS = options_of(Recipe, TrainConfig)  # every option of `config.toml`, by name
+OPTIONS = options_of(TrainConfig, Recipe)  # every option of `config.toml`, by name
 
 
 def starts_from_file(model: str) -> bool:

@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from onesheet.evaluation.answers import Answers
 from onesheet.evaluation.label_errors import SuspectLabel
+from onesheet.evaluation.predictions_file import Predictions
 from onesheet.packed import Packed
 from onesheet.predict import HeatMap, Predictor
 from onesheet.reporting.report_page import Example
@@ -22,19 +22,19 @@ SAMPLE = 96  # posters of the threshold explorer, at most; 3 to 5 kB each
 
 @dataclass(frozen=True, eq=False)
 class Showing:
-    """Makes examples of films of one part.
+    """Makes examples of films of one split.
 
     Attributes:
         predictor: for the heat maps.
         packed: the posters.
-        rows: of the part in `packed`, int64 N.
-        answers: of the same N films.
+        rows: of the split in `packed`, int64 N.
+        predictions: of the same N films.
     """
 
     predictor: Predictor
     packed: Packed
     rows: NDArray[np.int64]
-    answers: Answers
+    predictions: Predictions
 
     def examples(self, suspects: Sequence[SuspectLabel]) -> list[Example]:
         """The best hits, the most confident mistakes, the films of the most suspect labels, and a sample of all."""
@@ -60,15 +60,15 @@ class Showing:
         heat: int | None = None,
         doubted: Sequence[int] = (),
     ) -> Example:
-        answers, names = self.answers, self.answers.genres.names
+        predictions, names = self.predictions, self.predictions.genres.names
         poster = np.asarray(self.packed.posters[self.rows[film]])
         overlay = None if heat is None else self._heat(film, poster, heat)
         return Example(
             poster=poster,
-            title=answers.titles[film] or answers.film_ids[film],
-            true=answers.genres.decode(answers.labels[[film]])[0],
-            given=answers.genres.decode(answers.given["balanced"][[film]])[0],
-            probabilities=dict(zip(names, answers.probabilities[film].tolist(), strict=True)),
+            title=predictions.titles[film] or predictions.film_ids[film],
+            true=predictions.genres.decode(predictions.labels[[film]])[0],
+            predicted=predictions.genres.decode(predictions.predicted["balanced"][[film]])[0],
+            probabilities=dict(zip(names, predictions.probabilities[film].tolist(), strict=True)),
             kind=kind,
             heat=None if overlay is None or heat is None else (names[heat], overlay),
             doubted=tuple(names[genre] for genre in doubted),
@@ -76,27 +76,27 @@ class Showing:
 
     def _best_and_worst(self) -> tuple[list[int], list[int]]:
         """By F1 first, then by the likelihood of the truth; of hits those with most genres before."""
-        labels, given = self.answers.labels, self.answers.given["balanced"]
-        f1 = 2 * (labels & given).sum(1) / np.maximum(labels.sum(1) + given.sum(1), 1)
-        likelihood = self.answers.log_likelihood
+        labels, predicted = self.predictions.labels, self.predictions.predicted["balanced"]
+        f1 = 2 * (labels & predicted).sum(1) / np.maximum(labels.sum(1) + predicted.sum(1), 1)
+        likelihood = self.predictions.log_likelihood
         best = np.lexsort((-likelihood, -labels.sum(1), -f1))[:EXAMPLES]
         worst = np.lexsort((likelihood, f1))[:EXAMPLES]
         return best.tolist(), worst.tolist()
 
     def _surest(self, film: int, *, right: bool) -> int | None:
-        """The most probable genre that was rightly given; or wrongly given, else missed. None if there is none."""
-        labels, given = self.answers.labels[film], self.answers.given["balanced"][film]
-        wrong = given & ~labels
-        wanted = given & labels if right else wrong if wrong.any() else labels & ~given
-        return int(np.where(wanted, self.answers.probabilities[film], -1).argmax()) if wanted.any() else None
+        """The most probable genre that is predicted, rightly, or wrongly and else missed. None if there is none."""
+        labels, predicted = self.predictions.labels[film], self.predictions.predicted["balanced"][film]
+        wrong = predicted & ~labels
+        wanted = predicted & labels if right else wrong if wrong.any() else labels & ~predicted
+        return int(np.where(wanted, self.predictions.probabilities[film], -1).argmax()) if wanted.any() else None
 
     def _sample(self) -> list[int]:
         """For each genre films that have it and films that lack it, evenly from the upper end of its ranking."""
-        labels, films = self.answers.labels, len(self.answers)
+        labels, films = self.predictions.labels, len(self.predictions)
         each = max(1, SAMPLE // (2 * labels.shape[1]))
         chosen: dict[int, None] = {}
         for genre in range(labels.shape[1]):
-            falling = np.argsort(-self.answers.probabilities[:, genre], kind="stable")
+            falling = np.argsort(-self.predictions.probabilities[:, genre], kind="stable")
             has = labels[falling, genre]
             upper = min(films, 4 * int(has.sum()) + each)
             for side in (falling[has], falling[:upper][~has[:upper]]):
@@ -108,5 +108,5 @@ class Showing:
         evidence = self.predictor.score(poster[None]).evidence
         if evidence is None:
             return None
-        name, probability = self.answers.genres.names[genre], float(self.answers.probabilities[film, genre])
+        name, probability = self.predictions.genres.names[genre], float(self.predictions.probabilities[film, genre])
         return HeatMap(name, probability, evidence[0, genre], "evidence", poster=b"").over(poster)

@@ -1,12 +1,13 @@
 from .explanations import HeatMap as HeatMap
 from .explanations import heat_maps as heat_maps
 from .poster_paths import find_posters as find_posters
+from .poster_paths import left_out as left_out
 from .predictions import Failure as Failure
 from .predictions import Prediction as Prediction
 from .predictor import DEFAULT_MODEL as DEFAULT_MODEL
 from .predictor import Predictor as Predictor
 from .predictor import load as load
-from .scoring import score_part as score_part
+from .scoring import score_split as score_split
 from .similar import Neighbour as Neighbour
 from .similar import PosterIndex as PosterIndex
 from .similar import index_posters as index_posters

@@ -1,4 +1,4 @@
-"""The files of an index of posters: `index.json` says which posters, `embeddings-….npy` holds a row for each.
+"""The files of an index of posters: `index.json` lists the posters, `embeddings-….npy` holds a row for each.
 
 The array is written first, under a new name, and `index.json` last: whatever stops the writing, the old index or the
 new one is whole. There is no pickle in them.
@@ -41,7 +41,7 @@ class File(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """An index as it lies on disk: the posters and, row by row, their embeddings by the model of that fingerprint."""
+    """An index on disk: the posters and, row by row, their embeddings by the model of that fingerprint."""
 
     model: str
     files: list[File]
@@ -102,7 +102,7 @@ def write_index(
 
 
 def check_writable(folder: Path) -> None:
-    """Refuse a folder that cannot be written before hours are spent on what should go there.
+    """Reject a folder that cannot be written before hours are spent on what should go there.
 
     Raises:
         OnesheetError: it cannot be written.
@@ -115,7 +115,7 @@ def check_writable(folder: Path) -> None:
 
 @contextmanager
 def saying_the_cure() -> Iterator[None]:
-    """An index that cannot be written may lie elsewhere: the posters' own folder is often read-only."""
+    """An index that cannot be written may be elsewhere: the posters' own folder is often read-only."""
     try:
         yield
     except OnesheetError as error:

@@ -31,7 +31,7 @@ class Graph:
         folder: of the index.
         stored: the index.
         threads: for building.
-        progress: told of the posters added.
+        progress: reports the posters added.
 
     Raises:
         MissingExtra: usearch is not installed.
@@ -75,7 +75,7 @@ class Graph:
 
 
 def _keys(files: Sequence[File]) -> NDArray[np.uint64]:
-    """A key a file, uint64 N: another one when the file has changed."""
+    """A key per file, uint64 N: another one when the file has changed."""
     digests = (
         hashlib.blake2b(f"{path}\0{size}\0{modified}".encode(errors="surrogateescape"), digest_size=8).digest()
         for path, size, modified in files

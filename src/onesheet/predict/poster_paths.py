@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from onesheet.data.poster_folders import IMAGE_SUFFIXES, is_image
+from onesheet.data.poster_folders import IMAGE_SUFFIXES, is_image, reason_left_out
 from onesheet.errors import CatalogueError
 
 
@@ -15,7 +15,7 @@ def find_posters(sources: Iterable[str | Path]) -> list[str]:
     """Files, folders (searched to any depth but for hidden folders, sorted) and glob patterns -> poster paths.
 
     A named file is taken whatever its suffix. What is missing, a folder without posters and a pattern that matches
-    nothing stay in the list as they were named: predicting them then gives a Failure, so that nothing asked for is
+    nothing stay in the list as they were named: predicting them then gives a Failure, so that nothing requested is
     lost and nothing stops the others.
 
     Raises:
@@ -26,6 +26,23 @@ def find_posters(sources: Iterable[str | Path]) -> list[str]:
     if not any(Path(path).is_file() for path in found):
         raise CatalogueError(_none_at(named[0]) if named else "no poster named; name files, folders or patterns")
     return found
+
+
+def left_out(sources: Iterable[str | Path]) -> dict[str, list[str]]:
+    """The files that `find_posters` passes over in folders: why -> their paths, sorted.
+
+    Example:
+        >>> left_out([])
+        {}
+    """
+    found: dict[str, list[str]] = {}
+    for source in map(str, sources):
+        for where, folders, names in os.walk(source):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            for name in names:
+                if not is_image(name):
+                    found.setdefault(reason_left_out(name), []).append(os.path.normpath(os.path.join(where, name)))  # noqa: PTH118
+    return {why: sorted(found[why]) for why in sorted(found, key=lambda why: (-len(found[why]), why))}
 
 
 def _none_at(source: str) -> str:

@@ -12,6 +12,7 @@ from onesheet.errors import require
 from onesheet.markup import Markup, bar, escaped, table
 
 SHOWN_GENRES = 6
+ROWS_AT_ONCE = 10_000
 
 
 def percent(probability: float) -> str:
@@ -77,9 +78,6 @@ class Failure:
     def to_dict(self) -> dict[str, object]:
         """The JSON form: `path`, `error`."""
         return {"path": self.path, "error": self.error}
-
-
-ROWS_AT_ONCE = 10_000
 
 
 def table_columns(genres: Iterable[str]) -> list[str]:

@@ -22,7 +22,7 @@ from onesheet.predict.predictions import Failure, Prediction
 from onesheet.threads import in_order, thread_count
 
 DEFAULT_MODEL = Path(__file__).with_name("default.onnx")
-BATCH = 2  # posters a call: more fit the processor's cache worse and cost memory (benchmarks/NOTES.md)
+BATCH = 2  # posters per call: more fit the processor's cache worse and cost memory (benchmarks/NOTES.md)
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
@@ -31,7 +31,7 @@ class Predictor:
     """A model file, ready to predict. Safe to share between threads.
 
     Attributes:
-        card: what the model file says of itself.
+        card: the metadata of the model file.
         model_card: what people should know of it, Markdown; "" where the file has none.
         genres: the genres in column order.
         points: operating point -> its rule.
@@ -161,7 +161,7 @@ class Predictor:
         return self._bundle.score(posters)
 
     def check(self, at: str, top: int | None) -> None:
-        """Whether these options can be answered.
+        """Check these options.
 
         Raises:
             ConfigError: as `predict`.
@@ -183,7 +183,7 @@ class Predictor:
     def predictions(
         self, posters: Sequence[str | Path | bytes], scores: Scores, at: str, top: int | None
     ) -> list[Prediction]:
-        """What scores say of the posters given, in their order; `at` and `top` as `predict`."""
+        """Predictions from the scores of posters, in their order; `at` and `top` as `predict`."""
         given = self._point(at).decide(scores.probabilities)
         predictions = []
         for poster, values, chosen in zip(posters, scores.probabilities, given, strict=True):
@@ -211,7 +211,7 @@ def load(path: str | Path | None = None, *, threads: int | None = None) -> Predi
     """Open a model file for prediction.
 
     Args:
-        path: a file written by `onesheet export` or `onesheet train`; None = the model that ships (docs/model-card.md).
+        path: a file written by `onesheet export` or `onesheet train`; None = the bundled model (docs/model-card.md).
         threads: posters decoded and scored at the same time; None = the cores this process may use.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Scores of a whole part of a packed store, or of a catalogue's posters."""
+"""Scores of a whole split of a packed store, or of a catalogue's posters."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from onesheet.predict.predictor import Predictor
 from onesheet.progress import Progress, silent
 
 
-class PartScores(NamedTuple):
-    """What a model says of one part of a packed store, rows as in `packed.rows(part)`.
+class SplitScores(NamedTuple):
+    """A model's scores of one split of a packed store, rows as in `packed.rows(split)`.
 
     Attributes:
         probabilities: float32 N×G, calibrated, in [0, 1].
@@ -25,17 +25,17 @@ class PartScores(NamedTuple):
     logits: NDArray[np.float32]
 
 
-def score_part(
-    predictor: Predictor, packed: Packed, part: str, *, any_size: bool = False, progress: Progress = silent
-) -> PartScores:
-    """Score one part of a packed store.
+def score_split(
+    predictor: Predictor, packed: Packed, split: str, *, any_size: bool = False, progress: Progress = silent
+) -> SplitScores:
+    """Score one split of a packed store.
 
     Args:
         predictor: the model.
         packed: the posters.
-        part: "train", "validation" or "test".
+        split: "train", "validation" or "test".
         any_size: posters packed at another size are stretched to the model's; they have then been resized twice.
-        progress: told of the posters scored.
+        progress: reports the posters scored.
 
     Raises:
         BundleError: the store was packed by another rule than the model takes, or at another size without `any_size`.
@@ -47,7 +47,7 @@ def score_part(
             f"{packed.size[0]}×{packed.size[1]} by {packed.resize!r}; pack again with "
             f"--size {card.size[0]}x{card.size[1]} --resize {card.resize}"
         )
-    rows = packed.rows(part)
+    rows = packed.rows(split)
     probabilities = np.empty((len(rows), len(card.genres)), dtype=np.float32)
     logits = np.empty_like(probabilities)
     done = 0
@@ -56,5 +56,5 @@ def score_part(
         probabilities[done:end], logits[done:end] = scores.probabilities, scores.logits
         done = end
         let_go(packed.posters)
-        progress(f"score {part}", done, len(rows))
-    return PartScores(probabilities, logits)
+        progress(f"score {split}", done, len(rows))
+    return SplitScores(probabilities, logits)

@@ -73,7 +73,7 @@ class PosterIndex:
     def nearest(self, poster: str | Path | bytes, *, top: int = 10) -> list[Neighbour]:
         """The posters most like another, nearest first.
 
-        The poster itself, where it lies in the folder, is left out; a copy of it under another name is not.
+        The poster itself, where it is in the folder, is left out; a copy of it under another name is not.
 
         Args:
             poster: any poster, in the folder or not.
@@ -119,7 +119,7 @@ def index_posters(
         folder: the posters.
         predictor: the model; another model's index is made anew.
         index: folder for the index's files; None = `.onesheet-index` in `folder`.
-        progress: told of the posters read.
+        progress: reports the posters read.
 
     Raises:
         ConfigError: `folder` is no folder.

@@ -1,19 +1,18 @@
-"""The audit as files: `findings.csv`, and `audit.html`, one self-contained page for a person to read."""
+"""The audit as files: `findings.csv`, and `audit.html`, one self-contained page for a person to read.
+
+The page is made of `markup`'s tables and not of a template, as an audit needs no more than the core.
+"""
 
 from __future__ import annotations
 
-import base64
-import io
-from html import escape
 from pathlib import Path
-
-from PIL import Image
 
 from onesheet.data.catalogue import Catalogue
 from onesheet.data.findings import FLAGS, Finding, Findings
 from onesheet.errors import UnreadablePoster
 from onesheet.files import write_text
 from onesheet.images import read_poster
+from onesheet.markup import Markup, bar, escaped, picture, table
 
 EXAMPLES = 8
 
@@ -22,12 +21,8 @@ _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
 table { border-collapse: collapse; width: 100%; margin: .5rem 0 1.5rem; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .6rem; }
-th, td { border-bottom: 1px solid #ddd; overflow-wrap: anywhere; }
-td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-svg { width: 100%; height: auto; font: 13px system-ui, sans-serif; }
-@media (prefers-color-scheme: dark) {
-  body { background: #1b1b1b; color: #ddd; } th, td { border-color: #444; } svg { fill: #ddd; }
-}
+th, td { border-bottom: 1px solid #ddd; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
+@media (prefers-color-scheme: dark) { body { background: #1b1b1b; color: #ddd; } th, td { border-color: #444; } }
 """
 
 
@@ -67,65 +62,37 @@ No file was changed. All findings are in <code>findings.csv</code>.</p>
 def _summary(findings: Findings) -> str:
     if not len(findings):
         return "<p>Nothing wrong was found.</p>"
-    rows = "".join(
-        f'<tr><td><a href="#{flag}">{flag}</a></td><td class="number">{count:,}</td>'
-        f'<td class="number">{sum(finding.drops for finding in findings.of(flag)):,}</td>'
-        f"<td>{escape(FLAGS[flag])}</td></tr>"
-        for flag, count in findings.counts.items()
-    )
-    return (
-        '<table><tr><th>flag</th><th class="number">found</th><th class="number">left out</th>'
-        f"<th>meaning</th></tr>{rows}</table>"
-    )
+    rows = []
+    for flag, count in findings.counts.items():
+        drops = sum(finding.drops for finding in findings.of(flag))
+        rows.append((Markup(f'<a href="#{flag}">{flag}</a>'), f"{count:,}", f"{drops:,}", FLAGS[flag]))
+    return table(("flag", "found", "left out", "meaning"), rows)
 
 
 def _balance(catalogue: Catalogue) -> str:
-    """Films per genre as bars, commonest first: inline SVG."""
+    """Films per genre, commonest first."""
     counts = catalogue.labels.sum(axis=0).tolist()
-    bars = sorted(zip(counts, catalogue.genres.names, strict=True), key=lambda bar: (-bar[0], bar[1]))
+    genres = sorted(zip(counts, catalogue.genres.names, strict=True), key=lambda genre: (-genre[0], genre[1]))
     most = max(counts, default=0) or 1
-    drawn = "".join(
-        f'<text x="170" y="{22 * row + 16}" text-anchor="end">{_text(name)}</text>'
-        f'<rect x="180" y="{22 * row + 3}" width="{520 * count / most:.1f}" height="17" fill="#4878a8"/>'
-        f'<text x="{186 + 520 * count / most:.1f}" y="{22 * row + 16}">{count:,}</text>'
-        for row, (count, name) in enumerate(bars)
-    )
-    label = "Bar plot of the number of films per genre"
-    return f'<svg viewBox="0 0 780 {22 * len(bars) + 6}" role="img" aria-label="{label}">{drawn}</svg>'
+    return table(("genre", "", "films"), [(name, bar(count / most), f"{count:,}") for count, name in genres])
 
 
 def _section(flag: str, findings: Findings) -> str:
     """A few findings of one flag, the clearest first."""
     examples = sorted(findings, key=lambda finding: -finding.score)[:EXAMPLES]
-    rows = "".join(
-        f"<tr><td>{_picture(finding)}</td><td>{_text(finding.film_id)}</td>"
-        f'<td class="number">{finding.score:.2f}</td><td>{_text(finding.detail)}</td>'
-        f"<td>{_text(finding.action)}</td></tr>"
-        for finding in examples
-    )
     shown = f", {len(examples)} shown" if len(findings) > len(examples) else ""
+    rows = [(_poster(one), one.film_id, f"{one.score:.2f}", one.detail, one.action) for one in examples]
     return (
-        f'<h2 id="{flag}">{flag}</h2><p>{escape(FLAGS[flag]).capitalize()}: {len(findings):,}{shown}.</p>'
-        '<table><tr><th>poster</th><th>film</th><th class="number">score</th><th>what was seen</th>'
-        f"<th>what to do</th></tr>{rows}</table>"
+        f'<h2 id="{flag}">{flag}</h2><p>{escaped(FLAGS[flag]).capitalize()}: {len(findings):,}{shown}.</p>'
+        f"{table(('poster', 'film', 'score', 'what was seen', 'what to do'), rows)}"
     )
 
 
-def _picture(finding: Finding) -> str:
+def _poster(finding: Finding) -> Markup:
     """The poster as a small embedded picture, its path where it cannot be shown."""
-    if not finding.poster:
-        return ""
-    path = _text(finding.poster)
+    path = escaped(finding.poster)
     try:
-        pixels = read_poster(finding.poster, size=_THUMBNAIL, resize="pad")
+        pixels = read_poster(finding.poster, size=_THUMBNAIL, resize="pad") if finding.poster else None
     except UnreadablePoster:
-        return f"<code>{path}</code>"
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=80)
-    data = base64.b64encode(file.getvalue()).decode("ascii")
-    return f'<img src="data:image/jpeg;base64,{data}" alt="{path}" title="{path}">'
-
-
-def _text(value: str) -> str:
-    """Escaped for HTML; bytes of a file name that are no letters are shown as \\xNN."""
-    return escape(value.encode("utf-8", "backslashreplace").decode("utf-8"))
+        return Markup(f"<code>{path}</code>")
+    return Markup("" if pixels is None else f'<img src="{picture(pixels)}" alt="{path}" title="{path}">')

@@ -15,22 +15,22 @@ from onesheet.evaluation.comparison import Comparison, Paired
 from onesheet.images import open_poster
 from onesheet.markup import THUMBNAIL_PIXELS
 from onesheet.reporting.page import write_page
-from onesheet.reporting.verdict import FEW_FILMS, FIGURES
+from onesheet.reporting.verdict import FEW_FILMS, METRICS
 
 SHOWN = 24
 """Posters of each kind in the page, at most."""
 
-GENRE_FIGURES = {"average_precision": "Average precision", "roc_auc": "ROC AUC", "f1": "F1"}
+GENRE_METRICS = {"average_precision": "Average precision", "roc_auc": "ROC AUC", "f1": "F1"}
 
 
 @dataclass(frozen=True, slots=True)
 class PairedHeadline:
-    """One headline figure of both models.
+    """One headline metric of both models.
 
     Attributes:
         name: what it is called.
         paired: both values and their difference.
-        percent: whether the figure reads better as a percentage.
+        percent: whether the metric reads better as a percentage.
         better: which model surely is: "one", "other", or "" where the interval of the difference holds 0, or the
             films are too few to say.
     """
@@ -42,8 +42,8 @@ class PairedHeadline:
 
 
 def paired_headlines(comparison: Comparison) -> Iterator[PairedHeadline]:
-    """The report's headline figures, as far as both models have them."""
-    for name, point, key, lower_is_better, percent, _ in FIGURES:
+    """The report's headline metrics, as far as both models have them."""
+    for name, point, key, lower_is_better, percent, _ in METRICS:
         paired = (comparison.ranking if point is None else comparison.at.get(point, {})).get(key)
         if paired:
             better = who_is_better(paired, lower_is_better=lower_is_better) if len(comparison.one) >= FEW_FILMS else ""
@@ -51,7 +51,7 @@ def paired_headlines(comparison: Comparison) -> Iterator[PairedHeadline]:
 
 
 def who_is_better(paired: Paired, *, lower_is_better: bool = False) -> str:
-    """Which model surely is better on a figure: "one", "other" or ""."""
+    """Which model surely is better on a metric: "one", "other" or ""."""
     return {0: "", 1: "other", -1: "one"}[-paired.surely if lower_is_better else paired.surely]
 
 
@@ -87,9 +87,9 @@ def write_comparison(path: str | Path, comparison: Comparison, *, name_one: str,
         "conclusion": conclusion(comparison, name_one, name_other),
         "names": {"one": name_one, "other": name_other, "": "–"},
         "headlines": list(paired_headlines(comparison)),
-        "genre_figures": GENRE_FIGURES,
+        "genre_metrics": GENRE_METRICS,
         "genres": [
-            (genre, comparison.support[column], {key: comparison.per_genre[key][column] for key in GENRE_FIGURES})
+            (genre, comparison.support[column], {key: comparison.per_genre[key][column] for key in GENRE_METRICS})
             for column, genre in ((int(column), comparison.genres[column]) for column in order)
         ],
         "alone": [
@@ -109,7 +109,7 @@ def _film(comparison: Comparison, row: int) -> dict[str, Any]:
         "title": film.titles[row] or film.film_ids[row],
         "poster": _poster(film.posters[row]),
         "true": film.genres.decode(film.labels[[row]])[0],
-        "given": {name: each.genres.decode(each.given["balanced"][[row]])[0] for name, each in both.items()},
+        "predicted": {name: each.genres.decode(each.predicted["balanced"][[row]])[0] for name, each in both.items()},
     }
 
 

@@ -29,7 +29,7 @@ def write_page(path: str | Path, template: str, values: Mapping[str, Any]) -> No
         undefined=jinja2.StrictUndefined,
     )
     environment.filters.update(
-        figure=_figure,
+        number=_number,
         interval=_interval,
         percent=_percent,
         spark=_spark,
@@ -41,7 +41,7 @@ def write_page(path: str | Path, template: str, values: Mapping[str, Any]) -> No
     write_text(path, page.encode("utf-8", "replace").decode("utf-8"))
 
 
-def _figure(value: float, digits: int = 3) -> str:
+def _number(value: float, digits: int = 3) -> str:
     return f"{value:.{digits}f}" if math.isfinite(value) else "–"
 
 
@@ -62,11 +62,11 @@ def _interval(score: Score, percent: bool = False, digits: int = 3) -> str:
     return f"{score.low:.{digits}f}–{score.high:.{digits}f}"
 
 
-def _spark(score: Score, trivial: float | None = None) -> dict[str, float] | None:
-    """Places on a line of 100 units: the interval, the figure, and what a trivial answer reaches."""
+def _spark(score: Score, baseline: float | None = None) -> dict[str, float] | None:
+    """Places on a line of 100 units: the interval, the metric, and what a baseline reaches."""
     places = {"low": score.low, "value": score.value, "high": score.high}
-    if trivial is not None and math.isfinite(trivial):
-        places["trivial"] = trivial
+    if baseline is not None and math.isfinite(baseline):
+        places["baseline"] = baseline
     if not all(math.isfinite(place) for place in places.values()):
         return None
     return {name: round(100 * min(max(place, 0.0), 1.0), 1) for name, place in places.items()}

@@ -27,13 +27,13 @@ Item = TypeVar("Item")
 
 
 def headline(heads: Sequence[Headline]) -> Figure:
-    """The headline figures with their intervals, the trivial answers as strokes."""
+    """The headline metrics with their intervals, the baselines as strokes."""
     marks = [one.baseline[1].value if one.baseline else math.nan for one in heads]
     return _intervals({"": [(one.name, one.score, mark) for one, mark in zip(heads, marks, strict=True)]})
 
 
 def genres(results: Sequence[GenreResult]) -> Figure:
-    """Average precision (chance as strokes) and F1 at the balanced point (giving it to all), by genre."""
+    """Average precision (chance as strokes) and F1 at the balanced point (predicting it for all), by genre."""
     return _intervals({
         "Average precision": [(one.genre, one.average_precision, one.share) for one in results],
         "F1 at the balanced point": [
@@ -44,7 +44,7 @@ def genres(results: Sequence[GenreResult]) -> Figure:
 
 def slices(kinds: Mapping[str, Sequence[Slice]]) -> Figure:
     """Micro-F1 and the first guess of each slice."""
-    rows = [(f"{kind}: {one.name}", one.figures) for kind, group in kinds.items() for one in group]
+    rows = [(f"{kind}: {one.name}", one.metrics) for kind, group in kinds.items() for one in group]
     titles = {"micro_f1": "Micro-F1 at the balanced point", "top1_hit": "First guess right"}
     return _intervals({title: [(name, found[key], math.nan) for name, found in rows] for key, title in titles.items()})
 
@@ -96,20 +96,20 @@ def thresholds(steps: Mapping[str, ThresholdSteps]) -> Figure:
     )
 
 
-def balance(names: Sequence[str], parts: Mapping[str, Sequence[int]]) -> Figure:
-    """Each genre's share of all labels, a bar for each part."""
+def balance(names: Sequence[str], splits: Mapping[str, Sequence[int]]) -> Figure:
+    """Each genre's share of all labels, a bar for each split."""
     from matplotlib.figure import Figure
 
     sheet = Figure(figsize=(7, 1 + 0.28 * len(names)), layout="constrained")
     axes = sheet.add_subplot()
-    height = 0.8 / max(len(parts), 1)
-    for number, ((part, films), colour) in enumerate(zip(parts.items(), (MODEL, OTHER, MUTED, INK), strict=False)):
+    height = 0.8 / max(len(splits), 1)
+    for number, ((split, films), colour) in enumerate(zip(splits.items(), (MODEL, OTHER, MUTED, INK), strict=False)):
         shares = np.array(films) / max(sum(films), 1)
-        axes.barh(np.arange(len(names)) + number * height, shares, height, color=colour, label=part)
+        axes.barh(np.arange(len(names)) + number * height, shares, height, color=colour, label=split)
     axes.set(
         yticks=np.arange(len(names)) + 0.4 - height / 2,
         yticklabels=[*map(_short, names)],
-        xlabel="share of the part’s genre labels",
+        xlabel="share of the split’s genre labels",
     )
     axes.invert_yaxis()
     axes.legend(fontsize=8, frameon=False)
@@ -123,8 +123,8 @@ def confusion(evaluation: Evaluation) -> Figure:
 
 
 def cooccurrence(evaluation: Evaluation) -> Figure:
-    """Which genres go together: in truth and as given, in shares of the row's genre."""
-    tables = {"True": evaluation.cooccurrence_true, "Given": evaluation.cooccurrence_given}
+    """Which genres go together: in truth and as predicted, in shares of the row's genre."""
+    tables = {"True": evaluation.cooccurrence_true, "Predicted": evaluation.cooccurrence_predicted}
     shares = {name: _of(np.array(table, float), np.diagonal(np.array(table, float))) for name, table in tables.items()}
     return _heats(shares, evaluation.genres, evaluation.genres)
 
@@ -162,7 +162,7 @@ def _multiples(
 
 
 def _intervals(columns: Mapping[str, Sequence[tuple[str, Score, float]]]) -> Figure:
-    """One column of plots a title: (name, figure, what is trivial) from top to bottom."""
+    """One column of plots a title: (name, metric, its baseline) from top to bottom."""
     from matplotlib.figure import Figure
 
     most = max(len(rows) for rows in columns.values())

@@ -1,6 +1,7 @@
-"""The house style of every drawing: SVG that follows the page's light and dark, PNG on light paper.
+"""The report's plots: SVG in the page's colours, light or dark, and PNG on light paper; reproducible to the byte.
 
-Draw inside `house_style()`; a drawing is the same bytes for the same figures.
+Draw inside `house_style()`. Each plot has a function that draws it into axes, for the sheets of `plot_sheets`, and one
+that returns it as SVG, for the page.
 """
 
 from __future__ import annotations
@@ -37,6 +38,15 @@ LIGHT = ("#25241f", "#6d6a60", "#dcd8cc", "#1d5c88", "#b4531f")
 PAPER = "#fdfcf9"
 DOTS_PER_INCH = 144
 
+CURVES = {"loss": "Loss", "precision": "Precision", "recall": "Recall", "map": "Mean average precision"}
+"""The learning curves: column of `history.csv` -> title."""
+
+BY_FILMS = {"roc_auc": "ROC-AUC, macro", "map": "Mean average precision, macro"}
+"""The learning curves by films: column -> title."""
+
+POINTS = {"balanced": "o", "precise": "^", "generous": "s", "exact": "X", "0.5": "D"}
+"""Operating point -> its mark on a precision-recall curve."""
+
 STYLE: dict[str, Any] = {
     "svg.fonttype": "none",  # text stays text
     "text.parse_math": False,  # a genre may be called "$1"
@@ -64,7 +74,7 @@ STYLE: dict[str, Any] = {
 
 @contextmanager
 def house_style(*, on_paper: bool = False) -> Iterator[None]:
-    """Matplotlib's settings for these drawings, whatever the user's own are; given back at the end.
+    """Matplotlib's settings for these drawings, whatever the user's own are; restored at the end.
 
     Args:
         on_paper: in the colours of light paper, for PNG; else in those that `as_svg` replaces.
@@ -72,7 +82,7 @@ def house_style(*, on_paper: bool = False) -> Iterator[None]:
     Raises:
         MissingExtra: matplotlib is not installed.
     """
-    matplotlib = require("matplotlib", purpose="the report", extra="adapt")
+    matplotlib = require("matplotlib", purpose="the report", extra="train")
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
@@ -122,20 +132,6 @@ def _slim(tag: re.Match[str]) -> str:
     return re.sub(r"\s+", " ", slim)
 
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-CURVES = {"loss": "Loss", "precision": "Precision", "recall": "Recall", "map": "Mean average precision"}
-"""The learning curves: column of `history.csv` -> title."""
-
-BY_FILMS = {"roc_auc": "ROC-AUC, macro", "map": "Mean average precision, macro"}
-"""The learning curves by films: column -> title."""
-
-POINTS = {"balanced": "o", "precise": "^", "generous": "s", "exact": "X", "0.5": "D"}
-"""Operating point -> its mark on a precision-recall curve."""
-
-
 def learning_curve(history: Sequence[Mapping[str, float]], figure: str) -> str:
     """SVG: one figure by epoch, train (dashed) and validation, the chosen epoch marked.
 
@@ -152,7 +148,7 @@ def curve_by_films(rows: Sequence[Mapping[str, float]], metric: str) -> str:
     """SVG: a metric by the films that were learnt from, every draw a dot and their means a line.
 
     Args:
-        rows: one a draw, with `films` and the metric.
+        rows: one per draw, with `films` and the metric.
         metric: a key of `BY_FILMS`.
     """
     drawing, axes = new_axes(270, 190, left=38, bottom=34)
@@ -188,9 +184,9 @@ def draw_learning(axes: Axes, history: Sequence[Mapping[str, float]], figure: st
     from matplotlib.ticker import MaxNLocator
 
     epochs = [row["epoch"] for row in history]
-    for part, colour, dashes in (("train", OTHER, (0, (4, 2))), ("validation", MODEL, "solid")):
-        values = [row.get(f"{part}_{figure}", math.nan) for row in history]
-        axes.plot(epochs, values, color=colour, linestyle=dashes, marker="o", markersize=2.5, label=part)
+    for split, colour, dashes in (("train", OTHER, (0, (4, 2))), ("validation", MODEL, "solid")):
+        values = [row.get(f"{split}_{figure}", math.nan) for row in history]
+        axes.plot(epochs, values, color=colour, linestyle=dashes, marker="o", markersize=2.5, label=split)
     for row in history:
         if row.get("best"):
             axes.axvline(row["epoch"], color=MUTED, linewidth=1, linestyle=(0, (1, 2)), label="the epoch kept")
@@ -266,9 +262,9 @@ def draw_reliability_with_counts(drawing: Figure, bins: Sequence[Bin]) -> None:
 
 def draw_thresholds(axes: Axes, steps: ThresholdSteps) -> None:
     """A genre's precision and recall (dashed) by threshold, the balanced point as a dotted line."""
-    shown = [place for place, given in enumerate(steps.given) if given]
+    shown = [place for place, predicted in enumerate(steps.predicted) if predicted]
     at = [steps.thresholds[place] for place in shown]
-    axes.plot(at, [steps.right[place] / steps.given[place] for place in shown], color=MODEL, linewidth=1.4)
+    axes.plot(at, [steps.right[place] / steps.predicted[place] for place in shown], color=MODEL, linewidth=1.4)
     recall = [right / max(steps.support, 1) for right in steps.right]
     axes.plot(steps.thresholds, recall, color=OTHER, linewidth=1.4, linestyle=(0, (4, 2)))
     if "balanced" in steps.points:

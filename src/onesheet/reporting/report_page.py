@@ -1,4 +1,4 @@
-"""`report.html`: one page, one file, that tells how good a model is to a person with three minutes."""
+"""`report.html`: one page in one file: how good a model is, in three minutes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from onesheet.evaluation.label_errors import SuspectLabel
 from onesheet.evaluation.results import Evaluation
 from onesheet.evaluation.slices import Slice
 from onesheet.evaluation.threshold_steps import ThresholdSteps
-from onesheet.reporting import plots as figures
+from onesheet.reporting import plots
 from onesheet.reporting.page import write_page
 from onesheet.reporting.plots import house_style
 from onesheet.reporting.verdict import JUDGEMENTS, headlines, judge, verdict
@@ -27,7 +27,7 @@ class Example:
     Attributes:
         poster: uint8 h×w×3.
         title: the film's title.
-        true, given: genre names; given at the balanced point.
+        true, predicted: genre names; predicted at the balanced point.
         probabilities: genre -> probability.
         kind: the group it is shown in; "sample" for the threshold explorer.
         heat: a genre and its heat map over the poster, uint8 h×w×3; None where the model has none.
@@ -37,7 +37,7 @@ class Example:
     poster: NDArray[np.uint8]
     title: str
     true: tuple[str, ...]
-    given: tuple[str, ...]
+    predicted: tuple[str, ...]
     probabilities: Mapping[str, float]
     kind: Literal["best", "worst", "suspect", "sample"]
     heat: tuple[str, NDArray[np.uint8]] | None = None
@@ -62,10 +62,10 @@ def write_report(
 
     Args:
         path: the HTML file.
-        evaluation: the figures.
-        history: one row an epoch, `history.csv` as numbers; empty where nothing was trained.
-        by_films: one row a draw, with what heads from so many films reach; empty where that was not measured.
-        balance: part -> films per genre, in the evaluation's genre order.
+        evaluation: the metrics.
+        history: one row per epoch, `history.csv` as numbers; empty where nothing was trained.
+        by_films: one row per draw, with what heads from so many films reach; empty where that was not measured.
+        balance: split -> films per genre, in the evaluation's genre order.
         steps: genre -> what its thresholds give, for the threshold explorer.
         slices: what films have in common ("Decade") -> its slices; empty where nothing is known.
         suspects: suspected label errors; None where the films are not held out.
@@ -86,7 +86,7 @@ def write_report(
         "confusion": _shares(evaluation.confusion),
         "pairs": [
             ("True", _shares(evaluation.cooccurrence_true, by_diagonal=True)),
-            ("Given", _shares(evaluation.cooccurrence_given, by_diagonal=True)),
+            ("Predicted", _shares(evaluation.cooccurrence_predicted, by_diagonal=True)),
         ],
         "history": history,
         "balance": _balance(balance),
@@ -107,13 +107,11 @@ def _drawings(
     results = evaluation.per_genre
     with house_style():
         return {
-            "curves": {name: figures.learning_curve(history, key) for key, name in figures.CURVES.items() if history},
-            "by_films": {
-                name: figures.curve_by_films(by_films, key) for key, name in figures.BY_FILMS.items() if by_films
-            },
-            "precision_recall": {result.genre: figures.precision_recall(result) for result in results},
-            "reliability": figures.reliability(evaluation.reliability),
-            "genre_reliability": {result.genre: figures.genre_reliability(result) for result in results},
+            "curves": {name: plots.learning_curve(history, key) for key, name in plots.CURVES.items() if history},
+            "by_films": {name: plots.curve_by_films(by_films, key) for key, name in plots.BY_FILMS.items() if by_films},
+            "precision_recall": {result.genre: plots.precision_recall(result) for result in results},
+            "reliability": plots.reliability(evaluation.reliability),
+            "genre_reliability": {result.genre: plots.genre_reliability(result) for result in results},
         }
 
 
@@ -131,23 +129,24 @@ def _shares(counts: Sequence[Sequence[float]], *, by_diagonal: bool = False) -> 
 
 
 def _balance(balance: Mapping[str, Sequence[int]]) -> dict[str, list[tuple[int, float, float]]]:
-    """Part -> per genre (films, share of the part's labels, the same scaled so that the longest bar is 1)."""
-    shares = {part: np.array(films) / max(sum(films), 1) for part, films in balance.items()}
+    """Split -> per genre (films, share of the split's labels, the same scaled so that the longest bar is 1)."""
+    shares = {split: np.array(films) / max(sum(films), 1) for split, films in balance.items()}
     longest = max((float(share.max(initial=0)) for share in shares.values()), default=0) or 1
     return {
-        part: [(n, share, share / longest) for n, share in zip(films, shares[part].tolist(), strict=True)]
-        for part, films in balance.items()
+        split: [(n, share, share / longest) for n, share in zip(films, shares[split].tolist(), strict=True)]
+        for split, films in balance.items()
     }
 
 
 def _bars(example: Example, *, most: int = 5) -> list[tuple[str, float, str]]:
-    """(genre, probability, "hit" | "missed" | "wrong" | ""): the most probable, and all true or given ones."""
+    """(genre, probability, "hit" | "missed" | "wrong" | ""): the most probable, and all true or predicted ones."""
     ranked = sorted(example.probabilities, key=lambda genre: -example.probabilities[genre])
-    told = {*example.true, *example.given, *example.doubted}
+    told = {*example.true, *example.predicted, *example.doubted}
     shown = [genre for place, genre in enumerate(ranked) if place < most or genre in told]
     marks = {(True, True): "hit", (True, False): "missed", (False, True): "wrong", (False, False): ""}
     return [
-        (genre, example.probabilities[genre], marks[genre in example.true, genre in example.given]) for genre in shown
+        (genre, example.probabilities[genre], marks[genre in example.true, genre in example.predicted])
+        for genre in shown
     ]
 
 

@@ -1,4 +1,4 @@
-"""What the figures of an evaluation mean, in words, weighed with their intervals and against the trivial answers."""
+"""Headline metrics and the verdict in words, weighed with their intervals and against the baselines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FEW_FILMS = 30
 """Below so many films of a genre, its interval is too wide to say anything."""
 
 LIKELY = 0.2
-"""From here on a probability is looked at; most film-genre pairs lie near 0, where every answer is well calibrated."""
+"""From here on a probability is looked at; most film-genre pairs are near 0, where every model is calibrated."""
 
 Comparison = Literal["better", "overlap", "worse"]
 Judgement = Literal["right", "fair", "misses", "wolf", "empty", "guess", "few"]
@@ -22,12 +22,68 @@ JUDGEMENTS: dict[Judgement, tuple[str, str]] = {
     "right": ("right", "F1 of 0.6 or more, and surely above 0.5"),
     "fair": ("fair", "clearly better than guessing, with errors both ways"),
     "misses": ("misses many", "finds fewer than two of five"),
-    "wolf": ("often wrong", "right fewer than two times of five when it gives the genre"),
-    "empty": ("adds nothing", "ranks better than chance, yet no surer than giving the genre to every film"),
+    "wolf": ("often wrong", "right fewer than two times of five when it predicts the genre"),
+    "empty": ("adds nothing", "ranks better than chance, yet no surer than predicting the genre for every film"),
     "guess": ("guesses", "the interval reaches down to what chance gives"),
     "few": ("too few films", f"fewer than {FEW_FILMS} films to judge by"),
 }
 """Judgement -> its short name and what it means, best first."""
+
+
+# Shared with the comparison of two models.
+# (name, operating point or None for the ranking, key, lower is better, percent, meaning)
+METRICS: tuple[tuple[str, str | None, str, bool, bool, str], ...] = (
+    ("Mean average precision", None, "macro_average_precision", False, False,
+     "Sort all films by one genre's probability: how pure is the top of the list? Averaged over genres, rare ones "
+     "counting as much as common ones. 1 is perfect."),
+    ("Macro-F1", "balanced", "macro_f1", False, False,
+     "Precision and recall in one metric, averaged over genres: a genre never found drags it down."),
+    ("Micro-F1", "balanced", "micro_f1", False, False,
+     "The same over all predictions pooled: common genres dominate."),
+    ("ROC-AUC", None, "macro_roc_auc", False, False,
+     "Of a film with a genre and one without, how often the first gets the higher probability. 0.5 is a coin toss."),
+    ("Exact match, “exact”", "exact", "exact_match", False, True,
+     "Films with exactly their genres predicted, none more, none fewer, at the point made for it."),
+    ("Exact match, “balanced”", "balanced", "exact_match", False, True,
+     "The same at the balanced point, which trades this away for finding more genres."),
+    ("First guess right", None, "top1_hit", False, True,
+     "Films for which the most probable genre is one of theirs."),
+    ("One of three right", None, "top3_hit", False, True,
+     "Films for which at least one of the three most probable genres is theirs."),
+    ("Wrong predictions", "balanced", "hamming_loss", True, True,
+     "Yes-or-no predictions, one for each film and genre, that are wrong (Hamming loss). Saying nothing scores well "
+     "here, since most predictions are no."),
+    ("Calibration error", None, "calibration_error", True, True,
+     "How far stated probabilities are from what happens, on average."),
+)  # fmt: skip
+
+_JUDGED = {
+    "better": "clearly better than",
+    "overlap": "intervals overlap with",
+    "worse": "worse than",
+    "doubtful": "not surely better than",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """One headline metric.
+
+    Attributes:
+        name: what it is called.
+        meaning: one plain sentence.
+        score: the model's.
+        baseline: the name and the score of the baseline that does best, None where none defines the metric.
+        judgement: the comparison with it in words, "" without one.
+        percent: whether the metric reads better as a percentage.
+    """
+
+    name: str
+    meaning: str
+    score: Score
+    baseline: tuple[str, Score] | None
+    judgement: str
+    percent: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +102,7 @@ class Verdict:
 
 
 def compare(score: Score, other: Score, *, lower_is_better: bool = False) -> Comparison:
-    """Whether the intervals lie apart, and on which side; undefined figures "overlap".
+    """Whether the intervals lie apart, and on which side; undefined metrics "overlap".
 
     Example:
         >>> compare(Score(0.5, 0.4, 0.6), Score(0.2, 0.1, 0.3))
@@ -61,7 +117,7 @@ def compare(score: Score, other: Score, *, lower_is_better: bool = False) -> Com
 
 
 def best_baseline(evaluation: Evaluation, key: str, *, lower_is_better: bool = False) -> tuple[str, Score] | None:
-    """The trivial answer that does best on one figure, None where none defines it."""
+    """The baseline that does best on one metric, None where none defines it."""
     known = [
         (name, scores[key])
         for name, scores in evaluation.baselines.items()
@@ -74,7 +130,7 @@ def best_baseline(evaluation: Evaluation, key: str, *, lower_is_better: bool = F
 def above_a_coin_toss(evaluation: Evaluation) -> bool:
     """Whether the ranking is surely better than chance.
 
-    Average precision alone flatters small parts: with few films of a genre, luck lifts it above the genre's share, and
+    Average precision alone flatters small sets: with few films of a genre, luck lifts it above the genre's share, and
     resampling lifts it further. ROC-AUC has no such bias.
     """
     return evaluation.ranking["macro_roc_auc"].low > 0.5
@@ -98,9 +154,9 @@ def in_words(share: float) -> str:
 
 
 def judge(result: GenreResult, *, at: str = "balanced") -> Judgement:
-    """What a genre's figures at one operating point amount to."""
+    """What a genre's metrics at one operating point amount to."""
     point = result.at[at]
-    always = 2 * result.share / (1 + result.share)  # F1 of giving the genre to every film
+    always = 2 * result.share / (1 + result.share)  # F1 of predicting the genre for every film
     if result.support < FEW_FILMS:
         return "few"
     if not (result.roc_auc.low > 0.5 and result.average_precision.low > result.share):
@@ -124,7 +180,7 @@ def verdict(evaluation: Evaluation) -> Verdict:
     groups: dict[Judgement, list[GenreResult]] = {judgement: [] for judgement in JUDGEMENTS}
     for result in sorted(evaluation.per_genre, key=_by_f1, reverse=True):
         groups[judge(result)].append(result)
-    paragraphs = (_ranking(evaluation), _answers(evaluation), _all_right(evaluation), _trust(evaluation))
+    paragraphs = (_ranking(evaluation), _predictions(evaluation), _all_right(evaluation), _trust(evaluation))
     return Verdict(
         headline=_headline(evaluation, groups),
         paragraphs=tuple(paragraph for paragraph in paragraphs if paragraph),
@@ -171,7 +227,7 @@ def _headline(evaluation: Evaluation, groups: Mapping[Judgement, Sequence[GenreR
     elif groups["wolf"]:
         worst = min(groups["wolf"], key=lambda result: result.at["balanced"].precision.value)
         wrong = in_words(1 - worst.at["balanced"].precision.value)
-        clauses.append(f"wrong {wrong} times it says {worst.genre}")
+        clauses.append(f"wrong {wrong} times it predicts {worst.genre}")
     if not (groups["right"] or groups["fair"]):
         clauses.insert(0, "better than chance, but sure of no genre")
     sentence = "; ".join(clauses)
@@ -196,7 +252,7 @@ def _luck(score: Score, baseline: Score) -> str:
 def _ranking(evaluation: Evaluation) -> str:
     reached = evaluation.ranking["macro_average_precision"]
     chance = best_baseline(evaluation, "macro_average_precision")
-    sentence = f"Ranking films by probability, the model reaches a mean average precision of {told(reached)}"
+    sentence = f"Ranking films by probability, the model reaches a mean average precision of {with_interval(reached)}"
     if not chance:
         return sentence + "."
     luck = _luck(reached, chance[1])
@@ -205,20 +261,20 @@ def _ranking(evaluation: Evaluation) -> str:
     return f"{sentence}; chance gives {chance[1].value:.2f}, and {luck}."
 
 
-def _answers(evaluation: Evaluation) -> str:
+def _predictions(evaluation: Evaluation) -> str:
     at = evaluation.at["balanced"]
     true = sum(result.support for result in evaluation.per_genre) / max(evaluation.films, 1)
     sentence = (
-        f"At the balanced point it gives {at['genres_per_film'].value:.1f} genres a film "
-        f"(films have {true:.1f}): {_percent(at['micro_precision'].value)} of what it gives is right, and it finds "
-        f"{_percent(at['micro_recall'].value)} of what is there. "
-        f"Together that is a micro-F1 of {told(at['micro_f1'])}"
+        f"At the balanced point it predicts {at['genres_per_film'].value:.1f} genres per film "
+        f"(films have {true:.1f}): {_percent(at['micro_precision'].value)} of the predicted genres are right, and "
+        f"it finds {_percent(at['micro_recall'].value)} of the true ones. "
+        f"Together that is a micro-F1 of {with_interval(at['micro_f1'])}"
     )
     baseline = best_baseline(evaluation, "micro_f1")
     if not baseline:
         return sentence + "."
     name, score = baseline
-    return f"{sentence}; answering “{name}” every time gives {score.value:.2f}, and {_luck(at['micro_f1'], score)}."
+    return f"{sentence}; predicting “{name}” every time gives {score.value:.2f}, and {_luck(at['micro_f1'], score)}."
 
 
 def _all_right(evaluation: Evaluation) -> str:
@@ -236,7 +292,7 @@ def _all_right(evaluation: Evaluation) -> str:
         "overlap": "not surely more than",
         "worse": "fewer than",
     }[compare(score, baseline[1])]
-    return f"{sentence}, {answer} the {_percent(baseline[1].value)} of answering “{baseline[0]}” every time."
+    return f"{sentence}, {answer} the {_percent(baseline[1].value)} of predicting “{baseline[0]}” every time."
 
 
 def _trust(evaluation: Evaluation) -> str:
@@ -284,11 +340,11 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
 
 
-def told(score: Score) -> str:
-    """A figure with its interval.
+def with_interval(score: Score) -> str:
+    """A metric with its interval.
 
     Example:
-        >>> told(Score(0.312, 0.295, 0.330))
+        >>> with_interval(Score(0.312, 0.295, 0.330))
         '0.31 (0.29–0.33)'
     """
     if score.value != score.value:
@@ -296,65 +352,9 @@ def told(score: Score) -> str:
     return f"{score.value:.2f} ({score.low:.2f}–{score.high:.2f})"
 
 
-@dataclass(frozen=True, slots=True)
-class Headline:
-    """One headline figure.
-
-    Attributes:
-        name: what it is called.
-        meaning: one plain sentence.
-        score: the model's.
-        baseline: the name and the score of the trivial answer that does best, None where none defines the figure.
-        judgement: the comparison with it in words, "" without one.
-        percent: whether the figure reads better as a percentage.
-    """
-
-    name: str
-    meaning: str
-    score: Score
-    baseline: tuple[str, Score] | None
-    judgement: str
-    percent: bool
-
-
-# Shared with the comparison of two models.
-# (name, operating point or None for the ranking, key, lower is better, percent, meaning)
-FIGURES: tuple[tuple[str, str | None, str, bool, bool, str], ...] = (
-    ("Mean average precision", None, "macro_average_precision", False, False,
-     "Sort all films by one genre's probability: how pure is the top of the list? Averaged over genres, rare ones "
-     "counting as much as common ones. 1 is perfect."),
-    ("Macro-F1", "balanced", "macro_f1", False, False,
-     "Precision and recall in one figure, averaged over genres: a genre never found drags it down."),
-    ("Micro-F1", "balanced", "micro_f1", False, False,
-     "The same over all answers pooled: common genres dominate."),
-    ("ROC-AUC", None, "macro_roc_auc", False, False,
-     "Of a film with a genre and one without, how often the first gets the higher probability. 0.5 is a coin toss."),
-    ("All right, “exact”", "exact", "exact_match", False, True,
-     "Films given exactly their genres, none more, none fewer, at the point made for it."),
-    ("All right, “balanced”", "balanced", "exact_match", False, True,
-     "The same at the balanced point, which trades this away for finding more genres."),
-    ("First guess right", None, "top1_hit", False, True,
-     "Films for which the most probable genre is one of theirs."),
-    ("One of three right", None, "top3_hit", False, True,
-     "Films for which at least one of the three most probable genres is theirs."),
-    ("Wrong answers", "balanced", "hamming_loss", True, True,
-     "Yes-or-no answers, one for each film and genre, that are wrong (Hamming loss). Saying nothing scores well "
-     "here, since most answers are no."),
-    ("Calibration error", None, "calibration_error", True, True,
-     "How far stated probabilities are from what happens, on average."),
-)  # fmt: skip
-
-_JUDGED = {
-    "better": "clearly better than",
-    "overlap": "intervals overlap with",
-    "worse": "worse than",
-    "doubtful": "not surely better than",
-}
-
-
 def headlines(evaluation: Evaluation) -> Iterator[Headline]:
-    """The headline figures that the evaluation defines, the leading one first."""
-    for name, point, key, lower_is_better, percent, meaning in FIGURES:
+    """The headline metrics that the evaluation defines, the leading one first."""
+    for name, point, key, lower_is_better, percent, meaning in METRICS:
         scores = evaluation.ranking if point is None else evaluation.at.get(point, {})
         if key not in scores:
             continue

@@ -1,4 +1,4 @@
-"""The fast form of transformers' MobileNet V1 and V2: the same weights and answers, fewer copies.
+"""The fast form of transformers' MobileNet V1 and V2: the same weights and outputs, fewer copies.
 
 Those networks pad as TensorFlow does, by copying the map before every convolution, 1×1 ones too. At stride 1
 that padding is symmetric, so the convolution can do it itself; only stride 2 needs the copy, on even sides.
@@ -9,7 +9,7 @@ a depthwise convolution's maps at stride 1 only: one of stride 2 has the gradien
 to the same values (benchmarks/NOTES.md has the times).
 
 For the gradient of a ReLU6 torch keeps what goes in, beside what comes out, which the next layer keeps. What comes out
-tells as much.
+is enough.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class StridedConvolution(nn.Conv2d):
 class _Depthwise(torch.autograd.Function):
     """A padded depthwise convolution of odd kernels whose gradient of the maps is computed at stride 1.
 
-    Zeros before the kernel's taps, and as much padding before the maps as behind, say the same as more padding behind
-    alone, and the convolution then pads by itself. What is kept for the gradient are the maps as they come, which the
+    Zeros before the kernel's taps, and as much padding before the maps as behind, equal more padding behind alone, and
+    the convolution then pads by itself. What is kept for the gradient are the maps as they come, which the
     activation before keeps too.
     """
 

@@ -31,7 +31,7 @@ def build_augmentation(
     Args:
         network: the network that trains.
         posters: uint8 N×H×W×3, the store.
-        rows: int64, the training part.
+        rows: int64, the training set.
         crop_area: smallest share of a poster that our crops show.
         seed: chooses the posters that the principal components of colour are taken from.
     """
@@ -86,13 +86,13 @@ def random_resized_crop(
     share = torch.empty(n).uniform_(*area, generator=generator).sqrt()
     ratio = torch.empty(n).uniform_(-math.log(stretch), math.log(stretch), generator=generator).exp().sqrt()
     sides = torch.stack((share / ratio, share * ratio), 1).clamp(max=1)
-    mirror = torch.randint(0, 2, (n,), generator=generator) == 1
+    flipped = torch.randint(0, 2, (n,), generator=generator) == 1
     offsets = (torch.rand(n, 2, generator=generator) * 2 - 1) * (1 - sides)
     resample = resample_bytes if posters.is_cpu else resample_by_grid
-    return resample(posters, sides, offsets, mirror, size)
+    return resample(posters, sides, offsets, flipped, size)
 
 
-def resample_bytes(posters: Tensor, sides: Tensor, offsets: Tensor, mirror: Tensor, size: tuple[int, int]) -> Tensor:
+def resample_bytes(posters: Tensor, sides: Tensor, offsets: Tensor, flipped: Tensor, size: tuple[int, int]) -> Tensor:
     """A part of whole pixels of each poster, resampled in 8 bits, antialiased, one poster after the other.
 
     Args:
@@ -100,7 +100,7 @@ def resample_bytes(posters: Tensor, sides: Tensor, offsets: Tensor, mirror: Tens
         sides: float N×2, heights and widths of the parts as shares of the poster's, in 0..1.
         offsets: float N×2, where the parts' middles lie, down and across: 0 is the poster's middle, 1 - side the
             farthest that a part may lie from it.
-        mirror: bool N.
+        flipped: bool N.
         size: H, W of the result.
 
     Returns:
@@ -111,15 +111,15 @@ def resample_bytes(posters: Tensor, sides: Tensor, offsets: Tensor, mirror: Tens
     starts = (((1 + offsets) * whole - pixels) / 2).round().clamp(min=0).minimum(whole - pixels)
     boxes = torch.cat((starts, starts + pixels), 1).int().tolist()
     parts = []
-    for poster, (top, left, bottom, right), mirrored in zip(posters, boxes, mirror.tolist(), strict=True):
+    for poster, (top, left, bottom, right), flip in zip(posters, boxes, flipped.tolist(), strict=True):
         part = F.interpolate(poster[None, :, top:bottom, left:right], size, mode="bilinear", antialias=True)[0]
-        parts.append(part.flip(-1) if mirrored else part)
+        parts.append(part.flip(-1) if flip else part)
     return in_floats(torch.stack(parts))
 
 
-def resample_by_grid(posters: Tensor, sides: Tensor, offsets: Tensor, mirror: Tensor, size: tuple[int, int]) -> Tensor:
+def resample_by_grid(posters: Tensor, sides: Tensor, offsets: Tensor, flipped: Tensor, size: tuple[int, int]) -> Tensor:
     """As `resample_bytes`, at fractions of pixels, not antialiased, in a few kernels for the whole batch."""
-    across = _places(size[1], torch.where(mirror, -sides[:, 1], sides[:, 1]), offsets[:, 1]).to(posters.device)
+    across = _places(size[1], torch.where(flipped, -sides[:, 1], sides[:, 1]), offsets[:, 1]).to(posters.device)
     down = _places(size[0], sides[:, 0], offsets[:, 0]).to(posters.device)
     shape = (len(posters), *size)
     grid = torch.stack((across[:, None, :].expand(shape), down[:, :, None].expand(shape)), -1)
@@ -191,22 +191,14 @@ def random_crop(posters: Tensor, generator: torch.Generator, *, size: tuple[int,
     n, _, full_height, full_width = posters.shape
     top = torch.randint(0, full_height - height + 1, (n,), generator=generator)
     left = torch.randint(0, full_width - width + 1, (n,), generator=generator)
-    mirror = torch.randint(0, 2, (n,), generator=generator)
+    flipped = torch.randint(0, 2, (n,), generator=generator)
     patches = [
         posters[i, :, top[i] : top[i] + height, left[i] : left[i] + width].flip(-1)
-        if mirror[i]
+        if flipped[i]
         else posters[i, :, top[i] : top[i] + height, left[i] : left[i] + width]
         for i in range(n)
     ]
     return torch.stack(patches).contiguous(memory_format=torch.channels_last)
-
-
-def mixup(posters: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Zhang et al. 2018: each poster blended with another of the batch, labels alike; λ ~ U(0.5, 1)."""
-    other = torch.randperm(len(posters), generator=generator)
-    keep = float(torch.empty(1).uniform_(0.5, 1, generator=generator))
-    other = other.to(posters.device)
-    return torch.lerp(posters[other], posters, keep), torch.lerp(labels[other], labels, keep)
 
 
 def cutmix(posters: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -269,8 +261,4 @@ class Augmenting:
 
     def _mix(self, posters: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         chance = float(torch.rand(1, generator=generator))
-        if chance < self.config.cutmix:
-            return cutmix(posters, targets, generator)
-        if chance < self.config.cutmix + self.config.mixup:
-            return mixup(posters, targets, generator)
-        return posters, targets
+        return cutmix(posters, targets, generator) if chance < self.config.cutmix else (posters, targets)

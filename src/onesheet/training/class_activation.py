@@ -1,4 +1,4 @@
-"""Grad-CAM: where a network in training finds a genre, before there is a model file to ask."""
+"""Grad-CAM: where a network in training finds a genre, before there is a model file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def grad_cam(network: PosterNetwork, posters: Tensor, genre_column: int) -> Tens
 
     The paper's map times h·w and without its ReLU, negative where a place speaks against the genre: for a network with
     evidence that is `Output.evidence`, of every level that its head reads; for another it is made from the gradients of
-    the backbone's last feature map. The network answers as outside of training and is left as it was.
+    the backbone's last feature map. The network runs as outside of training and is left as it was.
 
     Args:
         network: any network with a feature map; with `crop`, the map is that of the centre crop.

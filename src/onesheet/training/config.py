@@ -10,7 +10,7 @@ from typing import Any
 from onesheet.errors import ConfigError, RunError
 from onesheet.options import check_options, option, plain_values
 
-BY_MODEL = "depends on the model"  # see `TrainConfig.resolved`
+BY_MODEL = "by model"  # see `TrainConfig.resolved`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,10 +49,11 @@ class TrainConfig:
     dropout: float | None = option(
         None, "dropout before the last layer", group="model", unset=BY_MODEL, bounds=(0, 0.95)
     )
-    mirror: bool = option(
+    tta: bool = option(
         True,
-        "answer from the mean of a poster and its somewhat smaller mirror image (alexnet: from ten crops)",
+        "test-time augmentation: the mean of a poster and its somewhat smaller mirror image (alexnet: ten crops)",
         group="model",
+        formerly=("mirror",),
     )
 
     # How it learns.
@@ -79,24 +80,18 @@ class TrainConfig:
     learning_rate: float | None = option(
         None, "peak learning rate", group="optimisation", unset=BY_MODEL, bounds=(1e-8, 10), common=True
     )
-    first_layer_rate: float = option(
-        1.0,
-        "the first layer's learning rate as a share of the last's; geometric between (1: all learn alike)",
-        group="optimisation",
-        bounds=(1e-4, 1),
-    )
     weight_decay: float | None = option(
         None,
         "weight decay",
         group="optimisation",
-        unset="depends on the model, for tune=head on the films too",
+        unset="by model, for tune=head by the number of films too",
         bounds=(0, 10),
     )
     schedule: str = option(
         "cosine",
         "learning rate over time",
         group="optimisation",
-        choices=("cosine", "step", "plateau", "constant-then-decay", "constant"),
+        choices=("cosine", "constant-then-decay"),
     )
     warmup: float = option(
         0.05, "share of the steps in which the learning rate rises", group="optimisation", bounds=(0, 0.9)
@@ -109,12 +104,6 @@ class TrainConfig:
         common=True,
     )
     positive_weights: bool = option(False, "weigh a genre's positives by how rare it is", group="optimisation")
-    label_smoothing: float = option(
-        0.0,
-        "how far targets move from the labels to each genre's share of the training films",
-        group="optimisation",
-        bounds=(0, 0.99),
-    )
     teacher: tuple[str, ...] = option(
         (),
         "model files whose predictions the network learns as well as the labels, comma-separated (distillation)",
@@ -189,7 +178,6 @@ class TrainConfig:
         bounds=(0.25, 1),
     )
     cutmix: float = option(0.0, "share of the batches mixed by CutMix", group="augmentation", bounds=(0, 1))
-    mixup: float = option(0.0, "share of the batches mixed by mixup", group="augmentation", bounds=(0, 1))
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -197,15 +185,13 @@ class TrainConfig:
             raise ConfigError(
                 f"tune='head' needs a pretrained backbone (hf:…); got model {self.model!r}; use tune='full'"
             )
-        if self.tune == "head" and (self.cutmix or self.mixup):
-            raise ConfigError("tune='head' trains on features, which cannot be mixed; leave out --cutmix and --mixup")
+        if self.tune == "head" and self.cutmix:
+            raise ConfigError("tune='head' trains on features, which cannot be mixed; leave out --cutmix")
         if self.smaller_crops and (self.tune == "head" or self.model == "alexnet" or not self.augment):
             raise ConfigError(
                 "--crop-scale and --start-scale need random crops and a network for any size; leave them out with "
                 "--tune head, --model alexnet and --no-augment"
             )
-        if self.cutmix + self.mixup > 1:
-            raise ConfigError(f"--cutmix and --mixup must not exceed 1 together; got {self.cutmix} and {self.mixup}")
         if self.widths is not None and self.model != "poster-cnn":
             raise ConfigError(f"--widths belongs to poster-cnn; got model {self.model!r}: leave it out")
 

@@ -23,7 +23,7 @@ def device() -> torch.device:
 def arithmetic(wish: str) -> str:
     """ "fp32" or "bf16" for a wish of "auto", "fp32" or "bf16".
 
-    bfloat16 pays where the machine has instructions for it: a GPU that says so, or a CPU with AVX-512 BF16 or AMX.
+    bfloat16 pays where the machine has instructions for it: a GPU that reports so, or a CPU with AVX-512 BF16 or AMX.
     """
     if wish != "auto":
         return wish

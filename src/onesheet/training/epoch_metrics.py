@@ -1,4 +1,4 @@
-"""The answers of an epoch, kept for its metrics."""
+"""What is kept of each epoch: the logits and labels of its posters."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import torch
 from torch import Tensor
 
 
-class EpochAnswers:
-    """Logits and labels of the posters of an epoch, in one tensor that grows by doubling, where they were computed.
+class EpochPredictions:
+    """Logits and labels of the posters of an epoch, in one tensor.
 
-    Kept one by one, they would lie between the batches, and keep the memory of those from being used again.
+    Kept batch by batch, they would lie between the batches and keep the memory of those from being used again
+    (benchmarks/NOTES.md).
 
     Args:
+        rows: room for so many posters; those that come later are dropped.
         genres: G.
     """
 
-    def __init__(self, genres: int) -> None:
-        self._room = torch.empty(2, 0, genres)
+    def __init__(self, rows: int, genres: int) -> None:
+        self._both = torch.empty(2, rows, genres)
         self._count = 0
 
     def __len__(self) -> int:
@@ -24,16 +26,17 @@ class EpochAnswers:
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
         """Take up a batch, float n×G each."""
-        end = self._count + len(logits)
-        if end > self._room.shape[1]:
-            larger = logits.new_empty(2, max(end, 2 * self._count), self._room.shape[2])
-            larger[:, : self._count] = self._room[:, : self._count]
-            self._room = larger
-        self._room[0, self._count : end], self._room[1, self._count : end] = logits, labels
+        self._both = self._both.to(logits.device)
+        start, end = self._count, min(self._count + len(logits), self._both.shape[1])
+        self._both[0, start:end], self._both[1, start:end] = logits[: end - start], labels[: end - start]
         self._count = end
+
+    def clear(self) -> None:
+        """Begin another epoch."""
+        self._count = 0
 
     @property
     def both(self) -> tuple[Tensor, Tensor]:
         """Logits and labels, float32 N×G."""
-        logits, labels = self._room[:, : self._count]
+        logits, labels = self._both[:, : self._count]
         return logits, labels

@@ -76,8 +76,8 @@ def frozen_features(
     """Every poster's embedding, float32 N×D, and the network's batch norm adapted to posters.
 
     Both are kept in the packed store's folder, `features-<key>.npy` and `.safetensors`, for the next head on the same
-    backbone. The key says what they depend on: the posters, the weights, the arithmetic, the seed. An interrupted run
-    goes on where it stopped.
+    backbone. The key depends on the posters, the weights, the arithmetic, the seed. An interrupted run
+    resumes.
 
     Raises:
         OnesheetError: the folder cannot be written, another process works in it, or the weights in it are damaged.
@@ -98,7 +98,7 @@ def frozen_features(
 
 
 def _done(array_path: Path) -> int:
-    """How many posters' features have safely reached the disk; 0 where what says so is damaged."""
+    """How many posters' features have safely reached the disk; 0 where the record is damaged."""
     state_path = array_path.with_suffix(".json")
     if not (state_path.exists() and array_path.exists()):
         return 0
@@ -129,10 +129,10 @@ def _compute(array_path: Path, network: PosterNetwork, packed: Packed, *, wish: 
 
 
 def folded(network: PosterNetwork) -> PosterNetwork:
-    """A copy for answers alone, in evaluation mode, whose batch norm is done by the convolutions before it.
+    """A copy for inference, in evaluation mode, whose batch norm is done by the convolutions before it.
 
     Found where a layer calls the two `convolution` and `normalization`, as those of transformers' MobileNets and
-    ResNets do; elsewhere it stays. The answers are the same but for rounding.
+    ResNets do; elsewhere it stays. The outputs are the same but for rounding.
     """
     network = copy.deepcopy(network).eval()
     for layer in network.modules():
@@ -145,7 +145,7 @@ def folded(network: PosterNetwork) -> PosterNetwork:
 def _key(network: PosterNetwork, packed: Packed, precision: str, seed: int) -> str:
     """What the features depend on: the posters, the backbone's weights, levels and views, the arithmetic, the seed."""
     digest = hashlib.sha256(
-        f"{packed.fingerprint} {precision} {seed} {network.mirror and SECOND_VIEW} {network.embedding_size}".encode()
+        f"{packed.fingerprint} {precision} {seed} {network.tta and SECOND_VIEW} {network.embedding_size}".encode()
     )
     for name, values in network.state_dict().items():
         if not name.startswith("head."):
@@ -166,7 +166,7 @@ class FeatureHead(nn.Module):
 
     Args:
         features: float32 N×D, memory-mapped or not.
-        rows: int64, the training part: its mean and standard deviation are taken.
+        rows: int64, the training set: its mean and standard deviation are taken.
         frequencies: share of training films with each genre, float G in (0, 1): the bias starts at its log-odds.
         dropout: in [0, 1).
     """

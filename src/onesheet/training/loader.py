@@ -39,7 +39,7 @@ class BatchLoader:
     Batches differ in size by one poster at most, so that none is too small for batch normalisation. They come on the
     device that trains. The next one is read in another thread while the last is trained on, and transformed there too,
     as a network leaves cores idle between its layers, and a GPU the processor; with a single thread it is transformed
-    when it is asked for. Several processes draw the same batches and each takes its share of every one, so that
+    on request. Several processes draw the same batches and each takes its share of every one, so that
     together they see each row once an epoch.
 
     Args:
@@ -47,10 +47,10 @@ class BatchLoader:
         labels: bool N×G.
         targets: N×G, numbers in [0, 1], or the labels.
         rows: int64, the rows to draw from.
-        batch_size: rows a batch at most, over all processes.
+        batch_size: rows per batch at most, over all processes.
         seed: shuffles anew each epoch; None = in order.
         share: which of how many processes this is.
-        transform: what becomes of each batch, told the epoch, counted from 0.
+        transform: changes a batch; its second argument is the epoch, counted from 0.
     """
 
     def __init__(
@@ -72,6 +72,12 @@ class BatchLoader:
 
     def __len__(self) -> int:
         return self._batches
+
+    @property
+    def most_rows(self) -> int:
+        """This process's rows per epoch, at most."""
+        batch_size = -(-len(self._rows) // self._batches)
+        return self._batches * -(-batch_size // self._share[1])
 
     def __iter__(self) -> Iterator[Batch]:
         order = self._rows
@@ -111,7 +117,7 @@ class BatchLoader:
         return Batch(inputs, labels.float(), targets.float(), int(step[0]), weight)
 
     def state_dict(self) -> dict[str, int]:
-        """Where the next batch stands: epoch and batch."""
+        """The place of the next batch: epoch and batch."""
         return {"epoch": self._epoch, "batch": self._batch}
 
     def load_state_dict(self, state: dict[str, int]) -> None:

@@ -1,4 +1,4 @@
-"""One stage of training: Lightning's loop with our journal, its best epoch kept."""
+"""One stage of training: Lightning's loop, and the callbacks that stop it, save its state and report its progress."""
 
 from __future__ import annotations
 
@@ -20,13 +20,19 @@ from lightning.pytorch.strategies import DDPStrategy
 
 from onesheet.errors import Interrupted, RunError
 from onesheet.progress import Progress
-from onesheet.training.batch_norm import SharedBatchNorm
 from onesheet.training.device import arithmetic, device
 from onesheet.training.loader import BatchLoader
 from onesheet.training.module import TrainingModule
 from onesheet.training.processes import Processes
 from onesheet.training.weights import WholeCheckpoints
 
+SAVE_SECONDS = 120  # at most so much work is lost to a crash
+
+# Shown as train/validation: name, metric, digits.
+SHOWN = (
+    *(("loss", "loss", 3), ("precision", "precision", 2), ("recall", "recall", 2)),
+    *(("F1", "f1", 2), ("mAP", "map", 3), ("AUC", "roc_auc", 3)),
+)
 OnEpoch = Callable[["Stage"], None]
 
 
@@ -48,7 +54,7 @@ class Stage:
 
     @property
     def history(self) -> list[dict[str, float]]:
-        """One row an epoch."""
+        """One row per epoch."""
         return self.module.history
 
     @property
@@ -90,11 +96,11 @@ def train_stage(stage: Stage, folder: Path, *, on_epoch: OnEpoch, progress: Prog
     Args:
         stage: what trains.
         folder: of the checkpoint.
-        on_epoch: told after every epoch, before the checkpoint says that it is over.
-        progress: told of every step.
+        on_epoch: called after every epoch, before the checkpoint is saved.
+        progress: reports every step.
 
     Raises:
-        Interrupted: Ctrl-C; the checkpoint says where to go on.
+        Interrupted: Ctrl-C; the checkpoint resumes it.
     """
     config = stage.module.config
     last_path = folder / f"{stage.name}-last.ckpt"
@@ -132,22 +138,21 @@ def _checked(checkpoint: Path) -> Path:
 def _together(here: Processes) -> dict[str, Any]:
     """Lightning's options for so many processes.
 
-    No buffers are broadcast, as shared batch norm keeps them equal; the graph is static, so that a backbone may have
-    weights that its embedding does not use.
+    Batch norm is over the posters of all GPUs; on a CPU each process has its own statistics, and the first one's count.
+    The graph is static, so that a backbone may have weights that its embedding does not use.
     """
     plugins: list[Any] = [WholeCheckpoints(), *([here.environment] if here.environment else [])]
     options = {"accelerator": device().type, "devices": here.devices, "num_nodes": here.nodes, "plugins": plugins}
     if here.count == 1:
         return options
     on_cpu = device().type == "cpu"
-    plugins += [SharedBatchNorm()] if on_cpu else []
-    strategy = DDPStrategy(broadcast_buffers=False, static_graph=True)
+    strategy = DDPStrategy(broadcast_buffers=on_cpu, static_graph=True)
     return options | {"strategy": strategy, "sync_batchnorm": not on_cpu}
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Lightning's own notices silenced: what matters is said through `Progress`."""
+    """Silence Lightning's own notices: what matters is reported through `Progress`."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -161,9 +166,6 @@ def quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-SAVE_SECONDS = 120  # at most so much work is lost to a crash
-
-
 class Journal(Callback):
     """Keeps `last.ckpt` current: every epoch, every two minutes, and on Ctrl-C, then stops; every process at once."""
 
@@ -174,7 +176,7 @@ class Journal(Callback):
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Ctrl-C asks to stop between two steps; the earlier handler comes back in the end."""
+        """Ctrl-C requests a stop between two steps; the earlier handler comes back in the end."""
         if threading.current_thread() is not threading.main_thread():  # only there may signals be handled
             yield
             return
@@ -188,7 +190,7 @@ class Journal(Callback):
         self._asked_to_stop = True
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Between two steps: save if it is time, stop if asked."""
+        """Between two steps: save if it is time, stop if requested."""
         last_of_epoch = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
         if last_of_epoch:
             return  # validation comes next; the epoch's end saves
@@ -209,15 +211,8 @@ class Journal(Callback):
         self._saved = time.monotonic()
 
 
-# Shown as train/validation: name, figure, digits.
-SHOWN = (
-    *(("loss", "loss", 3), ("precision", "precision", 2), ("recall", "recall", 2)),
-    *(("F1", "f1", 2), ("mAP", "map", 3), ("AUC", "roc_auc", 3)),
-)
-
-
 class ProgressBar(Callback):
-    """Tells a `Progress` of every step, with the last epoch's figures, train/validation."""
+    """Reports every step to a `Progress`, with the last epoch's metrics, train/validation."""
 
     def __init__(self, progress: Progress, task: str) -> None:
         self._progress, self._task = progress, task

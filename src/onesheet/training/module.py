@@ -1,4 +1,4 @@
-"""TrainingModule: one network, its loss, optimiser, averaged weights and the figures of every epoch."""
+"""TrainingModule: one network, its loss, optimiser, averaged weights and the metrics of every epoch."""
 
 from __future__ import annotations
 
@@ -11,21 +11,20 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LambdaLR, LinearLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from onesheet.errors import RunError
 from onesheet.evaluation.summary import SUMMARY_METRICS, summary_metrics
 from onesheet.training.config import TrainConfig
 from onesheet.training.device import seed_dropout
-from onesheet.training.epoch_metrics import EpochAnswers
+from onesheet.training.epoch_metrics import EpochPredictions
 from onesheet.training.loader import Batch, BatchLoader
 from onesheet.training.losses import build_loss
 from onesheet.training.processes import Processes
 
-LAYER_STEPS = 10  # learning rates of a network whose layers learn at different ones
 GRADIENT_NORM = 1.0  # at most
-TRAIN_SAMPLE = 20_000  # posters of an epoch whose answers the training figures are computed from
+TRAIN_SAMPLE = 20_000  # posters of an epoch whose predictions the training metrics are computed from
 
 
 class TrainingModule(pl.LightningModule):
@@ -35,7 +34,7 @@ class TrainingModule(pl.LightningModule):
         network: forward(inputs) -> an object with `.logits`; inputs are float N×3×H×W in [0, 1], or features.
         config: resolved choices.
         frequencies: share of training films with each genre, float G in (0, 1).
-        loader: the batches of the training part; its place is kept in checkpoints.
+        loaders: training and validation batches; the place in the first is kept in checkpoints.
         here: this process among those that train together.
     """
 
@@ -45,7 +44,7 @@ class TrainingModule(pl.LightningModule):
         config: TrainConfig,
         frequencies: Tensor,
         *,
-        loader: BatchLoader,
+        loaders: tuple[BatchLoader, BatchLoader],
         here: Processes | None = None,
     ) -> None:
         super().__init__()
@@ -56,10 +55,14 @@ class TrainingModule(pl.LightningModule):
         self.loss = build_loss(config.loss, frequencies, positive_weights=config.positive_weights)
         # Not trainer.estimated_stepping_batches: asking for it sets the loader up before a checkpoint is restored,
         # and a resumed run would begin the epoch anew.
-        self.total_steps = len(loader) * (config.epochs or 1)
-        self._loader = loader
+        self._loader, validation = loaders
+        self.total_steps = len(self._loader) * (config.epochs or 1)
         self.history: list[dict[str, float]] = []
-        self._answers = {part: EpochAnswers(len(frequencies)) for part in ("train", "validation")}
+        room = {
+            "train": min(self._loader.most_rows, TRAIN_SAMPLE // self._here.count),
+            "validation": validation.most_rows,
+        }
+        self._seen = {split: EpochPredictions(rows, len(frequencies)) for split, rows in room.items()}
         self._steps = 0
         self._started = time.perf_counter()
         self._earlier_seconds = 0.0
@@ -77,11 +80,10 @@ class TrainingModule(pl.LightningModule):
         optimizer.zero_grad(set_to_none=self.device.type != "cpu")
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
-        """One step; remembers logits for the epoch's training figures."""
+        """One step; remembers logits for the epoch's training metrics."""
         seed_dropout(batch.seed)
         logits = self.network(batch.inputs).logits.float()
-        if len(self._answers["train"]) < TRAIN_SAMPLE / self._here.count:
-            self._answers["train"].add(logits.detach(), batch.labels)
+        self._seen["train"].add(logits.detach(), batch.labels)
         return self.loss(logits, batch.targets) * batch.weight
 
     @cached_property
@@ -114,51 +116,51 @@ class TrainingModule(pl.LightningModule):
         nn.utils.clip_grad_norm_(self._all_parameters, GRADIENT_NORM)
 
     def validation_step(self, batch: Batch, _: int) -> None:
-        """Answers of the network that would be kept; a small batch may leave nothing for this process."""
+        """Predictions of the network that would be kept; a small batch may leave nothing for this process."""
         logits = self.best_network(batch.inputs).logits.float() if len(batch.inputs) else batch.labels
-        self._answers["validation"].add(logits, batch.labels)
+        self._seen["validation"].add(logits, batch.labels)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the figures that choose the best epoch."""
-        self._validation = self._figures("validation")
+        """Log the metrics that choose the best epoch."""
+        self._validation = self._metrics("validation")
         self.log_dict({f"validation_{name}": self._validation[name] for name in ("map", "loss")})
 
     def end_epoch(self) -> None:
         """Add the epoch's row to the history; called after validation, before the journal saves."""
-        train = self._figures("train")
+        train = self._metrics("train")
         optimizer = self.optimizers()
         self.history.append(
             {
                 "epoch": self.current_epoch + 1,
                 **{
-                    f"{part}_{name}": figures[name]
+                    f"{split}_{name}": metrics[name]
                     for name in ("loss", *SUMMARY_METRICS)
-                    for part, figures in (("train", train), ("validation", self._validation))
+                    for split, metrics in (("train", train), ("validation", self._validation))
                 },
                 "learning_rate": optimizer.param_groups[-1]["lr"],
                 "seconds": self._earlier_seconds + time.perf_counter() - self._started,
             }
         )
 
-    def _figures(self, part: str) -> dict[str, float]:
-        logits, labels = self._gathered(part)
-        self._answers[part] = EpochAnswers(logits.shape[1])
+    def _metrics(self, split: str) -> dict[str, float]:
+        logits, labels = self._gathered(split)
+        self._seen[split].clear()
         if not torch.isfinite(logits).all():
             raise RunError(
-                f"training diverged in epoch {self.current_epoch + 1}: its answers are no numbers any more; "
+                f"training diverged in epoch {self.current_epoch + 1}: its outputs are no longer finite; "
                 "choose a lower --learning-rate and another --out"
             )
-        figures = summary_metrics(labels.numpy() > 0.5, torch.sigmoid(logits).numpy())
-        return {"loss": float(self.loss(logits, labels)), **figures}
+        metrics = summary_metrics(labels.numpy() > 0.5, torch.sigmoid(logits).numpy())
+        return {"loss": float(self.loss(logits, labels)), **metrics}
 
-    def _gathered(self, part: str) -> tuple[Tensor, Tensor]:
+    def _gathered(self, split: str) -> tuple[Tensor, Tensor]:
         """Logits and labels of all processes, N×G each."""
-        logits, labels = (self._here.gathered(column) for column in self._answers[part].both)
+        logits, labels = (self._here.gathered(column) for column in self._seen[split].both)
         return logits, labels
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what an uninterrupted run would still have in memory; every process calls it."""
-        seen = self._gathered("train") if len(self._answers["train"]) else ()
+        seen = self._gathered("train") if len(self._seen["train"]) else ()
         checkpoint["onesheet"] = {
             "history": self.history,
             "steps": self._steps,
@@ -175,59 +177,39 @@ class TrainingModule(pl.LightningModule):
         self._loader.load_state_dict(kept["loader"])  # Lightning does so inside an epoch only
         rank, count = self._here.rank, self._here.count
         if kept["seen"]:
-            self._answers["train"].add(*(column[rank::count] for column in kept["seen"]))
+            self._seen["train"].add(*(column[rank::count] for column in kept["seen"]))
 
     def configure_optimizers(self) -> Any:
         """Optimiser and schedule."""
         config = self.config
         rate = config.learning_rate or 0.0
-        groups = parameter_groups(self.network, rate, config.weight_decay or 0.0, config.first_layer_rate)
+        groups = parameter_groups(self.network, config.weight_decay or 0.0)
         if config.optimizer == "sgd":
             optimizer: torch.optim.Optimizer = torch.optim.SGD(groups, lr=rate, momentum=0.9, fused=True)
         else:
             kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
             optimizer = kind(groups, lr=rate, fused=True)
-        total = self.total_steps
-        if config.schedule == "plateau":
-            plateau = ReduceLROnPlateau(
-                optimizer, mode="max" if config.select == "map" else "min", factor=0.3, patience=3
-            )
-            warmup = LinearLR(optimizer, start_factor=1e-3, total_iters=max(1, round(config.warmup * total)))
-            return [optimizer], [
-                *([{"scheduler": warmup, "interval": "step"}] if config.warmup else []),
-                {"scheduler": plateau, "monitor": f"validation_{config.select}"},
-            ]
-        steps = LambdaLR(optimizer, lambda step: rate_factor(config.schedule, step / total, config.warmup))
-        return [optimizer], [{"scheduler": steps, "interval": "step"}]
+        schedule = LambdaLR(
+            optimizer, lambda step: rate_factor(config.schedule, step / self.total_steps, config.warmup)
+        )
+        return [optimizer], [{"scheduler": schedule, "interval": "step"}]
 
 
-def parameter_groups(network: nn.Module, rate: float, decay: float, first_layer_rate: float) -> list[dict[str, Any]]:
-    """What the optimiser trains, first layers first; biases and normalisation do not decay.
-
-    Args:
-        network: its modules stand in the order in which posters pass them.
-        rate: learning rate of the last layer.
-        decay: weight decay.
-        first_layer_rate: the first layer's learning rate as a share of the last's, geometric between, in ten steps.
-    """
+def parameter_groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:
+    """What the optimiser trains: weights, which decay, and biases and normalisation, which do not."""
     parameters = [p for p in network.parameters() if p.requires_grad]
-    steps = 1 if first_layer_rate == 1 else min(LAYER_STEPS, len(parameters))
-    groups = []
-    for step in range(steps):
-        own = parameters[step * len(parameters) // steps : (step + 1) * len(parameters) // steps]
-        share = first_layer_rate ** (1 - step / (steps - 1)) if steps > 1 else 1.0
-        for decays, strength in ((True, decay), (False, 0.0)):
-            chosen = [p for p in own if (p.ndim > 1) == decays]
-            groups.append({"params": chosen, "weight_decay": strength, "lr": rate * share})
-    return groups
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
 
 
 def rate_factor(schedule: str, progress: float, warmup: float) -> float:
     """The learning rate's share of its peak.
 
     Args:
-        schedule: "cosine", "step" (a tenth after a half, a hundredth after three quarters), "constant-then-decay"
-            (for a quarter, then e^(-0.1) each fortieth of the run, as in 40-epoch Keras recipes) or "constant".
+        schedule: "cosine", or "constant-then-decay" (for a quarter, then e^(-0.1) each fortieth of the run, as in
+            40-epoch Keras recipes).
         progress: share of the run that is over, in [0, 1].
         warmup: share of the run in which the rate rises in a line from 0.
 
@@ -240,8 +222,4 @@ def rate_factor(schedule: str, progress: float, warmup: float) -> float:
     after = min(1.0, (progress - warmup) / (1 - warmup))
     if schedule == "cosine":
         return round(0.5 * (1 + math.cos(math.pi * after)), 12)
-    if schedule == "step":
-        return 1.0 if after < 0.5 else 0.1 if after < 0.75 else 0.01
-    if schedule == "constant-then-decay":
-        return 1.0 if after < 0.25 else math.exp(-4 * (after - 0.25))
-    return 1.0
+    return 1.0 if after < 0.25 else math.exp(-4 * (after - 0.25))

@@ -36,7 +36,7 @@ class Processes:
         count: how many there are.
         devices: how many on this machine.
         nodes: how many machines.
-        environment: what has started them; None = nobody, or Lightning.
+        environment: what has started them; None = Lightning, or this process is alone.
     """
 
     rank: int = 0
@@ -58,9 +58,9 @@ class Processes:
         """
         self._together(lambda: dist.barrier(group=_group()))
 
-    def any(self, said: bool) -> bool:
-        """Whether any process says so; all get the same answer."""
-        votes = torch.tensor(int(said))
+    def any(self, vote: bool) -> bool:
+        """Whether any process votes for it; all get the same result."""
+        votes = torch.tensor(int(vote))
         self._together(lambda: dist.all_reduce(votes, dist.ReduceOp.MAX, group=_group()))
         return bool(votes)
 
@@ -81,7 +81,7 @@ class Processes:
         try:
             return work()
         except RuntimeError as error:
-            raise RunError("another process of this training has ended; its own message says why") from error
+            raise RunError("another process of this training has ended; see its own message") from error
 
 
 def processes(devices: int | None, nodes: int | None) -> Processes:
@@ -92,7 +92,7 @@ def processes(devices: int | None, nodes: int | None) -> Processes:
         nodes: machines; None = as they were started, or 1.
 
     Raises:
-        ConfigError: others were started than are wished for, or nobody has started processes on other machines.
+        ConfigError: others were started than are wished for, or no processes were started on other machines.
     """
     environment = next((kind() for kind in (TorchElasticEnvironment, SLURMEnvironment) if kind.detect()), None)
     if environment is None:
@@ -133,5 +133,5 @@ def _meet(environment: ClusterEnvironment) -> None:
 
 @cache
 def _group() -> Any:
-    """For what is said between steps: on the CPU, and patient, where the group of the gradients is neither."""
+    """For messages between steps: on the CPU, and patient, where the group of the gradients is neither."""
     return dist.new_group(backend="gloo", timeout=PATIENCE)

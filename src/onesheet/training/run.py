@@ -1,4 +1,4 @@
-"""Run: the folder of one training run, and what stands in it."""
+"""Run: the folder of one training run, and its files."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 from onesheet.errors import ConfigError, RunError
 from onesheet.files import read_json, whole_file, write_text
 from onesheet.packed.store import Packed, open_packed
+from onesheet.spreadsheets import Writer
 from onesheet.training.config import TrainConfig
 
 STATE = "run.json"
@@ -96,11 +97,10 @@ class Run:
             whole_file(self.folder / "history.csv") as part,
             part.open("w", encoding="utf-8", newline="") as file,
         ):
-            writer = csv.DictWriter(file, [*rows[0], "best"], lineterminator="\n")
-            writer.writeheader()
+            writer = Writer(file)
+            writer.write([*rows[0], "best"])
             for row in rows:
-                plain = {key: f"{value:.6g}" for key, value in row.items()}
-                writer.writerow(plain | {"best": int(row["epoch"] == self.best_epoch)})
+                writer.write([*(f"{value:.6g}" for value in row.values()), int(row["epoch"] == self.best_epoch)])
 
 
 def _numbers(path: Path) -> list[dict[str, float]]:

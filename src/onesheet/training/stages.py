@@ -55,7 +55,7 @@ class Fitting:
         packed: the posters.
         here: this process among those that train together; the first alone writes.
         clock: what the run has taken.
-        progress: told of every step.
+        progress: reports every step.
     """
 
     run: Run
@@ -66,7 +66,7 @@ class Fitting:
     progress: Progress
 
     def train(self) -> None:
-        """Every stage that the configuration asks for.
+        """Every stage of the configuration.
 
         Raises:
             Interrupted: Ctrl-C; everything is saved.
@@ -78,19 +78,13 @@ class Fitting:
             self._full(targets)
 
     def _targets(self) -> NDArray[Any]:
-        """What is to be learnt; what teachers say is kept, so that a resumed run learns the same."""
+        """What is to be learnt; what teachers predict is kept, so that a resumed run learns the same."""
         path = self.run.folder / CHECKPOINTS / TARGETS
         if path.exists():
             kept: NDArray[np.float32] = load_weights(path)["targets"].numpy()
             return kept
         config = self.run.config
-        targets = soft_targets(
-            self.packed,
-            config.teacher,
-            smoothing=config.label_smoothing,
-            threads=config.threads,
-            progress=self.progress,
-        )
+        targets = soft_targets(self.packed, config.teacher, threads=config.threads, progress=self.progress)
         if config.teacher:
             path.parent.mkdir(parents=True, exist_ok=True)
             save_weights(path, {"targets": torch.from_numpy(targets)})
@@ -110,7 +104,7 @@ class Fitting:
         head = FeatureHead(features, packed.rows("train"), frequencies, dropout=config.dropout or 0.0)
         loaders = self._loaders(features, targets, config)
         in_fp32 = replace(config, arithmetic="fp32")  # features are small: nothing to gain
-        module = TrainingModule(head, in_fp32, frequencies, loader=loaders[0], here=self.here)
+        module = TrainingModule(head, in_fp32, frequencies, loaders=loaders, here=self.here)
 
         def weights(best: nn.Module) -> dict[str, Tensor]:
             with torch.no_grad():
@@ -128,7 +122,7 @@ class Fitting:
             network, packed.posters, packed.rows("train"), crop_area=config.crop_area, seed=config.seed
         )
         loaders = self._loaders(packed.posters, targets, config, Augmenting(config, crops if config.augment else None))
-        module = TrainingModule(network, config, _frequencies(packed), loader=loaders[0], here=self.here)
+        module = TrainingModule(network, config, _frequencies(packed), loaders=loaders, here=self.here)
         self._stage(Stage("full", module, loaders, self.here), lambda best: best.state_dict(), last=True)
 
     def _stage(self, stage: Stage, weights: Callable[[nn.Module], dict[str, Tensor]], *, last: bool) -> None:

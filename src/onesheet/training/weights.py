@@ -1,4 +1,4 @@
-"""Weights on disk: safetensors, whole or not at all."""
+"""Weights (safetensors) and checkpoints (torch) on disk, each whole or not at all."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
     with whole_file(path) as part:
         try:
             save_file({name: value.cpu().contiguous() for name, value in weights.items()}, part)
-        except SafetensorError as error:  # its way to say that the system refused
+        except SafetensorError as error:  # as when the disk is full
             raise OnesheetError(f"cannot write {str(path)!r}: {error}; free some space, then --resume") from error
 
 

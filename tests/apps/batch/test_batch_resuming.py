@@ -153,7 +153,7 @@ def test_a_folder_with_other_files_is_left_alone(
         ("[]", "is damaged"),
         ("[" * 100_000, "is damaged"),
         ('{"protocol": 1, "a": 2}', "is damaged"),
-        ('{"protocol": 2}', "install a newer onesheet from its source"),
+        ('{"protocol": 2}', "pip install --upgrade onesheet-genres"),
     ],
     ids=["cut", "list", "deep", "unknown", "newer"],
 )

@@ -2,17 +2,22 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import stat
 import sys
 import tempfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from onesheet.apps.library import replacing
 from onesheet.apps.library.backups import BACKUPS, JOURNAL, apply_changes, undo_write
 from onesheet.apps.library.changes import Change, Left
 from onesheet.data.film_library.films import LibraryFilm
@@ -158,20 +163,20 @@ def test_a_file_that_cannot_be_replaced_is_left_and_undo_can_be_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     laid(tmp_path, {"A.nfo": b"a", "B.nfo": b"b"})
-    replace = Path.replace
+    rename = replacing._rename
 
-    def refuse(self: Path, target: Path) -> Path:
-        if Path(target).name == "A.nfo":
+    def refuse(source: Path, target: Path, how: int) -> None:
+        if target.name == "A.nfo":
             raise PermissionError(1, "Operation not permitted")
-        return replace(self, target)
+        rename(source, target, how)
 
-    monkeypatch.setattr(Path, "replace", refuse)
+    monkeypatch.setattr(replacing, "_rename", refuse)
     (why,) = reasons(write(tmp_path, A=b"new", B=b"new"))
     assert "A.nfo': Operation not permitted; check its permissions" in why
     assert contents(tmp_path) == {"A.nfo": b"a", "B.nfo": b"new"}
     monkeypatch.undo()
     write(tmp_path, A=b"newer")
-    monkeypatch.setattr(Path, "replace", refuse)
+    monkeypatch.setattr(replacing, "_rename", refuse)
     (remark,) = undo_write(tmp_path).left
     assert remark.why.endswith("; then undo again")
     monkeypatch.undo()
@@ -305,12 +310,20 @@ def test_backup_and_journal_are_on_the_disk_before_the_file_is_replaced(
 
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(Path, "replace", replaced)
+    rename = replacing._rename
+
+    def exchanged(source: Path, target: Path, how: int) -> None:
+        steps.append(f"<-> {target.name}")
+        rename(source, target, how)
+
+    monkeypatch.setattr(replacing, "_rename", exchanged)
     write(tmp_path, A=b"new")
     steps = [step if not step.endswith(".part") else "data" for step in steps]
     root = tmp_path.name
     made = [BACKUPS, root]
     backed_up = ["data", "-> 000001.backup", "0001", JOURNAL, "0001"]
-    assert steps == [*made, *backed_up, "data", "-> A.nfo", root]
+    exchange = ["data", "data", "<-> A.nfo", root, root]
+    assert steps == [*made, *backed_up, *exchange]
 
 
 @pytest.mark.usefixtures("without_syncing")
@@ -324,55 +337,236 @@ def test_any_bytes_come_back(tmp_path_factory: pytest.TempPathFactory, files: di
     assert contents(folder) == old
 
 
-def killed_at(line: int, work: Callable[[], object]) -> bool:
-    """Do the work in a process that is killed at the so many-th line of our code; False where it has fewer."""
-    child = os.fork()
-    if child:
-        return os.WIFSIGNALED(os.waitpid(child, 0)[1])
-    lines = 0
+def states_during(work: Callable[[], object], folder: Path, copies: Path) -> Iterator[Path]:
+    """What a kill would leave: copies of a folder before each line of our code and at the end, one of each state."""
+    seen: list[list[tuple[str, int, int, bytes]]] = []
 
-    def trace(frame: object, event: str, _: object) -> object:
-        nonlocal lines
-        if Path(frame.f_code.co_filename).name not in ("backups.py", "files.py"):  # type: ignore[attr-defined]
+    def trace(frame: FrameType, event: str, _: object) -> object:
+        if not frame.f_code.co_filename.endswith(("/backups.py", "/replacing.py", "/files.py")):
             return None
-        lines += event == "line"
-        if lines == line:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if event == "line":
+            keep()
         return trace
 
+    def keep() -> None:
+        state = [
+            (
+                str(path),
+                path.stat().st_mode,
+                path.is_file() and path.stat().st_mtime_ns,
+                path.read_bytes() if path.is_file() else b"",
+            )
+            for path in sorted(folder.rglob("*"))
+        ]
+        if state not in seen:
+            seen.append(state)
+            shutil.copytree(folder, copies / str(len(seen)))
+
+    earlier = sys.gettrace()
+    sys.settrace(trace)
     try:
-        sys.settrace(trace)  # type: ignore[arg-type]
         work()
     finally:
-        os._exit(0)
+        sys.settrace(earlier)
+    keep()
+    return (copies / str(number) for number in range(1, len(seen) + 1))
 
 
 @pytest.mark.usefixtures("without_syncing")
 def test_killed_at_any_line_each_file_is_old_or_new_and_undo_restores_all(tmp_path: Path) -> None:
     old, new = {"A.nfo": b"old a", "B.nfo": b"old b"}, {"A.nfo": b"new a", "B.nfo": b"new b", "made.nfo": b"made"}
-    seen, line, running = set(), 0, True
-    while running:
-        line += 1
-        folder = tmp_path / str(line)
-        laid(folder, old)
-        running = killed_at(line, lambda folder=folder: write(folder, A=b"new a", B=b"new b", made=b"made"))  # type: ignore[misc]
+    library, seen, states = tmp_path / "library", set(), 0
+    laid(library, old)
+    for folder in states_during(
+        lambda: write(library, A=b"new a", B=b"new b", made=b"made"), library, tmp_path / "copies"
+    ):
+        states += 1
         found = {name: data for name, data in contents(folder).items() if not name.endswith(".part")}
         assert all(data in (old.get(name), new[name]) for name, data in found.items()) and old.keys() <= found.keys()
         seen.add(tuple(found.values()))
         undo_what_there_is(folder)
-        assert {name: data for name, data in contents(folder).items() if not name.endswith(".part")} == old, line
-    assert len(seen) == 4 and line > 100  # nothing, A, A and B, all
+        assert {name: data for name, data in contents(folder).items() if not name.endswith(".part")} == old, folder
+    assert len(seen) == 4 and states > 20  # nothing, A, A and B, all
 
 
 @pytest.mark.usefixtures("without_syncing")
 def test_undo_killed_at_any_line_goes_on(tmp_path: Path) -> None:
-    old, line, running = {"A.nfo": b"old a", "B.nfo": b"old b"}, 0, True
-    while running:
-        line += 1
-        folder = tmp_path / str(line)
-        laid(folder, old)
-        write(folder, A=b"new a", B=b"new b", made=b"made")
-        running = killed_at(line, lambda folder=folder: undo_write(folder))  # type: ignore[misc]
+    old, library, states = {"A.nfo": b"old a", "B.nfo": b"old b"}, tmp_path / "library", 0
+    laid(library, old)
+    write(library, A=b"new a", B=b"new b", made=b"made")
+    for folder in states_during(lambda: undo_write(library), library, tmp_path / "copies"):
+        states += 1
         undo_what_there_is(folder)
-        assert {name: data for name, data in contents(folder).items() if not name.endswith(".part")} == old, line
-    assert line > 60
+        assert {name: data for name, data in contents(folder).items() if not name.endswith(".part")} == old, folder
+    assert states > 10
+
+
+def in_place(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+def by_renaming(path: Path, data: bytes) -> None:
+    new = path.with_name(f"{path.name}.new")
+    new.write_bytes(data)
+    new.replace(path)
+
+
+@contextmanager
+def player(folder: Path, sign: str, save: Callable[[Path, bytes], None]) -> Iterator[list[Path]]:
+    """Another program, which adds a line to an NFO as soon as it sees a sign of its being written."""
+    saved: list[Path] = []
+    ended = threading.Event()
+
+    def watch() -> None:
+        paths = sorted(folder.glob("*.nfo"))
+        while not ended.is_set():
+            where = folder / BACKUPS / "0001" if sign == "backup" else folder
+            names = [path.name for path in where.iterdir()] if where.is_dir() else []
+            for number, path in enumerate(paths, 1):
+                begins = f"{number:06}.backup" if sign == "backup" else f".{path.name}."
+                if path not in saved and any(name.lstrip(".").startswith(begins.lstrip(".")) for name in names):
+                    save(path, path.read_bytes() + b" and the player's")
+                    saved.append(path)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield saved
+    finally:
+        ended.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("save", [in_place, by_renaming])
+@pytest.mark.parametrize("sign", ["backup", "temporary file"])
+def test_what_a_player_writes_at_the_same_moment_stays(
+    sign: str, save: Callable[[Path, bytes], None], tmp_path: Path
+) -> None:
+    laid(tmp_path, {f"{number:02}.nfo": b"old" for number in range(40)})
+    with player(tmp_path, sign, save) as saved:
+        steps = write(tmp_path, **{f"{number:02}": b"new" for number in range(40)})
+    assert len(saved) > 5
+    for path in saved:
+        assert path.read_bytes().endswith(b" and the player's")
+    kept = {path.name: path.read_bytes() for path in saved}
+    left = [step for step in steps if isinstance(step, Left)]
+    assert left and {step.why for step in left} <= {
+        "its NFO has changed meanwhile",
+        "another program is writing its NFO",
+    }
+    for path in tmp_path.glob("*.nfo"):
+        if path not in saved:
+            assert path.read_bytes() == b"new"
+    with suppress(LibraryError):  # where the player was quicker every time
+        undo_write(tmp_path)
+    for name, data in kept.items():
+        assert (tmp_path / name).read_bytes() == data
+
+
+@pytest.mark.parametrize("save", [in_place, by_renaming])
+def test_undo_keeps_what_a_player_writes_at_the_same_moment(
+    save: Callable[[Path, bytes], None], tmp_path: Path
+) -> None:
+    laid(tmp_path, {f"{number:02}.nfo": b"old" for number in range(40)})
+    write(tmp_path, **{f"{number:02}": b"new" for number in range(40)}, made=b"made")
+    with player(tmp_path, "temporary file", save) as saved:
+        undo_write(tmp_path)
+    assert len(saved) > 5
+    for path in saved:
+        assert path.read_bytes().endswith(b" and the player's")
+
+
+@pytest.mark.parametrize(
+    ("moment", "why"),
+    [("before", "its NFO has changed meanwhile"), ("after", ""), ("twice", "its NFO has changed meanwhile")],
+)
+def test_every_moment_of_an_exchange(moment: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    laid(tmp_path, {"A.nfo": b"old"})
+    path, rename, calls = tmp_path / "A.nfo", replacing._rename, 0
+
+    def raced(source: Path, target: Path, how: int) -> None:
+        nonlocal calls
+        calls += 1
+        if moment != "after" and calls == 1:
+            path.write_bytes(b"player")
+        if moment == "twice" and calls == 2:
+            path.write_bytes(b"player again")
+        rename(source, target, how)
+        if moment == "after":
+            path.write_bytes(b"player")
+
+    monkeypatch.setattr(replacing, "_rename", raced)
+    assert "".join(reasons(write(tmp_path, A=b"new"))) == why
+    assert path.read_bytes() == (b"player again" if moment == "twice" else b"player")
+    assert [file.name for file in tmp_path.iterdir() if file.is_file()] == ["A.nfo"]
+    kept = tmp_path / BACKUPS / "0001" / "000001.kept"
+    assert (kept.read_bytes() if kept.exists() else b"") == (b"player" if moment == "twice" else b"")
+
+
+def test_a_file_that_another_program_has_open_for_writing_is_left(tmp_path: Path) -> None:
+    laid(tmp_path, {"A.nfo": b"old"})
+    with (tmp_path / "A.nfo").open("r+b") as file:
+        assert reasons(write(tmp_path, A=b"new")) == ["another program is writing its NFO"]
+        file.write(b"theirs")
+    assert contents(tmp_path) == {"A.nfo": b"theirs"}
+
+
+def test_a_kill_between_exchange_and_comparison_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for undo in (True, False):
+        folder = tmp_path / str(undo)
+        laid(folder, {"A.nfo": b"old", "B.nfo": b"b"})
+        rename = replacing._rename
+
+        def raced(source: Path, target: Path, how: int, rename: object = rename, folder: Path = folder) -> None:
+            (folder / "A.nfo").write_bytes(b"player")
+            rename(source, target, how)  # type: ignore[operator]
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        monkeypatch.setattr(replacing, "_rename", raced)
+        child = os.fork()
+        if not child:
+            write(folder, A=b"new")
+            os._exit(0)
+        os.waitpid(child, 0)
+        monkeypatch.undo()
+        assert (folder / "A.nfo").read_bytes() == b"new"
+        undo_write(folder) if undo else write(folder, B=b"new")
+        assert contents(folder) == {"A.nfo": b"player", "B.nfo": b"b" if undo else b"new"}
+
+
+def test_where_nothing_can_be_exchanged_files_are_compared_and_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    laid(tmp_path, {"A.nfo": b"a", "B.nfo": b"b"})
+
+    def cannot(*_: object) -> None:
+        raise OSError(22, "Invalid argument")
+
+    monkeypatch.setattr(replacing, "_rename", cannot)
+    plan = [change(tmp_path / "A.nfo", b"a", b"new"), change(tmp_path / "made.nfo", None, b"made")]
+    assert reasons(list(apply_changes(tmp_path, plan))) == []
+    assert contents(tmp_path) == {"A.nfo": b"new", "B.nfo": b"b", "made.nfo": b"made"}
+    undo_write(tmp_path)
+    assert contents(tmp_path) == {"A.nfo": b"a", "B.nfo": b"b"}
+    with player(tmp_path, "temporary file", in_place) as saved:
+        write(tmp_path, A=b"new", B=b"new")
+    for path in saved:
+        assert path.read_bytes().endswith(b" and the player's")
+
+
+def test_a_backup_is_as_private_as_its_file(tmp_path: Path) -> None:
+    laid(tmp_path, {"A.nfo": b"a"})
+    (tmp_path / "A.nfo").chmod(0o600)
+    write(tmp_path, A=b"new")
+    state = (tmp_path / BACKUPS / "0001" / "000001.backup").stat()
+    assert (stat.S_IMODE(state.st_mode), state.st_mtime_ns) == (0o600, OLD_NS)
+
+
+def test_backups_in_another_folder(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        laid(tmp_path / name, {"A.nfo": b"a"})
+        plan = [change(tmp_path / name / "A.nfo", b"a", b"new")]
+        list(apply_changes(tmp_path / name, plan, backups=tmp_path / "backups"))
+    undo_write(tmp_path / "one", backups=tmp_path / "backups")
+    assert contents(tmp_path / "one") == {"A.nfo": b"a"} and contents(tmp_path / "two") == {"A.nfo": b"new"}
+    assert not (tmp_path / "one" / BACKUPS).exists()

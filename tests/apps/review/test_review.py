@@ -59,7 +59,7 @@ def test_suspects_come_first_then_what_the_model_is_unsure_of(
         assert (
             case.film.genres
             != case.predicted
-            == answers_of(catalogue).genres.decode(answers_of(catalogue).given["balanced"][[row]])[0]
+            == answers_of(catalogue).genres.decode(answers_of(catalogue).predicted["balanced"][[row]])[0]
         )
     unsure = [case.film.film_id for case in cases if case.reason == "unsure"]
     assert unsure == ids(catalogue, *reversed(UNSURE))
@@ -85,7 +85,7 @@ def test_the_validation_part_is_held_out_too(
 
 
 def test_films_the_model_has_learnt_from_are_not_suspect(open_it: Open, tmp_path: Path, catalogue: Catalogue) -> None:
-    review = open_it(run=write_run(tmp_path / "run", catalogue, part="train"))
+    review = open_it(run=write_run(tmp_path / "run", catalogue, split="train"))
     assert {case.reason for case in review.cases.values()} == {"unsure"}
 
 

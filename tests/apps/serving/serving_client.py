@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import queue
 import re
 import subprocess
 import sys
@@ -11,12 +12,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from starlette.testclient import TestClient
 
+from onesheet.apps.serving import server
 from onesheet.apps.serving.middleware import Gate
 from onesheet.bundle import Scores, read_bundle
 from onesheet.predict import Predictor
@@ -56,6 +60,38 @@ def png(width: int, height: int) -> bytes:
 
 def as_files(posters: list[bytes]) -> list[tuple[str, tuple[str, bytes]]]:
     return [("files", (f"{number}.png", poster)) for number, poster in enumerate(posters)]
+
+
+@contextmanager
+def serving_here(model: Path, **options: Any) -> Iterator[str]:
+    """`serve` in a thread of this process, which starts sooner than a process: its address."""
+    servers: list[server._Server] = []
+    said: queue.Queue[str] = queue.Queue()
+
+    class Kept(server._Server):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            servers.append(self)
+
+    def run() -> None:
+        try:
+            server.serve(model, port=0, threads=1, tell=said.put, **options)
+        finally:
+            said.put("ended")
+
+    with patch.object(server, "_Server", Kept):
+        thread = threading.Thread(target=run)
+        thread.start()
+        found = None
+        while not found:
+            line = said.get(timeout=60)
+            assert line != "ended"
+            found = re.search(r"http://\S+?(?=/ )", line)
+    try:
+        yield found[0]
+    finally:
+        servers[0].should_exit = servers[0].force_exit = True
+        thread.join()
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def output(answer: dict[str, Any], name: str) -> np.ndarray:
 
 def test_the_server_and_the_model_describe_themselves(client: Client) -> None:
     served = client()
-    assert served.get("/v2").json()["extensions"] == ["binary_tensor_data"]
+    assert served.get("/v2").json()["extensions"] == ["binary_tensor_data", "classification"]
     assert served.get("/v2/health/live").json() == {"live": True}
     assert served.get("/v2/models/genres/ready").json() == {"name": "genres", "ready": True}
     model = served.get("/v2/models/genres").json()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from serving_client import serving
+from serving_client import serving_here
 
 from onesheet.data import Catalogue
 from onesheet.predict import load
@@ -49,7 +49,7 @@ def browser() -> Iterator[sync_api.Browser]:
 
 @pytest.fixture(scope="module")
 def address(model_path: Path) -> Iterator[str]:
-    with serving(model_path) as (url, _):
+    with serving_here(model_path) as url:
         yield url
 
 
@@ -351,7 +351,7 @@ def test_a_phone_needs_no_sideways_scrolling(page: sync_api.Page, posters: list[
 
 
 def test_the_page_asks_for_the_token(browser: sync_api.Browser, model_path: Path, posters: list[bytes]) -> None:
-    with serving(model_path, "--token", "secret") as (url, _):
+    with serving_here(model_path, token="secret") as url:
         page = browser.new_page()
         page.goto(url)
         field = page.get_by_label("This service wants a token")

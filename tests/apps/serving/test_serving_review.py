@@ -67,7 +67,7 @@ def test_decide_undo_history_export(served: TestClient, review: Review) -> None:
     assert made.status_code == 200
     assert made.json()["decision"]["genres"] == ["Comedy", "Horror"] and made.json()["version"] == 1
     about = served.get("/v1/review").json()["about"]
-    assert "the run's validation and test parts" in about and "The corrected catalogue is" in about
+    assert "the run's validation and test sets" in about and "The corrected catalogue is" in about
     rows = list(csv.DictReader(io.StringIO(served.get("/v1/review/export").text)))
     assert {row["film_id"]: row["genres"] for row in rows}[film] == "Comedy|Horror"
     undone = served.post("/v1/review/undo", json={"decision": 1}).json()

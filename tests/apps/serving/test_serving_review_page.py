@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from serving_client import serving
+from serving_client import serving_here
 from test_serving_page import BROWSER, DROP, browser, encoded, finished
 
 from drawn_review import write_run
@@ -33,7 +33,7 @@ def address(model_path: Path, run_folder: Path, catalogue: Catalogue, tmp_path: 
     (tmp_path / "posters").mkdir()
     for film in catalogue.films[:5]:
         shutil.copy(film.poster, tmp_path / "posters")
-    with serving(model_path, "--run", str(run_folder), "--similar-in", str(tmp_path / "posters")) as (url, _):
+    with serving_here(model_path, run=run_folder, similar_in=tmp_path / "posters") as url:
         yield url
 
 

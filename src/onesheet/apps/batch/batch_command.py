@@ -6,11 +6,11 @@ import argparse
 from typing import Any
 
 from onesheet.cli.console import Console
-from onesheet.cli.predict_command import add_model, add_point, add_threads, positive
+from onesheet.cli.predict_command import add_model, add_point, add_threads, add_verbose, positive
 from onesheet.errors import without_passwords
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """Add `batch`."""
     parser = commands.add_parser(
         "batch",
@@ -41,6 +41,7 @@ def add_command(commands: Any) -> None:
         help="posters a part, a multiple of 8: a stop loses the parts under way (default: 1024); a shard is one part",
     )
     add_threads(parser)
+    add_verbose(parser)
     parser.set_defaults(run=run)
 
 
@@ -58,6 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
             at=arguments.at,
             part_rows=arguments.part_rows,
             threads=arguments.threads,
+            verbose=arguments.verbose,
             progress=console.progress,
             tell=console.tell,
         )

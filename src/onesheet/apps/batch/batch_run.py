@@ -46,6 +46,7 @@ def run_batch(
     at: str = "balanced",
     part_rows: int = PART_ROWS,
     threads: int | None = None,
+    verbose: bool = False,
     progress: Progress = silent,
     tell: Callable[[str], None] = lambda _: None,
 ) -> BatchDone:
@@ -61,6 +62,7 @@ def run_batch(
         part_rows: posters a part, a whole number of eights: what is lost when it is stopped; a shard is a part anyway.
         threads: local: posters decoded and scored at the same time; None = the cores this process may use.
         progress: told of the posters (or shards) that are done.
+        verbose: tell each file that is left out, too.
         tell: told when a folder has changed since the batch was begun.
 
     Raises:
@@ -84,7 +86,12 @@ def run_batch(
         raise ConfigError(f"--out {place.url!r} lies in the source; choose a folder outside it")
     with sole_use(Path(place.url) / FOLDER) if place.local else nullcontext():
         plan = begin(place, found, model=predictor.fingerprint, at=at, form=form, part_rows=part_rows, tell=tell)
-        return _finish(place, plan, predictor, engine, progress)
+        done = _finish(place, plan, predictor, engine, progress)
+    for why, paths in found.left_out.items():
+        tell(f"left out: {len(paths):,} {'file' if len(paths) == 1 else 'files'} {why}")
+        for path in paths if verbose else ():
+            tell(f"  {path}")
+    return done
 
 
 def _finish(place: Place, plan: Plan, predictor: Predictor, engine: str, progress: Progress) -> BatchDone:

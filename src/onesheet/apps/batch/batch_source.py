@@ -6,8 +6,8 @@ import glob
 import os
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -15,7 +15,7 @@ from onesheet.apps.batch.poster_shards import shard_columns
 from onesheet.apps.batch.storage import file_system, full_url, is_local
 from onesheet.data.cells import raw_text
 from onesheet.data.columns import poster_columns
-from onesheet.data.poster_folders import is_image
+from onesheet.data.poster_folders import is_image, reason_left_out
 from onesheet.data.tables import TABLE_SUFFIXES, Table, read_table
 from onesheet.errors import CatalogueError, require
 
@@ -46,11 +46,13 @@ class Source:
         location: absolute path or URL.
         kind: "folder" and "table" list posters; "tar" and "parquet" list shards.
         listing: the list, always in the same order.
+        left_out: why -> the files of a folder that are left out.
     """
 
     location: str
     kind: Kind
     listing: Callable[[], Iterator[Listed]]
+    left_out: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def open_source(source: str) -> Source:
@@ -99,7 +101,11 @@ def _files(source: str, location: str, paths: Iterable[str], name: Callable[[str
     if images and kinds[".tar"]:
         raise CatalogueError(f"{source!r} holds both posters and shards; name one kind, as '{source}/*.tar'")
     if images:
-        return Source(location, "folder", lambda: (Listed(name(path), full_url(system, path)) for path in images))
+        others = defaultdict(list)
+        for path in (path for suffix, paths in kinds.items() if suffix != "image" for path in paths):
+            others[reason_left_out(path.rsplit("/", 1)[-1])].append(name(path))
+        listing = lambda: (Listed(name(path), full_url(system, path)) for path in images)  # noqa: E731
+        return Source(location, "folder", listing, others)
     if not shards:
         raise CatalogueError(f"no poster and no shard in {source!r}; looked for images, .tar and .parquet")
     return _shards(source, location, shards, name, system)

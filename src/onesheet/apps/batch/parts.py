@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from onesheet.apps.batch.poster_shards import read_shard
 from onesheet.apps.batch.storage import Entry, Place
 from onesheet.predict import Predictor
 from onesheet.predict.predictions import table_columns, table_row, write_parquet
-from onesheet.spreadsheets import neutral
+from onesheet.spreadsheets import Writer
 
 Row = dict[str, Any]
 
@@ -80,9 +79,9 @@ class PartMaker:
 def _write_csv(path: Path, rows: Iterable[Row], genres: Iterable[str]) -> None:
     columns = table_columns(genres)
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
-        writer.writerow(map(neutral, columns))
-        writer.writerows([neutral(row[column]) for column in columns] for row in rows)
+        writer = Writer(file)
+        writer.write(columns)
+        writer.write_all([row[column] for column in columns] for row in rows)
 
 
 def _write_jsonl(path: Path, rows: Iterable[Row], genres: Iterable[str]) -> None:

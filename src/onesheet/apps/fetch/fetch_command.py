@@ -13,7 +13,7 @@ from onesheet.cli.step_commands import add_out, step_command
 _FILMS = "IMDb ids (tt0113277), 'Title (1995)', or files: text with one a line, or a table with ids or titles and years"
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """Add `fetch` and its services."""
     parser = commands.add_parser(
         "fetch",

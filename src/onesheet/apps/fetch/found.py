@@ -26,6 +26,20 @@ class Found:
     poster: str
 
 
+CANDIDATES = 5
+
+
+def no_such_film(service: str, candidates: Mapping[str, str]) -> str:
+    """What to report where no film has the title and year: the nearest, id -> title and year, for a person to choose.
+
+    Example:
+        >>> no_such_film("TMDB", {"603": "The Matrix (1999)"})
+        'TMDB has no film of this title and year; candidates: 603 The Matrix (1999)'
+    """
+    listed = ", ".join(f"{number} {name}" for number, name in list(candidates.items())[:CANDIDATES])
+    return f"{service} has no film of this title and year{f'; candidates: {listed}' if listed else ''}"
+
+
 class Ask(Protocol):
     """Asks a service: `ask("/movie/949", {})` gives the decoded JSON."""
 

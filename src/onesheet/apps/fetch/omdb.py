@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from onesheet.apps.fetch.found import Ask, Found
-from onesheet.apps.fetch.wishes import Wish
+from onesheet.apps.fetch.found import Ask, Found, no_such_film
+from onesheet.apps.fetch.wishes import Wish, plain_title, with_article
 from onesheet.data.cells import imdb_id, title_and_year
 from onesheet.data.genre_map import NOT_GENRES
 from onesheet.errors import NotFetched
@@ -35,8 +36,11 @@ def look_up(wish: Wish, ask: Ask, posters: str) -> Found:
     Raises:
         NotFetched: OMDb has no such film, or does not answer.
     """
-    query = {"i": wish.imdb} if wish.imdb else {"t": wish.title, "y": str(wish.year), "type": "movie"}
+    title = with_article(wish.title)
+    query = {"i": wish.imdb} if wish.imdb else {"t": title, "y": str(wish.year), "type": "movie"}
     film = ask("/", query)
+    if film["Response"] != "True" and not wish.imdb and "not found" in str(film.get("Error")):
+        film = _searched(wish, title, ask)
     if film["Response"] != "True":
         missing = any(word in str(film.get("Error")) for word in ("not found", "Incorrect IMDb ID"))
         raise NotFetched("OMDb has no such film" if missing else "OMDb could not get the film", final=missing)
@@ -49,6 +53,26 @@ def look_up(wish: Wish, ask: Ask, posters: str) -> Found:
         genres=tuple(name for name in genres if name.lower() not in NOT_GENRES),
         poster=poster if poster.startswith(("https://", "http://")) else "",
     )
+
+
+def _searched(wish: Wish, title: str, ask: Ask) -> Any:
+    """The film of the same title but for accents and punctuation, one year off at most.
+
+    Raises:
+        NotFetched: there is none, or there are several; the message lists what is near.
+    """
+    answer = ask("/", {"s": title, "type": "movie"})
+    films = answer.get("Search", ()) if answer["Response"] == "True" else ()
+    candidates = {str(film["imdbID"]): f"{film['Title']} ({film['Year']})" for film in films}
+    same = [
+        str(film["imdbID"])
+        for film in films
+        if plain_title(str(film["Title"])) == plain_title(title)
+        and abs((title_and_year("", str(film["Year"]))[1] or 0) - (wish.year or 0)) <= 1
+    ]
+    if len(same) != 1:
+        raise NotFetched(no_such_film("OMDb", candidates), final=True)
+    return ask("/", {"i": same[0]})
 
 
 def _error(data: bytes) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-from onesheet.apps.fetch.found import Ask, Found
-from onesheet.apps.fetch.wishes import Wish
+from onesheet.apps.fetch.found import Ask, Found, no_such_film
+from onesheet.apps.fetch.wishes import Wish, plain_title, with_article
 from onesheet.data.cells import imdb_id
 from onesheet.errors import ConfigError, FetchError, NotFetched
 
@@ -58,14 +58,17 @@ def look_up(wish: Wish, ask: Ask, posters: str) -> Found:
         if not films:
             raise NotFetched("TMDB has no film of this id", final=True)
         return _found(films[0] | {"imdb_id": wish.imdb}, posters)
-    query = {"query": wish.title, "include_adult": "false"}
+    query = {"query": with_article(wish.title), "include_adult": "false"}
+    candidates: dict[int, str] = {}
     for more in ({"year": str(wish.year)}, {}):  # with it, TMDB answers with films of that very year
-        films = [film for film in ask("/search/movie", query | more)["results"] if _is_titled(film, wish.title)]
-        near = [(abs((_year(film) or 0) - (wish.year or 0)), film["id"]) for film in films]
+        films = ask("/search/movie", query | more)["results"]
+        titled = [film for film in films if _is_titled(film, wish.title)]
+        near = [(abs((_year(film) or 0) - (wish.year or 0)), film["id"]) for film in titled]
         distance, number = min(near, default=(2, 0), key=lambda pair: pair[0])  # of several, the most popular
         if distance <= 1:
             return _found(ask(f"/movie/{number}", {}), posters)
-    raise NotFetched("TMDB has no film of this title and year", final=True)
+        candidates |= {int(film["id"]): f"{film['title']} ({_year(film)})" for film in films}
+    raise NotFetched(no_such_film("TMDB", {str(number): name for number, name in candidates.items()}), final=True)
 
 
 def discover(query: str, limit: int, ask: Ask) -> list[Wish]:
@@ -99,7 +102,7 @@ def discover(query: str, limit: int, ask: Ask) -> list[Wish]:
 
 
 def _is_titled(film: Mapping[str, Any], title: str) -> bool:
-    return title.casefold() in (str(film.get(name, "")).casefold() for name in ("title", "original_title"))
+    return plain_title(title) in (plain_title(str(film.get(name, ""))) for name in ("title", "original_title"))
 
 
 def _year(film: Mapping[str, Any]) -> int | None:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from onesheet.data.cells import imdb_id, text, title_and_year
 from onesheet.data.columns import IMDB_IDS, TITLES, YEARS, find_columns, plain, read_rows
+from onesheet.data.film_library.films import ids_in, without_tags
 from onesheet.data.findings import Finding
 from onesheet.data.genre_map import settle_genres
 from onesheet.data.tables import MAX_DOCUMENT_BYTES, Table, read_table
 from onesheet.errors import CatalogueError, ConfigError
 from onesheet.files import read_within
+
+_APOSTROPHES = ("'", "’")
+_MOVED = re.compile(
+    r"(.+), (the|an?|der|die|das|eine?|les?|la|l['’]|une?|el|los|las|il|lo|gli|i|os?|as?|de|het)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +126,41 @@ def _named_by_address(wish: Wish) -> Wish:
     return Wish("", "", wish.title, wish.year, wish.poster, f"url-{wish.key.strip()}", wish.genres)
 
 
+def plain_title(title: str) -> str:
+    """A title as titles are compared: without accents, case, punctuation, and with its article in front.
+
+    Example:
+        >>> plain_title("Matrix, The"), plain_title("WALL·E") == plain_title("Wall-E"), plain_title("Amélie")
+        ('thematrix', True, 'amelie')
+    """
+    letters = unicodedata.normalize("NFKD", with_article(title)).casefold().replace("&", " and ")
+    return "".join(letter for letter in letters if letter.isalnum()) or title.casefold()
+
+
+def with_article(title: str) -> str:
+    """A title with its article in front.
+
+    Example:
+        >>> with_article("Matrix, The"), with_article("Avventura, L'"), with_article("Good, the Bad")
+        ('The Matrix', "L'Avventura", 'Good, the Bad')
+    """
+    if found := _MOVED.fullmatch(title):
+        return f"{found[2]}{'' if found[2].endswith(_APOSTROPHES) else ' '}{found[1]}"
+    return title
+
+
 def _wish(written: str, tmdb: bool) -> Wish:
-    title, year = title_and_year(written, "")
+    ids, named = ids_in(written), without_tags(written)
+    title, year = title_and_year(named, "")
+    if tmdb and "tmdb" in ids:
+        return Wish(tmdb=str(int(ids["tmdb"])))
+    if imdb := imdb_id(ids.get("imdb", "")):
+        return Wish(imdb=imdb)
     if imdb := imdb_id(written):
         return Wish(imdb=imdb)
     if tmdb and written.isascii() and written.isdigit():
         return Wish(tmdb=str(int(written)))
-    if title != written and year:
+    if title != named and year:
         return Wish(title=title, year=year)
     number = ", a TMDB number" if tmdb else ""
     raise ConfigError(f"{written!r} is no film; give an IMDb id{number}, 'Title (1995)', or a file of them")

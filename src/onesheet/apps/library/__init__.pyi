@@ -4,6 +4,8 @@ from .backups import undo_write as undo_write
 from .changes import Change as Change
 from .changes import Left as Left
 from .changes import plan_changes as plan_changes
+from .changes import plan_clean as plan_clean
 from .kometa import kometa_metadata as kometa_metadata
 from .suggesting import Suggestion as Suggestion
+from .suggesting import draft_genre_map as draft_genre_map
 from .suggesting import suggest_genres as suggest_genres

@@ -6,14 +6,14 @@ import difflib
 import html
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from onesheet.apps.library.nfo_editing import with_genres, with_lock
-from onesheet.apps.library.suggesting import Suggestion
-from onesheet.data.film_library.films import LibraryFilm
+from onesheet.apps.library.suggesting import GenreMap, Suggestion, settle_names
+from onesheet.data.film_library.films import LibraryFilm, meanings
 from onesheet.data.film_library.nfo import parse_nfo, read_nfo
 from onesheet.errors import LibraryError
 
@@ -100,6 +100,34 @@ def plan_changes(
                 yield replace(change, after=with_lock(parse_nfo(change.after))) if lock else change
 
 
+def plan_clean(
+    films: Iterable[LibraryFilm], *, genre_map: GenreMap = None, locked: bool = False
+) -> Iterator[Change | Left]:
+    """What unifying the spellings of genres and applying a mapping would change; nothing is predicted.
+
+    Args:
+        films: of a library.
+        genre_map: as in `suggest_genres`.
+        locked: change genres that Jellyfin is told to leave alone, too.
+
+    Raises:
+        CatalogueError: the mapping cannot be read.
+    """
+    films = [film for film in films if film.nfo and not film.fault]
+    names = settle_names(films, genre_map)
+    meant = {meanings([old]): new for old, new in names.items()}
+    for film in films:
+        for path in (film.nfo, *film.twins):
+            try:
+                assert path is not None
+                nfo = read_nfo(path)
+                news = [names.get(old, meant.get(meanings([old]), (old,))) for old in nfo.genres]
+                if (wanted := tuple(dict.fromkeys(new for one in news for new in one))) != nfo.genres:
+                    yield _change_of(film, path, wanted, locked)
+            except LibraryError as error:
+                yield Left(film, str(error))
+
+
 def _changes(
     suggestion: Suggestion, wanted: tuple[str, ...], policy: Policy, locked: bool, create: bool
 ) -> list[Change]:
@@ -113,6 +141,8 @@ def _changes(
         return [_change(suggestion, path, wanted, policy, locked) for path in (film.nfo, *film.twins)]
     if not create:
         raise LibraryError("has no NFO; --create-nfo makes one")
+    if not film.is_named:
+        raise LibraryError("has no NFO, and its name has no title and year; rename it to 'Title (1999)'")
     if os.path.lexists(film.new_nfo):
         raise LibraryError(f"{str(film.new_nfo)!r} is there and no file; move it, so that an NFO can be made")
     return [Change(film, film.new_nfo, None, _new_nfo(film, wanted), "utf-8")]
@@ -120,17 +150,22 @@ def _changes(
 
 def _change(suggestion: Suggestion, path: Path, wanted: tuple[str, ...], policy: Policy, locked: bool) -> Change:
     """The change of one NFO; raises as `_changes`."""
-    film = suggestion.film
+    nfo = read_nfo(path)
+    new = wanted if policy == "replace" else (*nfo.genres, *(name for name in wanted if name not in suggestion.held))
+    return _change_of(suggestion.film, path, new, locked)
+
+
+def _change_of(film: LibraryFilm, path: Path, genres: Sequence[str], locked: bool) -> Change:
     writable_file(path)
     nfo = read_nfo(path)
-    if not nfo.root:
-        raise LibraryError("its NFO is only a web address, from which players fetch the genres")
+    if nfo.address and not nfo.genres:
+        what = "has a web address and no genre" if nfo.root else "is only a web address"
+        raise LibraryError(f"its NFO {what}, so that players fetch the genres")
     if nfo.lock and not locked:
         raise LibraryError(f"its genres are locked by {nfo.lock}; --even-locked changes them")
-    if set(nfo.genres) != set(film.genres):
+    if meanings(nfo.genres) != meanings(film.genres):
         raise LibraryError("its NFO has changed meanwhile")
-    new = wanted if policy == "replace" else (*nfo.genres, *(name for name in wanted if name not in suggestion.held))
-    return Change(film, path, nfo.data, with_genres(nfo, new), nfo.encoding)
+    return Change(film, path, nfo.data, with_genres(nfo, genres), nfo.encoding)
 
 
 def _new_nfo(film: LibraryFilm, genres: Iterable[str]) -> bytes:

@@ -14,7 +14,7 @@ _ESCAPED = re.compile("[^ -~\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U
 
 
 def kometa_metadata(suggestions: Iterable[Suggestion], *, policy: Policy = "only-missing") -> str:
-    """The YAML text; a film is matched by title and year.
+    """The YAML text; a film is matched by its id of TMDB (a show's of TVDB) or IMDb, else by title and year.
 
     Kometa's `genre` adds to what Plex has; for the policy "replace" `genre.sync` makes it all there is.
 
@@ -26,8 +26,13 @@ def kometa_metadata(suggestions: Iterable[Suggestion], *, policy: Policy = "only
     for suggestion in suggestions:
         if wanted := wanted_genres(suggestion, policy):
             film, sync = suggestion.film, policy == "replace"
-            lines.append(f"  {_quoted(film.name)}:\n    match:\n      title: {_quoted(film.title)}\n")
-            lines += [f"      year: {film.year}\n"] if film.year else []
+            number = film.ids.get("tvdb" if film.is_show else "tmdb") or film.ids.get("imdb")
+            lines.append(f"  {_quoted(film.name)}:\n    match:\n")
+            if number:
+                lines.append(f"      mapping_id: {number}\n")
+            else:
+                lines.append(f"      title: {_quoted(film.title)}\n")
+                lines += [f"      year: {film.year}\n"] if film.year else []
             genres = ", ".join(map(_quoted, wanted if sync else suggestion.added))
             lines.append(f"    {'genre.sync' if sync else 'genre'}: [{genres}]\n")
     return "".join(lines) if len(lines) > 2 else f"{HEAD}metadata: {{}}\n"

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
 import json
+import os
 import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from onesheet.cli.console import Console, print_table
-from onesheet.cli.predict_command import add_model, add_point, add_threads, shown
+from onesheet.cli.predict_command import add_model, add_point, add_threads, positive, shown
 from onesheet.errors import ConfigError
-from onesheet.spreadsheets import neutral
+from onesheet.spreadsheets import Writer
 
 if TYPE_CHECKING:
+    from onesheet.apps.library.changes import Change, Left
     from onesheet.apps.library.suggesting import Suggestion
-    from onesheet.data.film_library import LibraryFilm, Remark
+    from onesheet.data.film_library import Library, LibraryFilm, Remark
 
 POLICIES = {
     "only-missing": "give genres to films that have none, and to no other (the default)",
@@ -27,9 +28,12 @@ POLICIES = {
 }
 
 UNREAD = "unreadable or unclear"
+MAP_FILE = "genre-map.toml"
+MAP_NEEDED = 3
+"""Exit code where a genre map is needed before anything is written."""
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """Add `library`."""
     parser = commands.add_parser(
         "library",
@@ -39,7 +43,9 @@ def add_command(commands: Any) -> None:
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     scan = _add_action(actions, "scan", _scan, "the films, what is there and what is missing")
-    _add_forms(scan, "film, title, year, poster, nfo, genres, missing, locked_by, address_only, fault")
+    _add_forms(
+        scan, "film, title, year, poster, nfo, genres, missing, locked_by, ids, outside, unclear, address_only, fault"
+    )
     suggest = _add_action(
         actions, "suggest", _suggest, "films without genres, and those to which the model gives one they have not"
     )
@@ -70,7 +76,30 @@ def add_command(commands: Any) -> None:
     )
     _add_suggesting(write)
     write.set_defaults(policy="only-missing")
-    _add_action(actions, "undo", _undo, "take back the last write, byte for byte; once more: the one before")
+    clean = _add_action(
+        actions, "clean", _clean, "unify the spellings of genres and apply a genre map, without any prediction"
+    )
+    clean.add_argument("--apply", action="store_true", help="write; without it what would change is only shown")
+    clean.add_argument(
+        "--even-locked", action="store_true", help="change genres that lockdata or lockedfields protect, too"
+    )
+    _add_genre_map(clean)
+    undo = _add_action(actions, "undo", _undo, "take back the last write, byte for byte; once more: the one before")
+    for action in (write, clean):
+        action.add_argument("--kodi", metavar="URL", help="have Kodi read what was written; KODI_USER, KODI_PASSWORD")
+        action.add_argument("--jellyfin", metavar="URL", help="have Jellyfin read what was written; JELLYFIN_API_KEY")
+    for action in (write, clean, undo):
+        action.add_argument("--backups", metavar="FOLDER", help="folder for the backups (default: in the library)")
+    for action in (scan, suggest, write, clean):
+        action.add_argument(
+            "--kind",
+            choices=("movies", "shows"),
+            default="movies",
+            help="films, or TV shows by tvshow.nfo (default: movies)",
+        )
+        action.add_argument(
+            "--exclude", action="append", default=[], metavar="PATTERN", help="names or paths to leave out"
+        )
 
 
 def _add_action(actions: Any, name: str, run: Any, help_text: str) -> argparse.ArgumentParser:
@@ -79,6 +108,9 @@ def _add_action(actions: Any, name: str, run: Any, help_text: str) -> argparse.A
         name, help=help_text, description=description, allow_abbrev=False
     )
     parser.add_argument("folder", metavar="FOLDER", help="folder of the library")
+    amount = parser.add_mutually_exclusive_group()
+    amount.add_argument("--verbose", action="store_true", help="list all that is left out, and why")
+    amount.add_argument("--quiet", action="store_true", help="print one summary line, and errors")
     parser.set_defaults(run=run)
     return parser
 
@@ -92,19 +124,43 @@ def _add_forms(parser: argparse.ArgumentParser, columns: str) -> None:
 def _add_suggesting(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     add_point(parser, default="precise")
+    parser.add_argument("--max-genres", type=positive, metavar="N", help="at most N genres a film")
+    parser.add_argument(
+        "--at-least", type=_share, default=0.0, metavar="P", help="only genres of at least this probability, 0 to 1"
+    )
+    _add_genre_map(parser)
+    add_threads(parser)
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"must be from 0 to 1; got {text}")
+    return value
+
+
+def _add_genre_map(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--genre-map", metavar="FILE", help="names of genres -> the library's (CSV, TSV, JSON or TOML; '' drops one)"
     )
-    add_threads(parser)
 
 
 def _scan(arguments: argparse.Namespace) -> int:
     from onesheet.data.film_library import scan_library, unreadable_posters
 
     with Console() as console:
-        library = scan_library(arguments.folder, progress=console.progress)
+        library = scan_library(
+            arguments.folder, kind=arguments.kind, exclude=arguments.exclude, progress=console.progress
+        )
         posters = unreadable_posters(library.films, progress=console.progress)
-    if arguments.json:
+    counts = [
+        f"{sum(name in film.missing for film in library.films):,} without {word}"
+        for name, word in (("poster", "poster"), ("nfo", "NFO"), ("genres", "genres"))
+    ]
+    summary = f"{len(library.films):,} {'films' if arguments.kind == 'movies' else 'shows'}: {', '.join(counts)}"
+    if arguments.quiet:
+        print(summary)
+    elif arguments.json:
         for film in library.films:
             print(json.dumps(film.to_dict()))
     elif arguments.csv:
@@ -112,13 +168,21 @@ def _scan(arguments: argparse.Namespace) -> int:
     else:
         rows = [[shown(film.name), film.year or "", *_there(film)] for film in library.films]
         print_table("", ["film", "year", "poster", "NFO", "genres"], rows)
-        counts = [
-            f"{sum(name in film.missing for film in library.films):,} without {word}"
-            for name, word in (("poster", "poster"), ("nfo", "NFO"), ("genres", "genres"))
-        ]
-        print(f"{len(library.films):,} films: {', '.join(counts)}")
-        _tell("left out", _lines(library.left_out))
+        print(summary)
+    _tell_left_out(arguments, library)
     return _tell(UNREAD, [*_lines(library.unread), *(remark.why for remark in posters)])
+
+
+def _tell_left_out(arguments: argparse.Namespace, library: Library) -> None:
+    """How many files and folders were left out, by reason; with --verbose, which."""
+    if arguments.quiet:
+        return
+    for why, count in library.left_out_counts.items():
+        print(f"left out: {count:,} {why}", file=sys.stderr)
+        if arguments.verbose:
+            for remark in library.left_out:
+                if remark.why == why:
+                    print(f"  {shown(str(remark.path))}", file=sys.stderr)
 
 
 def _there(film: LibraryFilm) -> list[str]:
@@ -126,7 +190,7 @@ def _there(film: LibraryFilm) -> list[str]:
     nfo = "unusable" if film.fault else "only an address" if film.address_only else film.nfo.name if film.nfo else "-"
     genres = ", ".join(film.genres) or "-"
     return [
-        shown(film.poster.name if film.poster else "-"),
+        shown(film.poster.name if film.poster else "unclear" if film.unclear else "-"),
         shown(nfo),
         shown(f"{genres} (locked)" if film.lock else genres),
     ]
@@ -173,7 +237,9 @@ class _Answers:
         from onesheet.data.film_library import scan_library
         from onesheet.predict import load
 
-        self._library = scan_library(arguments.folder, progress=console.progress)
+        self._library = scan_library(
+            arguments.folder, kind=arguments.kind, exclude=arguments.exclude, progress=console.progress
+        )
         self._failures: list[str] = []
         self._unsure: list[str] = []
         self._predictor = load(arguments.model, threads=arguments.threads)
@@ -189,6 +255,8 @@ class _Answers:
             at=self._arguments.at,
             genre_map=self._arguments.genre_map,
             only_missing=getattr(self._arguments, "policy", None) == "only-missing",
+            most=self._arguments.max_genres,
+            at_least=self._arguments.at_least,
             progress=self._console.progress,
         ):
             if isinstance(answer, Failure):
@@ -198,6 +266,26 @@ class _Answers:
                     self._unsure.append(answer.film.name)
                 yield answer
 
+    def map_needed(self) -> bool:
+        """Whether a genre map is needed before anything is written; it is drafted then."""
+        from onesheet.apps.library.suggesting import draft_genre_map
+        from onesheet.files import write_text
+
+        arguments = self._arguments
+        if not arguments.apply or arguments.genre_map or arguments.policy == "only-missing":
+            return False
+        draft = draft_genre_map(self._library.films, self._predictor.genres.names)
+        if draft is None:
+            return False
+        if not os.path.lexists(MAP_FILE):
+            write_text(MAP_FILE, draft, cure="choose another folder to work in")
+        print(
+            f"nothing is written, as many films have only genres that the model does not know; edit {MAP_FILE}, "
+            f"then add: --genre-map {MAP_FILE}",
+            file=sys.stderr,
+        )
+        return True
+
     @property
     def films(self) -> int:
         """How many the library has."""
@@ -205,7 +293,12 @@ class _Answers:
 
     def tell(self) -> int:
         """List what had no answer, once all have come; 1 if there is something."""
-        bare = [film.name for film in self._library.films if {"poster", "genres"} <= set(film.missing)]
+        _tell_left_out(self._arguments, self._library)
+        bare = [
+            f"{film.name} (several videos lie beside {', '.join(film.unclear)})" if film.unclear else film.name
+            for film in self._library.films
+            if {"poster", "genres"} <= set(film.missing)
+        ]
         unread = _tell(UNREAD, [*_lines(self._library.unread), *self._failures])
         return max(unread, _tell("without genres and no poster", bare))
 
@@ -216,34 +309,74 @@ class _Answers:
 
 
 def _write(arguments: argparse.Namespace) -> int:
-    from onesheet.apps.library.backups import apply_changes
-    from onesheet.apps.library.changes import Change, plan_changes
+    from onesheet.apps.library.changes import plan_changes
 
     if arguments.kometa:
         return _write_kometa(arguments)
+    with Console() as console:
+        answers = _Answers(arguments, console)
+        if answers.map_needed():
+            return MAP_NEEDED
+        steps = plan_changes(
+            answers,
+            policy=arguments.policy,
+            locked=arguments.even_locked,
+            create=arguments.create_nfo,
+            lock=arguments.lock,
+        )
+        left = _carry_out(arguments, steps)
+    return max(answers.tell_written(), _tell("left alone", left))
+
+
+def _clean(arguments: argparse.Namespace) -> int:
+    from onesheet.apps.library.changes import plan_clean
+    from onesheet.data.film_library import scan_library
+
+    with Console() as console:
+        library = scan_library(
+            arguments.folder, kind=arguments.kind, exclude=arguments.exclude, progress=console.progress
+        )
+        steps = plan_clean(library.films, genre_map=arguments.genre_map, locked=arguments.even_locked)
+        left = _carry_out(arguments, steps)
+    _tell_left_out(arguments, library)
+    return max(_tell(UNREAD, _lines(library.unread)), _tell("left alone", left))
+
+
+def _carry_out(arguments: argparse.Namespace, steps: Iterable[Change | Left]) -> list[str]:
+    """Write the changes, or only show them; the films that are left alone, and why."""
+    from onesheet.apps.library.backups import apply_changes
+    from onesheet.apps.library.changes import Change
+
     diffs: list[list[str]] = []
     left: list[str] = []
+    written: list[str] = []
     try:
-        with Console() as console:
-            answers = _Answers(arguments, console)
-            steps = plan_changes(
-                answers,
-                policy=arguments.policy,
-                locked=arguments.even_locked,
-                create=arguments.create_nfo,
-                lock=arguments.lock,
-            )
-            for step in apply_changes(arguments.folder, steps) if arguments.apply else steps:
-                if isinstance(step, Change):
-                    diffs.append(list(step.diff()))
-                else:
-                    left.append(f"{step.film.name}: {step.why}")
+        for step in apply_changes(arguments.folder, steps, backups=arguments.backups) if arguments.apply else steps:
+            if isinstance(step, Change):
+                diffs.append([] if arguments.quiet else list(step.diff()))
+                written.append(step.film.name)
+            else:
+                left.append(f"{step.film.name}: {step.why}")
     except BaseException:
         if arguments.apply and diffs:
             _tell_changes(arguments, diffs)
         raise
     _tell_changes(arguments, diffs)
-    return max(answers.tell_written(), _tell("left alone", left))
+    return left + _refresh(arguments, written)
+
+
+def _refresh(arguments: argparse.Namespace, written: list[str]) -> list[str]:
+    """Have players read what was written; the films that they do not have."""
+    from onesheet.apps.library.players import refresh_jellyfin, refresh_kodi
+
+    missing = []
+    for player, url, refresh in (
+        ("Kodi", arguments.kodi, refresh_kodi),
+        ("Jellyfin", arguments.jellyfin, refresh_jellyfin),
+    ):
+        if arguments.apply and url and written:
+            missing += [f"{film}: not refreshed, as {player} does not have it" for film in refresh(url, written)]
+    return missing
 
 
 def _tell_changes(arguments: argparse.Namespace, diffs: list[list[str]]) -> None:
@@ -251,7 +384,8 @@ def _tell_changes(arguments: argparse.Namespace, diffs: list[list[str]]) -> None
     for line in itertools.chain.from_iterable(diffs):
         print(shown(line.expandtabs()))
     if arguments.apply:
-        undo = shlex.join(["onesheet", "library", "undo", arguments.folder])
+        elsewhere = ["--backups", arguments.backups] if arguments.backups else []
+        undo = shlex.join(["onesheet", "library", "undo", arguments.folder, *elsewhere])
         cure = f"take it back with: {undo}" if diffs else "nothing was to change"
         print(f"NFO files written: {len(diffs):,}; {cure}", file=sys.stderr)
     else:
@@ -268,23 +402,25 @@ def _write_kometa(arguments: argparse.Namespace) -> int:
     if arguments.create_nfo or arguments.even_locked or arguments.lock:
         raise ConfigError("--kometa leaves NFO files alone; leave out --create-nfo, --even-locked and --lock")
     if path.exists():
-        raise ConfigError(f"{str(path)!r} is there already and may hold your own lines; name another file for --kometa")
+        raise ConfigError(f"{str(path)!r} exists already and may contain your own lines; pass another file to --kometa")
     with Console() as console:
         answers = _Answers(arguments, console)
+        if answers.map_needed():
+            return MAP_NEEDED
         text = kometa_metadata(answers, policy=arguments.policy)
     if arguments.apply:
         write_text(path, text, cure="choose another place with --kometa")
-        print(f"wrote {path}; name it under metadata_files of the Kometa library", file=sys.stderr)
+        print(f"wrote {path}; add it to metadata_files of the Kometa library", file=sys.stderr)
     else:
         print(text, end="")
-        print(f"{path} would say this; nothing is written without --apply", file=sys.stderr)
+        print(f"{path} would contain this; nothing is written without --apply", file=sys.stderr)
     return answers.tell_written()
 
 
 def _undo(arguments: argparse.Namespace) -> int:
     from onesheet.apps.library.backups import undo_write
 
-    undone = undo_write(arguments.folder)
+    undone = undo_write(arguments.folder, backups=arguments.backups)
     print(f"files restored: {len(undone.restored):,}; the backups stay in {undone.folder}")
     return _tell("left alone", _lines(undone.left))
 
@@ -293,11 +429,9 @@ def _print_csv(rows: list[dict[str, Any]]) -> None:
     """Rows of one form; a list becomes "A|B"."""
     if not rows:
         return
-    writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n", quoting=csv.QUOTE_ALL)
-    writer.writeheader()
-    for row in rows:
-        cells = {name: "|".join(cell) if isinstance(cell, list) else cell for name, cell in row.items()}
-        writer.writerow({name: neutral(cell) for name, cell in cells.items()})
+    writer = Writer(sys.stdout)
+    writer.write(rows[0])
+    writer.write_all(["|".join(cell) if isinstance(cell, list) else cell for cell in row.values()] for row in rows)
 
 
 def _lines(remarks: Iterable[Remark]) -> list[str]:

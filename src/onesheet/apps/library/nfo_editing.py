@@ -16,11 +16,12 @@ def with_genres(nfo: Nfo, genres: Sequence[str]) -> bytes:
     """The file's bytes with exactly these genres.
 
     An element stays where all it names is wanted; the others go, with the line break before them. What is then wanting
-    comes behind the last genre, or else behind the root's last child, on lines of its own where that has one.
+    comes behind the last genre, or else behind the root's last child, on lines of its own where that has one. The
+    attribute clear="true" of an element that goes is given to the first that is there then.
 
     Args:
-        nfo: a film's, with a root.
-        genres: names without slashes, not empty.
+        nfo: a film's or show's, with a root.
+        genres: names, not empty.
 
     Example:
         >>> from onesheet.data.film_library.nfo import parse_nfo
@@ -32,6 +33,13 @@ def with_genres(nfo: Nfo, genres: Sequence[str]) -> bytes:
     kept = {name for one in nfo.genre_elements if one not in gone for name in split_genres(one.text)}
     splices = [(one.start - len(_break_before(nfo, one)), one.end, b"") for one in gone]
     added = [f"<genre>{html.escape(name, quote=False)}</genre>" for name in genres if name not in kept]
+    if any(one.clear for one in gone):
+        stays = [one for one in nfo.genre_elements if one not in gone]
+        if stays and not stays[0].clear:
+            behind = stays[0].start + len(_encoded(nfo, "<genre"))
+            splices.append((behind, behind, _encoded(nfo, ' clear="true"')))
+        elif added and not stays:
+            added[0] = added[0].replace("<genre", '<genre clear="true"', 1)
     if added:
         splices.append(_insertion(nfo, added))
     pieces, at = [], 0
@@ -85,4 +93,4 @@ def _break_before(nfo: Nfo, element: Element) -> bytes:
 
 
 def _encoded(nfo: Nfo, text: str) -> bytes:
-    return text.encode(nfo.encoding, "xmlcharrefreplace")
+    return text.encode(nfo.writing, "xmlcharrefreplace")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +11,16 @@ from pathlib import Path
 from onesheet.data.film_library.films import LibraryFilm
 from onesheet.data.film_library.nfo import split_genres
 from onesheet.data.genre_map import read_genre_map, settle_genres
+from onesheet.data.genre_synonyms import match, suggest
 from onesheet.errors import LibraryError
 from onesheet.predict import Failure, Prediction, Predictor
 from onesheet.progress import Progress, silent
+
+GenreMap = str | Path | Mapping[str, str] | None
+"""A file or a mapping: genres of the model or of the library -> the names they are to have; None = no mapping."""
+
+UNKNOWN_SHARE = 0.2
+"""Share of the films with only genres unknown to the model, above which a map is needed to write."""
 
 Names = dict[str, tuple[str, ...]]
 """A genre of the model -> what the library calls it; () where it has no name for it."""
@@ -65,8 +74,10 @@ def suggest_genres(
     predictor: Predictor,
     *,
     at: str = "precise",
-    genre_map: str | Path | Mapping[str, str] | None = None,
+    genre_map: GenreMap = None,
     only_missing: bool = False,
+    most: int | None = None,
+    at_least: float = 0.0,
     progress: Progress = silent,
 ) -> Iterator[Suggestion | Failure]:
     """Each film with a poster beside the model's answer, in their order; an unreadable poster gives a Failure.
@@ -78,9 +89,11 @@ def suggest_genres(
         predictor: the model.
         at: operating point.
         genre_map: what the library calls genres: the model's names, or other spellings of its own, to the names it is
-            to have; "" drops a genre, "A|B" makes two of it. Without one only case and accents are made one, as the
-            library has them most often.
-        only_missing: ask the model only of films without a genre, and leave the others out.
+            to have; "" drops a genre, "A|B" makes two of it. Without one, spellings and synonyms of a genre in any
+            language are one genre, by the name that the library has most often.
+        only_missing: predict only films without a genre, and leave the others out.
+        most: at most so many genres a film.
+        at_least: the probability that a genre must have besides the operating point, 0 to 1.
         progress: called with the posters read so far.
 
     Raises:
@@ -90,33 +103,71 @@ def suggest_genres(
     """
     predictor.check(at, None)
     films = [film for film in films if film.poster and not film.fault]
-    settled, names = _settled(films, predictor.genres.names, genre_map)
+    own = settle_names(films, genre_map, predictor.genres.names)
+    settled = [tuple(dict.fromkeys(new for name in film.genres for new in own[name])) for film in films]
+    names = {name: own[name] for name in predictor.genres.names}
     asked = [(film, genres) for film, genres in zip(films, settled, strict=True) if not (only_missing and genres)]
     answers = predictor.predict_many((str(film.poster) for film, _ in asked), at=at)
     for number, ((film, genres), answer) in enumerate(zip(asked, answers, strict=True)):
-        yield answer if isinstance(answer, Failure) else _suggestion(film, genres, answer, names)
+        for another in film.more_posters if isinstance(answer, Failure) else ():
+            (other,) = predictor.predict_many([str(another)], at=at)
+            if isinstance(other, Prediction):
+                answer = other
+                break
+        yield answer if isinstance(answer, Failure) else _suggestion(film, genres, answer, names, most, at_least)
         progress("suggest", number + 1, len(asked))
 
 
-def _settled(
-    films: Sequence[LibraryFilm], model: Sequence[str], genre_map: str | Path | Mapping[str, str] | None
-) -> tuple[list[tuple[str, ...]], Names]:
-    """Each film's genres and the model's by their settled names."""
+def settle_names(films: Sequence[LibraryFilm], genre_map: GenreMap, model: Sequence[str] = ()) -> Names:
+    """Every genre name of a library and of a model -> what the library calls it.
+
+    Raises:
+        CatalogueError: the mapping cannot be read.
+        LibraryError: the mapping has a genre that cannot be written into an NFO.
+    """
     mapping = read_genre_map(genre_map or {})
     for name in mapping.values():
         if not name.isprintable():
-            raise LibraryError(f"the genre {name!r} of the mapping cannot stand in an NFO; use letters and spaces")
-    rows, _ = settle_genres([*(film.genres for film in films), *([name] for name in model)], mapping)
-    parted = [tuple(dict.fromkeys(part for name in row for part in split_genres(name))) for row in rows]
-    return parted[: len(films)], dict(zip(model, parted[len(films) :], strict=True))
+            raise LibraryError(
+                f"the genre {name!r} of the mapping cannot be written into an NFO; use letters and spaces"
+            )
+    own = [film.genres for film in films]
+    names = list(dict.fromkeys([*(name for genres in own for name in genres), *model]))
+    rows, _ = settle_genres([*own, *own, *([name] for name in names)], mapping)  # twice: the library's own names win
+    settled = zip(names, rows[2 * len(own) :], strict=True)
+    return {name: tuple(dict.fromkeys(part for one in row for part in split_genres(one))) for name, row in settled}
 
 
-def _suggestion(film: LibraryFilm, genres: Sequence[str], answer: Prediction, names: Names) -> Suggestion:
+def draft_genre_map(films: Sequence[LibraryFilm], model: Sequence[str]) -> str | None:
+    """A mapping to edit, as TOML, where many films have only genres that the model does not know; else None."""
+    names = Counter(name for film in films for name in film.genres)
+    known = match(names, model)
+    strange = [film for film in films if film.genres and not any(name in known for name in film.genres)]
+    if len(strange) <= UNKNOWN_SHARE * len(films):
+        return None
+    head = [
+        "# Genres of this library that the model does not know. Write the model's name on the right,",
+        f'# "A|B" for two genres, or "" to drop one: {", ".join(model)}.',
+    ]
+    unknown = [(name, count) for name, count in names.most_common() if name not in known]
+    lines = [f"{_toml(name)} = {_toml(suggest(name, model) or name)}  # {count:,} films" for name, count in unknown]
+    return "\n".join([*head, *lines, ""])
+
+
+def _toml(text: str) -> str:
+    """A TOML string."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _suggestion(
+    film: LibraryFilm, genres: Sequence[str], answer: Prediction, names: Names, most: int | None, at_least: float
+) -> Suggestion:
     probabilities = _named(answer.probabilities, names)
+    given = [(name, value) for name, value in _named(answer.genres, names).items() if value >= at_least]
     return Suggestion(
         film=film,
         held={name: probabilities.get(name) for name in genres},
-        given=_named(answer.genres, names),
+        given=dict(given[:most]),
         probabilities=probabilities,
     )
 

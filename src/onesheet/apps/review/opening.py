@@ -14,9 +14,9 @@ from onesheet.apps.review.review import Review
 from onesheet.apps.review.review_source import Source
 from onesheet.data import Film
 from onesheet.errors import ConfigError
-from onesheet.evaluation.answers import read_answers
+from onesheet.evaluation.predictions_file import read_predictions
 from onesheet.files import read_json
-from onesheet.packed.splitting import read_parts
+from onesheet.packed.splitting import read_split_rows
 from onesheet.predict import Failure, Predictor
 from onesheet.progress import Progress, silent
 
@@ -59,13 +59,13 @@ def _cases_of_run(
 ) -> tuple[Case, ...]:
     """The films of `predictions.csv`, and the other films held out, which the model reads."""
     assert source.run
-    answers = read_answers(source.run / "predictions.csv")
+    answers = read_predictions(source.run / "predictions.csv")
     if predictor.genres != answers.genres:
         raise ConfigError(f"the model knows other genres than the run in {str(source.run)!r}; leave --model out")
     films = {film.film_id: film for film in source.catalogue.films}
     answers = answers.rows([row for row, film_id in enumerate(answers.film_ids) if film_id in films])
-    held_out = read_json(source.run / "evaluation.json")["part"] != "train"
-    parts = dict(read_parts(source.run / "split.csv")) if held_out else {}
+    held_out = read_json(source.run / "evaluation.json")["split"] != "train"
+    parts = dict(read_split_rows(source.run / "split.csv")) if held_out else {}
     known = frozenset(answers.film_ids)
     others = [
         film for film in films.values() if film.film_id not in known and parts.get(film.film_id, "train") != "train"
@@ -75,7 +75,7 @@ def _cases_of_run(
         [*(films[film_id] for film_id in answers.film_ids), *read],
         answers.genres,
         np.concatenate([answers.probabilities, probabilities]),
-        np.concatenate([answers.given["balanced"], given]),
+        np.concatenate([answers.predicted["balanced"], given]),
         held_out=held_out,
     )
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from onesheet.apps.review.review_source import Source
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """Add `review`."""
     parser = commands.add_parser(
         "review",
@@ -36,7 +36,7 @@ def add_source(parser: argparse.ArgumentParser, *, required: bool) -> None:
     """Add what is reviewed, and where the decisions lie."""
     source = parser.add_mutually_exclusive_group(required=required)
     source.add_argument(
-        "--run", dest="run_folder", metavar="RUN", help="review the films of a run's validation and test parts"
+        "--run", dest="run_folder", metavar="RUN", help="review the films of a run's validation and test sets"
     )
     source.add_argument("--catalogue", metavar="CATALOGUE", help="review a table or folder of posters and genres")
     parser.add_argument(

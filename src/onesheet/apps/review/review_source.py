@@ -48,7 +48,7 @@ class Source:
         """What is reviewed, and what corrections are good for, for a person."""
         if self.run:
             return (
-                "Reviewed are the films held out from training, the run's validation and test parts. Their corrections "
+                "Reviewed are the films held out from training, the run's validation and test sets. Their corrections "
                 "make the measurement truer; the network learns nothing from them while they stay held out."
             )
         return "Reviewed is the whole catalogue. A model finds the labels it has learnt from right: take another model."

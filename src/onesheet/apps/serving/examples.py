@@ -65,7 +65,7 @@ UNDONE = {"undo": UNDO, "now": WAITING}
 HISTORY = {"history": [UNDO, DECISION]}
 STALE = {"error": "'tt0000042' was decided elsewhere meanwhile; look at it again (version 7)", "now": DECIDED}
 
-SERVER = {"name": "onesheet", "version": "0.1.0", "extensions": ["binary_tensor_data"]}
+SERVER = {"name": "onesheet", "version": "0.1.0", "extensions": ["binary_tensor_data", "classification"]}
 METADATA = {
     "name": "default",
     "platform": "onnxruntime_onnx",

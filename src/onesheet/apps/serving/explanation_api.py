@@ -37,7 +37,7 @@ def explanation_routes(service: Service) -> APIRouter:
     @router.post(
         "/explain",
         response_class=Response,
-        responses={**schema.file_answer("image/png"), **schema.refusals(400, 401, 408, 413, 422, 429, 503, 504)},
+        responses={**schema.file_answer("image/png"), **schema.refusals(400, 401, 408, 413, 415, 422, 429, 503, 504)},
         openapi_extra=schema.POSTERS_BODY,
     )
     async def explain(
@@ -74,7 +74,7 @@ def similar_routes(service: Service, index: PosterIndex) -> APIRouter:
     @router.post(
         "/similar",
         response_model=schema.SimilarBody,
-        responses=schema.answer(examples.SIMILAR) | schema.refusals(400, 401, 408, 413, 422, 429, 503, 504),
+        responses=schema.answer(examples.SIMILAR) | schema.refusals(400, 401, 408, 413, 415, 422, 429, 503, 504),
         openapi_extra=schema.POSTERS_BODY,
     )
     async def similar(

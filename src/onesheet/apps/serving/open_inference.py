@@ -28,6 +28,8 @@ from onesheet.apps.serving.tensors import (
     InputTensor,
     OutputTensor,
     Parameters,
+    check_parameters,
+    most_probable,
     read_posters,
     refused,
     write_tensor,
@@ -37,6 +39,7 @@ from onesheet.errors import RequestRefused, UnreadablePoster
 from onesheet.files import parse_json
 
 INPUT = "posters"
+EXTENSIONS = ["binary_tensor_data", "classification"]
 HEADER = "Inference-Header-Content-Length"
 JSON_SHARE = 16
 """The JSON of a request may be this part of `request_bytes`: empty lists take 26 times their text in memory."""
@@ -124,7 +127,7 @@ def _add_metadata(router: APIRouter, service: Service) -> None:
     @router.get("", response_model=ServerMetadataBody, responses=schema.answer(examples.SERVER) | schema.refusals(401))
     async def server() -> JSONResponse:
         """Which server this is."""
-        return JSONResponse({"name": "onesheet", "version": onesheet.__version__, "extensions": ["binary_tensor_data"]})
+        return JSONResponse({"name": "onesheet", "version": onesheet.__version__, "extensions": EXTENSIONS})
 
     @router.get(
         "/models/{model}",
@@ -162,7 +165,7 @@ def _add_infer(router: APIRouter, service: Service) -> None:
     @router.post(
         "/models/{model}/infer",
         response_model=InferenceBody,
-        responses=schema.answer(examples.INFERENCE) | schema.refusals(400, 401, 404, 408, 413, 422, 429, 503, 504),
+        responses=schema.answer(examples.INFERENCE) | schema.refusals(400, 401, 404, 408, 413, 415, 422, 429, 503, 504),
         openapi_extra=schema.json_body(InferenceRequest, examples.INFERENCE_REQUEST),
     )
     async def infer(model: str, request: Request) -> Response:
@@ -201,6 +204,9 @@ def _read(
         raise refused(schema.fault(first, first["loc"] or ["the request"])) from error
     except ValueError as error:
         raise refused(f"the request is not JSON: {error}") from error
+    check_parameters(asked.parameters, ["at", "binary_data_output"], "the request")
+    for output in asked.outputs or ():
+        check_parameters(output.parameters, ["binary_data", "classification"], "an output")
     tensor = asked.inputs[0]
     if tensor.name != INPUT:
         raise refused(f"unknown input {reprlib.repr(tensor.name)}; use {INPUT!r}")
@@ -223,7 +229,8 @@ def _answer(asked: InferenceRequest, scores: Sequence[Scores], service: Service)
         if output.name not in outputs:
             raise refused(f"unknown output {reprlib.repr(output.name)}; use {', '.join(outputs)}")
         as_binary = bool(output.parameters.get("binary_data", binary))
-        tensor, data = write_tensor(output.name, outputs[output.name], binary=as_binary)
+        values = _classified(output, outputs[output.name], service)
+        tensor, data = write_tensor(output.name, values, binary=as_binary)
         tensors.append(tensor.model_dump(exclude_none=True))
         behind.append(data)
     document: dict[str, Any] = {"model_name": service.name, "outputs": tensors}
@@ -233,6 +240,18 @@ def _answer(asked: InferenceRequest, scores: Sequence[Scores], service: Service)
     if not any(behind):
         return Response(text, media_type="application/json")
     return Response(text + b"".join(behind), media_type="application/octet-stream", headers={HEADER: str(len(text))})
+
+
+def _classified(output: RequestedOutput, values: NDArray[np.generic], service: Service) -> NDArray[np.generic]:
+    """An output, or its most probable genres where the parameter `classification` asks for them."""
+    genres, count = service.predictor.genres.names, output.parameters.get("classification", 0)
+    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+        raise refused(f"classification must be a whole number from 0; got {reprlib.repr(count)}")
+    if not count:
+        return values
+    if output.name not in ("probabilities", "logits"):
+        raise refused(f"classification is for probabilities and logits; got output {output.name!r}")
+    return most_probable(values, genres, count)
 
 
 def _outputs(service: Service, scores: Sequence[Scores], at: str) -> dict[str, NDArray[np.generic]]:

@@ -24,7 +24,7 @@ def prediction_routes(service: Service) -> APIRouter:
     @router.post(
         "/predict",
         response_model=schema.PredictionsBody,
-        responses=schema.answer(examples.PREDICTIONS) | schema.refusals(400, 401, 408, 413, 422, 429, 503, 504),
+        responses=schema.answer(examples.PREDICTIONS) | schema.refusals(400, 401, 408, 413, 415, 422, 429, 503, 504),
         openapi_extra=schema.POSTERS_BODY,
     )
     async def predict(

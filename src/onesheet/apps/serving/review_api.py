@@ -20,7 +20,7 @@ from onesheet.errors import CatalogueError, RequestRefused, StaleDecision, Unrea
 LARGEST_ID = 2**63 - 1
 MOST_CASES, MOST_ROWS = 100, 1000
 Body = TypeVar("Body", bound=BaseModel)
-REFUSALS = schema.refusals(400, 401, 404, 408, 413, 422, 429, 503)
+REFUSALS = schema.refusals(400, 401, 404, 408, 413, 415, 422, 429, 503)
 
 
 class DecisionBody(BaseModel):

@@ -14,7 +14,7 @@ from onesheet.errors import require
 PACKAGES = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """Add `serve`."""
     parser = commands.add_parser(
         "serve",

@@ -57,7 +57,7 @@ def serve(
         token: what clients must show as `Authorization: Bearer TOKEN`; a must beyond this machine.
         limits: what is taken at most; None = the defaults.
         threads: posters decoded and scored at the same time; None = all cores.
-        run: a run's folder; the films of its validation and test parts can be reviewed, and its report read.
+        run: a run's folder; the films of its validation and test sets can be reviewed, and its report read.
         catalogue: a table or folder whose films can be reviewed, in place of `run`.
         decisions: where decisions are kept; None = in the run's folder, or beside the catalogue.
         similar_in: folder of posters among which the nearest are found.

@@ -11,18 +11,22 @@ import base64
 import binascii
 import math
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from onesheet.errors import RequestRefused
 
 DATATYPES = {"f": "FP32", "u": "UINT8", "O": "BYTES"}
 """NumPy kind -> the protocol's name, for the tensors that leave the service."""
 
-Parameters = dict[str, str | int | float | bool]
+Parameters = Annotated[
+    dict[str, str | int | float | bool], BeforeValidator(lambda value: {} if value is None else value)
+]
+"""What is sent as null means none."""
 
 
 class InputTensor(BaseModel):
@@ -50,6 +54,16 @@ def refused(message: str) -> RequestRefused:
     return RequestRefused(message, status=400)
 
 
+def check_parameters(parameters: Mapping[str, object], known: Sequence[str], where: str) -> None:
+    """Reject extensions of the protocol that are not supported.
+
+    Raises:
+        RequestRefused: 400, with the parameter's name.
+    """
+    if unknown := sorted(set(parameters) - set(known)):
+        raise refused(f"unknown parameter {reprlib.repr(unknown[0])} of {where}; use {' or '.join(known)}")
+
+
 def read_posters(
     tensor: InputTensor, binary: bytes, poster_size: tuple[int, int]
 ) -> Sequence[bytes | NDArray[np.uint8]]:
@@ -63,6 +77,7 @@ def read_posters(
     Raises:
         RequestRefused: 400, the tensor is not what it says or not what the model takes.
     """
+    check_parameters(tensor.parameters, ["binary_data_size"], "an input")
     behind, name, shape = tensor.data is None, reprlib.repr(tensor.name), reprlib.repr(tensor.shape)
     size = tensor.parameters.get("binary_data_size")
     if behind and size != len(binary):
@@ -106,6 +121,22 @@ def write_tensor(name: str, values: NDArray[np.generic], *, binary: bool) -> tup
     return tensor, data
 
 
+def most_probable(values: NDArray[np.generic], genres: Sequence[str], count: int) -> NDArray[np.object_]:
+    """An output as Triton's classification extension has it.
+
+    Args:
+        values: float32, N×G.
+        genres: the genre of each column.
+        count: how many of each row, the highest first.
+
+    Returns:
+        Texts "VALUE:COLUMN:GENRE", N×count.
+    """
+    best = np.argsort(-values.astype(np.float64), axis=1, kind="stable")[:, :count]
+    rows = [[f"{values[row, one]:f}:{one}:{genres[one]}" for one in columns] for row, columns in enumerate(best)]
+    return np.array(rows, dtype=object)
+
+
 def _split(binary: bytes) -> list[bytes]:
     """The elements of a BYTES tensor."""
     elements, at = [], 0
@@ -120,8 +151,8 @@ def _split(binary: bytes) -> list[bytes]:
 
 def _from_base64(item: object) -> bytes:
     try:
-        return base64.b64decode(item, validate=True)  # type: ignore[arg-type]
-    except (TypeError, ValueError, binascii.Error):
+        return base64.b64decode("".join(item.split()), validate=True)  # type: ignore[attr-defined]  # MIME has lines
+    except (AttributeError, ValueError, binascii.Error):
         raise refused("each element of a BYTES tensor must be the base64 text of an image file") from None
 
 

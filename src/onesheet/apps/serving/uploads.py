@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import reprlib
+import zlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
@@ -71,10 +73,12 @@ class Uploads:
         declared = request.headers.get("content-length", "")
         if declared.isdecimal() and (len(declared) > 18 or int(declared) > most):
             raise too_large
+        decompressed = _Decompression(request.headers.get("content-encoding", ""), most)
 
         async def chunks() -> AsyncGenerator[bytes, None]:
             nonlocal held
-            async for chunk in request.stream():
+            async for sent in request.stream():
+                chunk = decompressed(sent)
                 held += len(chunk)
                 self._held += len(chunk)
                 if held > most:
@@ -82,6 +86,7 @@ class Uploads:
                 if self._held > most * HELD_REQUESTS:
                     raise RequestRefused("too many uploads at the same time; try again later", status=429)
                 yield chunk
+            decompressed.check_end()
 
         try:
             yield chunks()
@@ -101,6 +106,36 @@ class Uploads:
                     status=413,
                 )
         return uploads
+
+
+class _Decompression:
+    """Unpacks a body as it comes, to no more than a few bytes above the limit."""
+
+    def __init__(self, encoding: str, most: int) -> None:
+        self._encoding, self._most, self._length = encoding.strip().lower(), most, 0
+        self._unpack: zlib._Decompress | None = None
+        if self._encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
+            wrong = f"Content-Encoding {reprlib.repr(encoding)} is not supported; use gzip, deflate or none"
+            raise RequestRefused(wrong, status=415)
+
+    def __call__(self, sent: bytes) -> bytes:
+        """The bytes that a chunk brings."""
+        if self._encoding in ("", "identity") or not sent:
+            return sent
+        if self._unpack is None:
+            raw = self._encoding == "deflate" and sent[0] & 0x0F != 8  # some send deflate without zlib's head
+            self._unpack = zlib.decompressobj(-zlib.MAX_WBITS if raw else zlib.MAX_WBITS | 32)
+        try:
+            found = self._unpack.decompress(sent, self._most + 1 - self._length)
+        except zlib.error as error:
+            raise RequestRefused(f"the body is no {self._encoding}: {error}", status=400) from error
+        self._length += len(found)
+        return found
+
+    def check_end(self) -> None:
+        """Reject a compressed body that is cut short."""
+        if self._unpack is not None and not self._unpack.eof:
+            raise RequestRefused(f"the {self._encoding} body ends early; send it again", status=400)
 
 
 def is_form(request: Request) -> bool:

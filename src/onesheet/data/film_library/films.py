@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from onesheet.data.film_library.nfo import Nfo
+from onesheet.data.genre_synonyms import canonical, genre_key
 
 _TITLE_YEAR = re.compile(r"(.+?)[\s._]*[(\[]((?:18|19|20)\d\d)[)\]]")
+_SCENE = re.compile(r"(.+)[ ._]((?:18|19|20)\d\d)(?:[ ._-]|$)")  # of several years the last is the film's
 _TAG = re.compile(r"\s*[{\[][^}\]]*[}\]]")  # [imdbid-tt0083658], {tmdb-78}, {edition-Final Cut}
+_ID = re.compile(r"[{\[](imdb|tmdb|tvdb)(?:id)?[-=](tt\d+|\d+)[}\]]", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -24,11 +28,17 @@ class LibraryFilm:
         poster: path of the poster, None where there is none.
         nfo: path of the NFO file, None where there is none.
         new_nfo: where an NFO would be made.
+        more_posters: what to look at where the poster cannot be read, the likeliest first.
         fault: why the NFO cannot be used for genres, "" where it can or there is none.
         address_only: whether the NFO holds no more than a web address.
         genres: as the NFO has them.
         lock: what Jellyfin protects them with, "" where they are not locked.
         twins: its other NFO files, which name the same genres: players do not agree on which they read.
+        ids: "imdb", "tmdb", "tvdb" -> its id there, from its NFO, else from the names of its folder and file.
+        is_named: whether the name of its folder or file gives title and year.
+        is_show: whether it is a TV show.
+        outside: whether it lies outside the library's folder, behind a link.
+        unclear: files beside it that may be another film's.
     """
 
     name: str
@@ -42,10 +52,16 @@ class LibraryFilm:
     genres: tuple[str, ...] = ()
     lock: str = ""
     twins: tuple[Path, ...] = ()
+    more_posters: tuple[Path, ...] = ()
+    ids: Mapping[str, str] = field(default_factory=dict)
+    is_named: bool = True
+    is_show: bool = False
+    outside: bool = False
+    unclear: tuple[str, ...] = ()
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """What is not there: of "poster", "nfo" and "genres"; of a faulty NFO nobody knows its genres."""
+        """What is not there: "poster", "nfo", "genres"; the genres of a faulty NFO are not known."""
         absent = {"poster": self.poster is None, "nfo": self.nfo is None, "genres": not self.genres and not self.fault}
         return tuple(name for name, is_absent in absent.items() if is_absent)
 
@@ -60,26 +76,78 @@ class LibraryFilm:
             "genres": list(self.genres),
             "missing": list(self.missing),
             "locked_by": self.lock or None,
+            "ids": dict(self.ids),
+            "outside": self.outside,
+            "unclear": list(self.unclear),
             "address_only": self.address_only,
             "fault": self.fault or None,
         }
 
 
+def title_and_year(name: str) -> tuple[str, int] | None:
+    """Title and year in the name of a folder or file, of people or of a release; None where it has none.
+
+    Example:
+        >>> title_and_year("Blade Runner (1982) [imdbid-tt0083658]"), title_and_year("Blade.Runner.2049.2017.1080p-GRP")
+        (('Blade Runner', 1982), ('Blade Runner 2049', 2017))
+    """
+    if found := _TITLE_YEAR.match(name):
+        title = _TAG.sub("", found[1]).strip() or found[1]
+    elif found := _SCENE.match(_TAG.sub("", name)):
+        title = found[1]
+    else:
+        return None
+    if " " not in title:
+        title = re.sub(r"[._]+", " ", title)
+    return title.strip(" -"), int(found[2])
+
+
 def named_film(nfo: Nfo | None, *names: str) -> tuple[str, int | None]:
-    """Title and year: from the NFO, else from the first name of the form "Title (1999)", else the first name.
+    """Title and year: from the NFO, else from the first name that has both, else the first name without a year.
 
     Example:
         >>> named_film(None, "Films", "Blade Runner (1982) [imdbid-tt0083658]")
         ('Blade Runner', 1982)
     """
     names = tuple("".join(letter for letter in name if letter.isprintable()) for name in names)
-    found = next(filter(None, map(_TITLE_YEAR.match, names)), None)
-    title, year = (found[1], int(found[2])) if found else (_TAG.sub("", names[0]).strip() or names[0], None)
+    found = next(filter(None, map(title_and_year, names)), None)
+    title, year = found or (without_tags(names[0]) or names[0], None)
     if nfo is None:
         return title, year
     return nfo.title or title, nfo.year or year
 
 
+def without_tags(name: str) -> str:
+    """A name without what stands in braces and square brackets.
+
+    Example:
+        >>> without_tags("Blade Runner (1982) {edition-Final Cut}")
+        'Blade Runner (1982)'
+    """
+    return _TAG.sub("", name).strip()
+
+
+def ids_in(*names: str) -> dict[str, str]:
+    """The ids in the names of folders and files; of two the first counts.
+
+    Example:
+        >>> ids_in("Blade Runner (1982) {tmdb-78} [imdbid-tt0083658]")
+        {'tmdb': '78', 'imdb': 'tt0083658'}
+    """
+    found = [(service.lower(), number) for name in reversed(names) for service, number in _ID.findall(name)]
+    return {service: number for service, number in found if (service == "imdb") == number.startswith("tt")}
+
+
+def meanings(genres: Iterable[str]) -> frozenset[str]:
+    """Genres by what they mean, whatever their spelling and language.
+
+    Example:
+        >>> meanings(["Science Fiction", "krimi"]) == meanings(["Crime", "Sci-Fi"])
+        True
+    """
+    return frozenset(canonical(name) or genre_key(name) for name in genres)
+
+
 def key(name: str) -> str:
     """A file name as players compare it: without regard to case and to how accents are spelt."""
-    return unicodedata.normalize("NFC", name).casefold()
+    return name.lower() if name.isascii() else unicodedata.normalize("NFC", name).casefold()

@@ -1,15 +1,19 @@
-"""NFO files: what one says of its film, and where in its bytes.
+"""NFO files: what one says of its film or show, and where in its bytes.
 
-An NFO is XML with the root <movie>, XML with a web address behind it, or only an address. Expat reads it, and only to
-tell places: entity declarations are refused, so that nothing expands and nothing outside the file is read, and no NFO
-is ever written from what was parsed (see `editing`).
+An NFO is XML with the root <movie> or <tvshow>, XML with a web address behind it, or only an address. Expat reads it,
+and only to tell places: no NFO is ever written from what was parsed (see `nfo_editing`). Entity declarations are
+rejected, so that nothing expands and nothing outside the file is read. What players forgive is forgiven: a bare `&`,
+HTML's entities, a wrong encoding declaration and legacy encodings.
 """
 
 from __future__ import annotations
 
+import html.entities
 import re
 import stat
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from xml.parsers import expat
 
@@ -17,8 +21,24 @@ from onesheet.data.genre_map import NOT_GENRES
 from onesheet.errors import LibraryError
 
 MAX_BYTES = 5_000_000
+ROOTS = ("movie", "tvshow")
 _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
-_ADDRESS = re.compile(rb"https?://", re.IGNORECASE)
+_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
+_DECLARED = re.compile(rb"\s*<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([A-Za-z0-9._-]{1,40})[\"']", re.IGNORECASE)
+_WIDER = {  # an encoding that is declared -> the one that is meant, which has more letters
+    **dict.fromkeys(("gb2312", "gbk", "gb_2312-80"), "gb18030"),
+    **dict.fromkeys(("shift_jis", "shift-jis", "sjis", "x-sjis"), "cp932"),
+    **{"big5": "big5hkscs", "euc-kr": "cp949", "ks_c_5601-1987": "cp949"},
+}
+_GENRES_APART = re.compile(r"\s+/\s+|\s*[,;|]\s*")
+# Signs that no text has, as long as what they stand for, so that places in the text stay as they are.
+_AMPERSAND, _NOTHING = "\ufdd0", "\ufdd1"
+_REFERENCE = re.compile(r"&(?:#\d{1,7};|#x[0-9a-fA-F]{1,6};|(\w{1,32});)?", re.ASCII)
+_XML_ENTITIES = frozenset(("amp", "lt", "gt", "quot", "apos"))
+
+
+class NotAnNfo(LibraryError):
+    """The file is a text of some other kind, such as a release's, which has the same suffix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +49,17 @@ class Element:
         name: the tag.
         start: of its first byte in the file.
         end: behind its last.
-        text: its own text, entities resolved, white space at the ends cut.
+        text: its own text, entities resolved, white space at the ends cut; with that of <name> inside a <genre>.
+        clear: whether it has the attribute clear="true", with which Kodi forgets what came before.
+        kind: its attribute type, in lower case: of a <uniqueid> the service that has this id.
     """
 
     name: str
     start: int
     end: int
     text: str
+    clear: bool = False
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,19 +68,23 @@ class Nfo:
 
     Attributes:
         data: the file's bytes.
-        encoding: Python's name of the encoding that text put into it must have.
+        encoding: Python's name of its encoding.
+        writing: that of the encoding for text put into it; "ascii", with references, where players may differ.
         children: of the root; () where the file is only a web address.
         root: the root's tag, "" where the file is only a web address.
         close: where the root's end tag begins; of a root written <movie/>, where it ends.
         empty_root: whether the root is written <movie/>.
+        address: whether a web address follows the root, or is all there is.
     """
 
     data: bytes
     encoding: str
+    writing: str = "utf-8"
     children: tuple[Element, ...] = ()
     root: str = ""
     close: int = 0
     empty_root: bool = False
+    address: bool = False
 
     @property
     def genre_elements(self) -> tuple[Element, ...]:
@@ -65,7 +93,7 @@ class Nfo:
 
     @property
     def genres(self) -> tuple[str, ...]:
-        """The film's genres as written, each once; "A / B" is two."""
+        """The film's genres as written, each once; "A / B" and "A, B" are two."""
         return tuple(dict.fromkeys(name for child in self.genre_elements for name in split_genres(child.text)))
 
     @property
@@ -90,20 +118,27 @@ class Nfo:
         names = {name.strip().lower() for field in fields for name in field.split("|")}
         return "<lockedfields>" if "genres" in names else ""
 
+    @property
+    def ids(self) -> dict[str, str]:
+        """The film's ids: "tmdb", "imdb" and "tvdb" as far as they are written."""
+        found = {child.kind: child.text for child in self.children if child.name == "uniqueid" and child.text}
+        found |= {name: text for name in ("tmdb", "imdb") if (text := self._first(f"{name}id"))}
+        forms = {"tmdb": r"[0-9]{1,9}", "imdb": r"tt[0-9]{1,10}", "tvdb": r"[0-9]{1,9}"}
+        return {name: text for name, text in found.items() if name in forms and re.fullmatch(forms[name], text)}
+
     def _first(self, name: str) -> str:
         return next((child.text for child in self.children if child.name == name and child.text), "")
 
 
 def split_genres(text: str) -> tuple[str, ...]:
-    """The names in one <genre>, which players part at each slash; none where it says "N/A" and the like.
+    """The names in one <genre>: Kodi parts them at " / ", other programs write commas; "N/A" and the like are none.
 
     Example:
-        >>> split_genres("Action / Sci-Fi")
-        ('Action', 'Sci-Fi')
+        >>> split_genres("Kinder-/Familienfilm / Sci-Fi"), split_genres("Action,Thriller"), split_genres("N/A")
+        (('Kinder-/Familienfilm', 'Sci-Fi'), ('Action', 'Thriller'), ())
     """
-    if text.casefold() in NOT_GENRES:
-        return ()
-    return tuple(name for part in text.split("/") if (name := " ".join(part.split())))
+    names = (" ".join(part.split()) for part in _GENRES_APART.split(text.strip()))
+    return tuple(name for name in names if name.casefold() not in NOT_GENRES)
 
 
 def read_nfo(path: Path) -> Nfo:
@@ -126,108 +161,139 @@ def parse_nfo(data: bytes) -> Nfo:
     """Find what an NFO's bytes say.
 
     Raises:
-        LibraryError: empty, too large, no XML and no web address, broken XML, an entity declared; the message says
-            which, without a path.
+        LibraryError: empty, too large, broken XML, an entity declared; the message has no path.
+        NotAnNfo: no XML and no web address.
 
     Example:
-        >>> parse_nfo(b"<movie><title>Up</title><genre>Drama / War</genre></movie> https://example.org/1").genres
+        >>> parse_nfo(b"<movie><title>Up &amp; Down</title><genre>Drama / War</genre></movie>").genres
         ('Drama', 'War')
     """
     if len(data) > MAX_BYTES:
         raise LibraryError(f"larger than {MAX_BYTES:,} bytes, which no film's NFO is")
     if not data.strip(b"\x00 \t\r\n"):
         raise LibraryError("empty")
-    start = 0 if _bom(data) else len(data) - len(data.lstrip(b" \t\r\n"))  # XML may not begin with white space
-    return _Places(data, start).nfo()
+    bom, encoding, writing, text = _decoded(data)
+    start = len(text) - len(text.lstrip())  # XML may not begin with white space
+    parsed = _Parsed(_REFERENCE.sub(_readable, text[start:]))
+    if parsed.close is None:
+        if not parsed.root and _ADDRESS.search(text):
+            return Nfo(data, encoding, writing, address=True)
+        if not text.startswith("<", start):
+            raise NotAnNfo("neither XML nor a web address")
+        raise LibraryError(f"broken XML: {parsed.error}")
+    ends = sorted({parsed.close, *(place for child in parsed.children for place in (child.start, child.end))})
+    at = dict(zip(ends, _places(parsed.data, ends, bom, text, start, encoding), strict=True))
+    children = tuple(replace(child, start=at[child.start], end=at[child.end]) for child in parsed.children)
+    address = _ADDRESS.search(text, start + len(parsed.data[: parsed.close].decode())) is not None
+    return Nfo(data, encoding, writing, children, parsed.root, at[parsed.close], parsed.empty_root, address)
 
 
-class _Places:
-    """Follows expat through the bytes."""
+def _places(data: bytes, places: Sequence[int], bom: int, text: str, start: int, encoding: str) -> Iterator[int]:
+    """Places in the UTF-8 that expat reads, ascending -> places in the file, whose text begins behind the BOM."""
+    place = bom + len(text[:start].encode(encoding))
+    for begin, end in pairwise((0, *places)):
+        letters = len(data[begin:end].decode())  # as many as the file's text has there
+        place += len(text[start : start + letters].encode(encoding))
+        start += letters
+        yield place
 
-    def __init__(self, data: bytes, start: int) -> None:
-        self._data, self._start = data, start
-        self._bom, self._encoding = _bom(data) or (b"", _without_bom(data[start:]))
+
+def _decoded(data: bytes) -> tuple[int, str, str, str]:
+    """A file's text, with the length of its BOM and the encodings for reading and writing."""
+    for bom, encoding in _BOMS:
+        if data.startswith(bom) and (text := _text(data[len(bom) :], encoding)) is not None:
+            return len(bom), encoding, encoding, text
+    for begins, encoding in ((b"<\x00", "utf-16-le"), (b"\x00<", "utf-16-be")):
+        if data.startswith(begins) and (text := _text(data, encoding)) is not None:
+            return 0, encoding, encoding, text
+    found = _DECLARED.match(data)
+    declared = found[1].decode().lower() if found else "utf-8"
+    for encoding in (_WIDER.get(declared, declared), "utf-8", "cp1252"):
+        if "16" not in encoding and (text := _text(data, encoding)) is not None:
+            plain = declared in ("utf-8", "utf8") and encoding in ("utf-8", "utf8")
+            return 0, encoding, "utf-8" if plain else "ascii", text
+    return 0, "latin-1", "ascii", data.decode("latin-1")
+
+
+def _text(data: bytes, encoding: str) -> str | None:
+    """The text; None where the bytes are not in this encoding, or would not be the same again."""
+    try:
+        text = data.decode(encoding)
+        return text if text.encode(encoding) == data else None
+    except (LookupError, ValueError, TypeError, AssertionError):  # unknown, other than said, or no text encoding
+        return None
+
+
+def _readable(found: re.Match[str]) -> str:
+    """A reference as expat reads it, as long: HTML's as its letters, an ampersand that begins none as itself."""
+    written, name = found[0], found[1]
+    if name in _XML_ENTITIES or (not name and written != "&"):
+        return written
+    meant = html.entities.html5.get(f"{name};", "")
+    if not meant or "<" in meant or "&" in meant:
+        return _AMPERSAND + written[1:]
+    return meant.ljust(len(written), _NOTHING)
+
+
+class _Parsed:
+    """What expat finds; places are in `data`, the text as UTF-8."""
+
+    def __init__(self, text: str) -> None:
+        self.data = text.encode("utf-8", "replace")
+        self.children: list[Element] = []
+        self.root = ""
+        self.close: int | None = None
+        self.empty_root = False
+        self.error = ""
         self._depth = 0
         self._quiet = False  # nothing has happened since an element began
         self._opened = 0
+        self._attributes: dict[str, str] = {}
         self._text: list[str] = []
-        self._children: list[Element] = []
-        self._root = ""
-        self._close: int | None = None
-        self._empty_root = False
-        self._parser = parser = expat.ParserCreate()
+        self._taken = False  # the text that comes is the child's own
+        self._parser = parser = expat.ParserCreate("utf-8")
         parser.buffer_text = True
-        parser.XmlDeclHandler = self._declared
-        parser.EntityDeclHandler = _refuse_entity
+        parser.EntityDeclHandler = _reject_entity
         parser.StartElementHandler = self._begin
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._read
-
-    def nfo(self) -> Nfo:
-        """Parse."""
         try:
-            self._parser.Parse(self._data[self._start :], True)
-        except (expat.ExpatError, LookupError, ValueError) as error:  # the latter two: an encoding Python cannot tell
-            if not self._root and _ADDRESS.search(self._data.replace(b"\x00", b"")):
-                return Nfo(self._data, self._encoding)
-            if self._close is None:
-                wrong = f"broken XML: {error}" if b"<" in self._data else "neither XML nor a web address"
-                raise LibraryError(wrong) from None
-        assert self._close is not None
-        return Nfo(
-            self._data, self._encoding, tuple(self._children), self._root, self._close, empty_root=self._empty_root
-        )
-
-    def _declared(self, version: str, encoding: str | None, standalone: int) -> None:
-        if encoding and not self._encoding.startswith("utf-16") and not self._bom:
-            self._encoding = encoding
+            parser.Parse(self.data, True)
+        except expat.ExpatError as error:
+            self.error = str(error)
 
     def _begin(self, name: str, attributes: dict[str, str]) -> None:
         self._depth += 1
         self._quiet = True
         if self._depth == 1:
-            self._root = name
+            self.root = name
         elif self._depth == 2:
-            self._opened, self._text = self._place(), []
+            self._opened, self._text, self._attributes = self._parser.CurrentByteIndex, [], attributes
+            self._genre = name == "genre"
+        self._taken = self._depth == 2 or (self._depth == 3 and self._genre and name == "name")
+        if self._depth == 3 and self._taken:
+            self._text.append(" / ")
 
     def _read(self, text: str) -> None:
         self._quiet = False
-        if self._depth == 2:
+        if self._taken:
             self._text.append(text)
 
     def _end(self, name: str) -> None:
-        place = self._place()
-        empty = self._quiet and self._data.endswith("/>".encode(self._wide), 0, place)
+        place = self._parser.CurrentByteIndex
+        empty = self._quiet and self.data.endswith(b"/>", 0, place)
         self._depth -= 1
         self._quiet = False
+        self._taken = self._depth == 2
         if self._depth == 1:
-            end = place if empty else self._behind_tag(place)
-            self._children.append(Element(name, self._opened, end, "".join(self._text).strip()))
+            end = place if empty else self.data.index(b">", place) + 1
+            text = "".join(self._text).replace(_AMPERSAND, "&").replace(_NOTHING, "").strip().removeprefix("/ ")
+            clear = self._attributes.get("clear", "").lower() == "true"
+            kind = self._attributes.get("type", "").lower()
+            self.children.append(Element(name, self._opened, end, text, clear, kind))
         elif self._depth == 0:
-            self._close, self._empty_root = place, empty
-
-    def _place(self) -> int:
-        return self._start + self._parser.CurrentByteIndex
-
-    @property
-    def _wide(self) -> str:
-        """The encoding of tags and brackets: every other than UTF-16 writes them as ASCII does."""
-        return self._encoding if self._encoding.startswith("utf-16") else "ascii"
-
-    def _behind_tag(self, place: int) -> int:
-        """Behind the end tag that begins at `place`; no letter of a tag has 3E for its high byte in UTF-16."""
-        bracket = ">".encode(self._wide)
-        return self._data.index(bracket, place) + len(bracket)
+            self.close, self.empty_root = place, empty
 
 
-def _refuse_entity(name: str, *_: object) -> None:
+def _reject_entity(name: str, *_: object) -> None:
     raise LibraryError(f"declares the entity {name!r}, which may grow without end (billion laughs); not read")
-
-
-def _bom(data: bytes) -> tuple[bytes, str] | None:
-    return next((pair for pair in _BOMS if data.startswith(pair[0])), None)
-
-
-def _without_bom(data: bytes) -> str:
-    """The encoding that the first bytes tell; a declaration may then name another."""
-    return {b"<\x00": "utf-16-le", b"\x00<": "utf-16-be"}.get(data[:2], "utf-8")

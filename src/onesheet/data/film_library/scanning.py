@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Literal
 
-from onesheet.data.film_library.films import LibraryFilm, key, named_film
-from onesheet.data.film_library.folders import DISCS, FilmFolder, Place
-from onesheet.data.film_library.nfo import Nfo, read_nfo
+from onesheet.data.film_library.films import LibraryFilm, ids_in, key, meanings, named_film, title_and_year
+from onesheet.data.film_library.folders import DISCS, VIDEO_SUFFIXES, FilmFolder, Place
+from onesheet.data.film_library.nfo import Nfo, NotAnNfo, read_nfo
 from onesheet.errors import LibraryError, UnreadablePoster
 from onesheet.images import poster_size
 from onesheet.progress import Progress, silent
+
+Kind = Literal["movies", "shows"]
+ROOTS: dict[Kind, str] = {"movies": "movie", "shows": "tvshow"}
+IGNORED = frozenset(("#recycle", "$recycle.bin", "@eadir", "@recycle", "lost+found", "system volume information"))
+SMALL = 100
+"""Pixels of the longer side below which a picture is a thumbnail."""
 
 
 @dataclass(frozen=True)
@@ -44,35 +53,46 @@ class Library:
     unread: tuple[Remark, ...]
     left_out: tuple[Remark, ...]
 
+    @property
+    def left_out_counts(self) -> Counter[str]:
+        """Why something was left out -> how many files and folders, the commonest first."""
+        return Counter(dict(Counter(remark.why for remark in self.left_out).most_common()))
 
-def scan_library(folder: str | Path, *, progress: Progress = silent) -> Library:
+
+def scan_library(
+    folder: str | Path, *, kind: Kind = "movies", exclude: Sequence[str] = (), progress: Progress = silent
+) -> Library:
     """Find the films below a folder, as Kodi, Jellyfin and Plex lay them out; nothing is changed.
 
     A film has a folder of its own, or shares one with others and is known by the names of its files; in the library's
-    folder itself it is known by them even where it is alone. Hidden folders, links to folders, series (a folder with
-    tvshow.nfo) and folders of extras are not entered.
+    folder itself it is known by them even where it is alone. Players' rules say what is not entered: hidden and
+    system folders, folders with `.ignore` or `.nomedia`, folders of extras. A link to a folder is followed once.
 
     Args:
         folder: the library.
+        kind: "movies", or "shows": the folders with a tvshow.nfo, never their seasons and episodes.
+        exclude: patterns of names or paths below the library that are left out, such as "Kids" or "*/Old/*".
         progress: called with the films read so far.
 
     Raises:
-        LibraryError: no such folder, or no film in it.
+        LibraryError: no such folder, or nothing in it.
     """
     root = Path(folder)
     if not root.is_dir():
-        raise LibraryError(f"no such folder: {str(root)!r}; name the folder of a film library")
-    scan = _Scan(root.absolute())
+        raise LibraryError(f"no such folder: {str(root)!r}; pass the folder of a film library")
+    scan = _Scan(root.absolute(), kind, exclude)
     places = [place for one in scan.folders() for place in scan.places(one)]
     films = []
     for number, place in enumerate(places):
         if film := scan.read(place):
             films.append(film)
         progress("scan", number + 1, len(places))
-    if not films and not scan.unread:
+    if not films and not scan.unread and not scan.left_out:
+        looked = "<film>.nfo and posters, and below it for movie.nfo" if kind == "movies" else "tvshow.nfo below it"
+        what = "film" if kind == "movies" else "show"
         raise LibraryError(
-            f"no film in {str(root)!r}; looked for videos, <film>.nfo and posters, and below it for movie.nfo; "
-            "of a film's own folder, name the one above"
+            f"no {what} in {str(root)!r}; looked for {'videos, ' if kind == 'movies' else ''}{looked}; "
+            f"for a {what}'s own folder, pass the one above"
         )
     films.sort(key=lambda film: film.name)
     return Library(scan.root, tuple(films), tuple(scan.unread), tuple(scan.left_out))
@@ -92,33 +112,94 @@ def unreadable_posters(films: Sequence[LibraryFilm], *, progress: Progress = sil
 
 
 class _Scan:
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, kind: Kind, exclude: Sequence[str]) -> None:
         self.root = root
         self.unread: list[Remark] = []
         self.left_out: list[Remark] = []
+        self._kind = kind
+        self._exclude = [pattern.casefold() for pattern in exclude]
+        self._real_root = os.path.realpath(root)
+        self._seen: set[str] = set()
+        self._links: list[str] = []
 
     def folders(self) -> Iterator[FilmFolder]:
-        """Every folder that may hold films."""
+        """Every folder that may hold films; those behind links come last, each once."""
+        yield from self._below(str(self.root))
+        while self._links:
+            link = self._links.pop(0)
+            if os.path.realpath(link) in self._seen:
+                self.left_out.append(Remark(Path(link), "a link to a folder that is looked at in its own place"))
+            else:
+                yield from self._below(link)
 
-        def refused(error: OSError) -> None:
-            self.unread.append(Remark(Path(error.filename), f"cannot be listed: {error.strerror}"))
-
-        for where, folders, files in os.walk(self.root, onerror=refused):
-            here, shown = Path(where), sorted(name for name in folders if not name.startswith("."))
-            if any(key(name) == "tvshow.nfo" for name in files):
-                self.left_out.append(Remark(here, "a series"))
-                folders.clear()
+    def _below(self, top: str) -> Iterator[FilmFolder]:
+        waiting = [top]
+        while waiting:
+            where = waiting.pop()
+            real = os.path.realpath(where)
+            if real in self._seen:
                 continue
-            files = [name for name in files if not name.startswith(".")] + self._disc_nfos(here, shown)
-            one = FilmFolder(where, shown, files, root=here == self.root)
+            self._seen.add(real)
+            listed = self._listed(where)
+            if listed is None:
+                continue
+            folders, files = listed
+            here = Path(where)
+            if show := next((name for name in files if key(name) == "tvshow.nfo"), None):
+                if self._kind == "shows":
+                    yield FilmFolder(where, [], [n for n in files if not _is_video(n)], root=False, show=show)
+                else:
+                    self.left_out.append(Remark(here, "a TV show; --kind shows reads its tvshow.nfo"))
+                continue
+            one = FilmFolder(where, folders, files + self._disc_nfos(here, folders), root=here == self.root)
             self.left_out += [Remark(here / name, "a film's extras, which are not looked at") for name in one.extras]
-            self.left_out += [
-                Remark(here / name, "a link to a folder, which is not followed")
-                for name in one.below
-                if (here / name).is_symlink()
-            ]
-            folders[:] = one.below
-            yield one
+            inside = [os.path.join(where, name) for name in one.below]  # noqa: PTH118 - speed
+            links = {path for path in inside if os.path.islink(path)}  # noqa: PTH114 - speed
+            self._links += sorted(links)
+            waiting += [path for path in reversed(inside) if path not in links]
+            if self._kind == "movies":
+                yield one
+
+    def _listed(self, where: str) -> tuple[list[str], list[str]] | None:
+        """The folders and files that players look at; None where they do not look at all."""
+        folders, files, patterns = [], [], []
+        try:
+            with os.scandir(where) as entries:
+                for entry in entries:
+                    name = entry.name
+                    if name in (".ignore", ".nomedia"):
+                        patterns += _patterns(Path(entry.path))
+                    elif name.startswith("."):
+                        continue
+                    elif not entry.is_dir():
+                        files.append(name)
+                    elif key(name) in IGNORED:
+                        self.left_out.append(Remark(Path(entry.path), "a folder that players skip"))
+                    else:
+                        folders.append(name)
+        except OSError as error:
+            self.unread.append(Remark(Path(where), f"cannot be listed: {error.strerror}"))
+            return None
+        if "*" in patterns:
+            self.left_out.append(Remark(Path(where), "has a file .ignore or .nomedia, so that players skip it"))
+            return None
+        if patterns or self._exclude:
+            folders = self._not_excluded(where, folders, patterns)
+            files = self._not_excluded(where, files, patterns)
+        return sorted(folders), files
+
+    def _not_excluded(self, where: str, names: list[str], patterns: Sequence[str]) -> list[str]:
+        kept = []
+        for name in names:
+            inside = Path(where, name).relative_to(self.root).as_posix().casefold()
+            if any(fnmatchcase(name.casefold(), one.rstrip("/").casefold()) for one in patterns) or any(
+                fnmatchcase(name.casefold(), one) or fnmatchcase(inside, one) or fnmatchcase(f"{inside}/", one)
+                for one in self._exclude
+            ):
+                self.left_out.append(Remark(Path(where, name), "excluded by a pattern"))
+            else:
+                kept.append(name)
+        return kept
 
     def _disc_nfos(self, here: Path, folders: Sequence[str]) -> list[str]:
         """The NFO files within discs, by their paths in the folder."""
@@ -133,55 +214,122 @@ class _Scan:
 
     def places(self, folder: FilmFolder) -> Iterator[Place]:
         """A folder's films; what else lies there is noted."""
-        self.left_out += [
-            Remark(path, "belongs to no film here; is this one film's folder, name the one above")
-            for path in folder.strays
-        ]
+        why = "belongs to no film here; if this is one film's folder, pass the one above"
+        if len(folder.places) > 1 and folder.places[0].unclear:
+            why = "several videos lie here, so that it is unclear whose it is"
+        self.left_out += [Remark(path, why) for path in folder.strays]
+        episode = "an episode of a TV show; only films are read, and shows with --kind shows"
+        self.left_out += [Remark(folder.path / name, episode) for name in folder.episodes]
         yield from folder.places
 
     def read(self, place: Place) -> LibraryFilm | None:
         """The film of a place; None where its NFO is of something else."""
-        path, nfo, fault = next(iter(place.nfos), None), None, ""
-        try:
-            nfo = read_nfo(path) if path else None
-        except LibraryError as error:
-            fault = str(error)
-            self.unread.append(Remark(place.nfos[0], fault))
-        if nfo and nfo.root not in ("", "movie"):
-            self.left_out.append(Remark(place.nfos[0], f"describes a <{nfo.root}>, no film"))
+        found, fault = self._nfos(place)
+        if found is None:
             return None
-        twins: tuple[Path, ...] = ()
-        if nfo:
-            twins, fault = self._twins(place, nfo)
+        path, nfo = next(iter(found), (None, None))
+        if fault and not found:
+            path, nfo = place.nfos[0], None
+        elif nfo and not fault:
+            fault = self._difference(found)
         inside = place.folder.relative_to(self.root)
         own = place.own_folder and inside.name
-        title, year = named_film(nfo, *([inside.name] if own else []), place.stem)
+        names = (*([inside.name] if own else []), place.stem)
+        title, year = named_film(nfo, *names)
+        posters = _by_looks(place.posters)
         return LibraryFilm(
             name=str(inside if own else inside / place.stem),
             title=title,
             year=year,
-            poster=place.poster,
+            poster=posters[0] if posters else None,
             nfo=path,
             new_nfo=place.new_nfo,
             fault=fault,
-            address_only=nfo is not None and not nfo.root,
+            address_only=nfo is not None and nfo.address and not nfo.genres,
             genres=nfo.genres if nfo else (),
             lock=nfo.lock if nfo else "",
-            twins=twins,
+            twins=() if fault else tuple(other for other, _ in found[1:]),
+            more_posters=tuple(posters[1:]),
+            ids=ids_in(*names) | (nfo.ids if nfo else {}),
+            is_named=any(map(title_and_year, names)),
+            is_show=self._kind == "shows",
+            outside=not _is_within(place.folder, self.root, self._real_root),
+            unclear=place.unclear,
         )
 
-    def _twins(self, place: Place, nfo: Nfo) -> tuple[tuple[Path, ...], str]:
-        """A film's other NFO files; why nobody knows its genres, where one names others than the first."""
-        twins = []
-        for path in place.nfos[1:]:
+    def _nfos(self, place: Place) -> tuple[list[tuple[Path, Nfo]] | None, str]:
+        """A film's NFO files that count, the first in front, and why none can be used; None where it is no film's.
+
+        XML with the right root counts, an address alone only where there is no such; a release's text does not.
+        """
+        root, found, addresses, fault, others = ROOTS[self._kind], [], [], "", 0
+        for path in place.nfos:
             try:
-                other = read_nfo(path)
+                nfo = read_nfo(path)
+            except NotAnNfo as error:
+                self.left_out.append(Remark(path, str(error)))
             except LibraryError as error:
+                fault = fault or str(error)
                 self.unread.append(Remark(path, str(error)))
-                continue
-            if set(other.genres) != set(nfo.genres):
-                fault = f"names other genres than {place.nfos[0].name!r}, and players do not agree on which they read"
+            else:
+                if not nfo.root:
+                    addresses.append((path, nfo))
+                elif nfo.root == root:
+                    found.append((path, nfo))
+                else:
+                    others += 1
+                    self.left_out.append(Remark(path, f"describes a <{nfo.root}>, no <{root}>"))
+        if found:
+            self.left_out += [Remark(path, "only a web address, beside an NFO that counts") for path, _ in addresses]
+            return found, ""
+        if addresses:
+            return addresses[:1], ""
+        return (None if others and not fault else []), fault
+
+    def _difference(self, found: Sequence[tuple[Path, Nfo]]) -> str:
+        """Why a film's genres are not known, where one of its NFO files has others than the first; else ""."""
+        first, nfo = found[0]
+        for path, other in found[1:]:
+            if meanings(other.genres) != meanings(nfo.genres):
+                fault = f"has other genres than {first.name!r}, and players do not agree on which they read"
                 self.unread.append(Remark(path, f"{fault}; make them the same or delete one"))
-                return (), fault
-            twins.append(path)
-        return tuple(twins), ""
+                return fault
+        return ""
+
+
+def _by_looks(posters: Sequence[Path]) -> Sequence[Path]:
+    """What may be a poster: portraits first, then landscapes and thumbnails, then what cannot be read."""
+    if len(posters) < 2:
+        return posters
+
+    def rank(path: Path) -> int:
+        try:
+            height, width = poster_size(path)
+        except UnreadablePoster:
+            return 3
+        return 2 if max(height, width) < SMALL else int(width > height)
+
+    return sorted(posters, key=rank)
+
+
+def _is_within(folder: Path, root: Path, real_root: str) -> bool:
+    """Whether a folder lies in the library, and not behind a link to elsewhere."""
+    inside = folder
+    while inside != root:
+        if inside.is_symlink():
+            return Path(os.path.realpath(folder)).is_relative_to(real_root)
+        inside = inside.parent
+    return True
+
+
+def _patterns(path: Path) -> list[str]:
+    """What a file .ignore or .nomedia has players skip; an empty one, all."""
+    try:
+        lines = path.read_text("utf-8", "replace")[:10_000].splitlines() if path.name == ".ignore" else []
+    except OSError:
+        lines = []
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")] or ["*"]
+
+
+def _is_video(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES  # noqa: PTH122 - speed

@@ -7,9 +7,11 @@ import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from onesheet.data.columns import GENRES, plain
+from onesheet.data.components import connected
 from onesheet.data.poster_folders import USUAL_FOLDERS, Disk
 from onesheet.data.readers.hf_datasets import HF_DATASET
 from onesheet.data.readers.imdb import IMDB
@@ -143,18 +145,8 @@ def _same_films(posters: list[str]) -> list[int]:
 
     Bare numbers ("1.jpg") say nothing: each folder may count its own.
     """
-    film = list(range(len(posters)))
-
-    def root(number: int) -> int:
-        while film[number] != number:
-            number = film[number]
-        return number
-
-    for same in _same_names(posters), same_contents(posters):
-        for numbers in same:
-            for number in numbers[1:]:
-                film[root(number)] = root(numbers[0])
-    return [root(number) for number in range(len(posters))]
+    same = chain(_same_names(posters), same_contents(posters))
+    return connected(len(posters), ((numbers[0], number) for numbers in same for number in numbers[1:]))
 
 
 def _same_names(posters: list[str]) -> Iterator[list[int]]:

@@ -9,20 +9,20 @@ if (explorer) {
   const share = (part, whole) => (whole ? (part / whole).toFixed(3) : "–");
   const show = () => {
     const place = Number(slider.value);
-    const [threshold, given, right] = [genre.thresholds[place], genre.given[place], genre.right[place]];
-    const figures = {
-      threshold: threshold.toFixed(3), precision: share(right, given), recall: share(right, genre.support),
-      f1: share(2 * right, given + genre.support), given: given.toLocaleString("en"),
+    const [threshold, predicted, right] = [genre.thresholds[place], genre.predicted[place], genre.right[place]];
+    const metrics = {
+      threshold: threshold.toFixed(3), precision: share(right, predicted), recall: share(right, genre.support),
+      f1: share(2 * right, predicted + genre.support), predicted: predicted.toLocaleString("en"),
       right: right.toLocaleString("en"), missed: (genre.support - right).toLocaleString("en"),
     };
-    for (const [name, value] of Object.entries(figures)) explorer.querySelector(`[data-figure=${name}]`).textContent = value;
-    slider.setAttribute("aria-valuetext", figures.threshold);
+    for (const [name, value] of Object.entries(metrics)) explorer.querySelector(`[data-metric=${name}]`).textContent = value;
+    slider.setAttribute("aria-valuetext", metrics.threshold);
     for (const button of points.children) button.setAttribute("aria-pressed", String(Number(button.value) === place));
     const ranked = [...posters].sort((a, b) => b.probabilities[genre.column] - a.probabilities[genre.column]);
     for (const { figure, true: own, probabilities } of ranked) {
       const probability = probabilities[genre.column];
       const isTrue = own.includes(genre.column);
-      const wall = probability >= threshold ? "given" : isTrue ? "missed" : "rest";
+      const wall = probability >= threshold ? "predicted" : isTrue ? "missed" : "rest";
       figure.className = isTrue ? "hit" : "wrong";
       figure.lastElementChild.textContent = `${isTrue ? "✓" : "✕"} ${(100 * probability).toFixed(0)} %`;
       walls[wall].append(figure);
@@ -30,7 +30,7 @@ if (explorer) {
   };
   const choose = () => {
     const data = select.selectedOptions[0].dataset;
-    genre = Object.fromEntries(["column", "support", "thresholds", "given", "right", "points"].map((name) => [name, JSON.parse(data[name])]));
+    genre = Object.fromEntries(["column", "support", "thresholds", "predicted", "right", "points"].map((name) => [name, JSON.parse(data[name])]));
     slider.max = genre.thresholds.length - 1;
     slider.value = genre.points.balanced ?? 0;
     points.replaceChildren(...Object.entries(genre.points).map(([name, place]) => {

@@ -88,10 +88,10 @@ def test_it_tells_genres_apart_and_is_calibrated_by_held_out_films(
     probabilities = predictor.score(np.array(packed.posters[rows])).probabilities
     for column in range(3):
         assert roc_auc_score(packed.labels[rows, column], probabilities[:, column]) > 0.8
-    assert len(heads.held_out) == (packed.parts != "test").sum()
+    assert len(heads.held_out) == (packed.splits != "test").sum()
     assert set(POINTS) <= set(predictor.points)
     calibrated = heads.held_out * predictor.card.calibration["scale"] + predictor.card.calibration["bias"]
-    labels = packed.labels[packed.parts != "test"]
+    labels = packed.labels[packed.splits != "test"]
     assert abs((1 / (1 + np.exp(-calibrated))).mean() - labels.mean()) < 0.05
 
 
@@ -101,7 +101,7 @@ def test_the_card_names_its_source(model_path: Path, packed: Packed, tmp_path: P
     assert card.training["source"]["sha256"] == hashlib.sha256(model_path.read_bytes()).hexdigest()
     assert card.training["known"] == {"Comedy": "Comedy", "Horror": "Horror"}
     assert card.data["fingerprint"] == packed.fingerprint and card.data["films"]["test"] == len(packed.rows("test"))
-    assert card.train_labels.shape == ((packed.parts != "test").sum(), 3)
+    assert card.train_labels.shape == ((packed.splits != "test").sum(), 3)
 
 
 def test_an_adapted_file_can_be_adapted(source: Path, packed: Packed, tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_any_runtime_gives_the_same_answer(model_path: Path, packed: Packed, tmp
 
 def test_the_bundled_model_can_be_adapted(packed: Packed, tmp_path: Path) -> None:
     source = load()
-    films = Split(packed_catalogue(packed, 60), np.full(60, "train"))
+    films = Split.whole(packed_catalogue(packed, 60))
     store = pack(films, tmp_path / "packed", size=source.card.size, resize=source.card.resize)
     predictor, heads = adapted(DEFAULT_MODEL, store, tmp_path / "adapted.onnx")
     before, after = source.score(np.array(store.posters[:2])), predictor.score(np.array(store.posters[:2]))
@@ -166,7 +166,7 @@ def test_a_file_that_differs_from_its_heads_is_not_written(
         return graph(source, replace(heads, bias=heads.bias + np.float32(0.01)))
 
     monkeypatch.setattr(writing, "adapted_graph", shifted)
-    with pytest.raises(ExportError, match="differ from the heads'"):
+    with pytest.raises(ExportError, match="logits differ from the original's"):
         adapted(model_path, packed, tmp_path / "adapted.onnx")
     assert not (tmp_path / "adapted.onnx").exists()
 
@@ -174,7 +174,7 @@ def test_a_file_that_differs_from_its_heads_is_not_written(
 def test_too_few_films_are_an_error_that_says_how_many(model_path: Path, packed: Packed, tmp_path: Path) -> None:
     labels = packed.labels.copy()
     labels[:, 1] = False
-    labels[np.flatnonzero(packed.parts != "test")[:4], 1] = True
+    labels[np.flatnonzero(packed.splits != "test")[:4], 1] = True
     with pytest.raises(CatalogueError, match=r"4 of 1\d\d training films have the genre 'Drama', and 10 are needed"):
         start_from(load(model_path), replace(packed, labels=labels)).write(tmp_path / "adapted.onnx")
     with pytest.raises(CatalogueError, match=r"all but 0 of 1\d\d training films have the genre 'Comedy'"):
@@ -183,7 +183,7 @@ def test_too_few_films_are_an_error_that_says_how_many(model_path: Path, packed:
 
 def test_a_learning_curve_has_five_sizes_of_several_draws(model_path: Path, packed: Packed) -> None:
     rows = list(start_from(load(model_path), packed).learning_curve(seed=3))
-    films = int((packed.parts != "test").sum())
+    films = int((packed.splits != "test").sum())
     assert [row["films"] for row in rows] == [*np.repeat([films // 16, films // 8, films // 4, films // 2], 3), films]
     assert all(0 <= row["map"] <= 1 and 0.5 < row["roc_auc"] <= 1 for row in rows)
     assert rows == list(start_from(load(model_path), packed).learning_curve(seed=3))

@@ -1,4 +1,4 @@
-"""What an audit keeps of each poster: a few numbers, so that memory stays flat."""
+"""Measurements of posters that an audit needs: a few numbers each, so that memory stays flat."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from onesheet.images import open_poster
 from onesheet.progress import Progress
 from onesheet.threads import in_order
 
-_BATCH = 16  # posters a thread looks at in one go
+_BATCH = 16  # posters measured by a thread at a time
 
 _RECORD = np.dtype(
     [
@@ -33,7 +33,7 @@ _RECORD = np.dtype(
 
 
 @dataclass(frozen=True, eq=False)
-class Looks:
+class Measurements:
     """Measurements of N posters, in the order of the films.
 
     Attributes:
@@ -57,7 +57,7 @@ class Looks:
     failures: tuple[tuple[int, str, str], ...]
 
 
-def look_at(films: tuple[Film, ...], *, threads: int | None, progress: Progress) -> Looks:
+def measure_posters(films: tuple[Film, ...], *, threads: int | None, progress: Progress) -> Measurements:
     """Decode every poster once, in threads, and measure it."""
     table = np.zeros(len(films), _RECORD)
     failures: list[tuple[int, str, str]] = []
@@ -75,7 +75,7 @@ def look_at(films: tuple[Film, ...], *, threads: int | None, progress: Progress)
         for batch in done:
             progress("audit", batch.stop, len(films))
     columns = {name: table[name] for name in _RECORD.names or ()}
-    return Looks(**columns, failures=tuple(sorted(failures)))
+    return Measurements(**columns, failures=tuple(sorted(failures)))
 
 
 def _look(path: str) -> tuple[object, ...]:

@@ -7,8 +7,8 @@ from test_report_page import EVIL, STEPS, by_films, history
 
 from drawn_evaluation import answers, evaluation, score
 from onesheet.evaluation.label_errors import SuspectLabel
-from onesheet.evaluation.slices import FIGURES, Slice
-from onesheet.reporting.figure_files import write_sheets
+from onesheet.evaluation.slices import METRICS, Slice
+from onesheet.reporting.plot_files import write_sheets
 
 PLOTS = {
     "balance", "co-occurrence", "confusion", "films", "genres", "headline", "learning", "precision-recall",
@@ -24,9 +24,9 @@ def write(folder, **changes):
         "by_films": by_films(),
         "balance": {"train": range(len(result.genres)), "test": range(len(result.genres))},
         "steps": dict.fromkeys(result.genres, STEPS),
-        "slices": {"Decade": [Slice("1990s", 40, dict.fromkeys(FIGURES, score(0.5)))]},
+        "slices": {"Decade": [Slice("1990s", 40, dict.fromkeys(METRICS, score(0.5)))]},
         "suspects": [SuspectLabel(3, 1, True, 0.01, 0.9)],
-        "answers": answers(10),
+        "predictions": answers(10),
     } | changes
     write_sheets(folder, **given)
     return {path.name: path.read_bytes() for path in folder.iterdir()}

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from onesheet.errors import EvaluationError
-from onesheet.evaluation import confusion_matrix, decision_figures
+from onesheet.evaluation import confusion_matrix, decision_metrics
 from onesheet.evaluation.confusion import count_together
 
 
@@ -24,7 +24,7 @@ def decided(draw, genres=5):
 @given(decided())
 def test_figures_agree_with_scikit_learn(case):
     labels, chosen, weights = case
-    found = decision_figures(labels, chosen, weights=weights)
+    found = decision_metrics(labels, chosen, weights=weights)
     present = np.flatnonzero(labels[weights > 0].any(axis=0))
     wanted = {
         "exact_match": sk.accuracy_score(labels, chosen, sample_weight=weights),
@@ -57,21 +57,21 @@ def test_many_draws_are_one_call_and_chunks_do_not_show():
     rng = np.random.default_rng(0)
     labels, chosen = rng.random((2, 9000, 3)) < 0.3  # more films than a chunk
     draws = rng.integers(0, 4, size=(3, 9000))
-    together = decision_figures(labels, chosen, weights=draws)
+    together = decision_metrics(labels, chosen, weights=draws)
     for row, draw in enumerate(draws):
         again = np.repeat(np.arange(9000), draw)
-        for name, value in decision_figures(labels[again], chosen[again]).items():
+        for name, value in decision_metrics(labels[again], chosen[again]).items():
             np.testing.assert_allclose(together[name][row], value, atol=1e-12)
 
 
 def test_macro_of_no_genre_at_all_is_nan():
-    figures = decision_figures(np.zeros((3, 2)), np.ones((3, 2)))
+    figures = decision_metrics(np.zeros((3, 2)), np.ones((3, 2)))
     assert np.isnan(figures["macro_f1"]) and figures["micro_f1"] == 0
 
 
 def test_shapes_must_agree():
     with pytest.raises(EvaluationError, match=r"shape \(2, 2\); got \(2, 3\)"):
-        decision_figures(np.zeros((2, 2)), np.zeros((2, 3)))
+        decision_metrics(np.zeros((2, 2)), np.zeros((2, 3)))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`predictions.csv`: what a model answered to every film of a part, beside the truth."""
+"""`predictions.csv`: what a model predicted for every film of a split, beside the truth."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from onesheet.genres import GenreSet
 from onesheet.spreadsheets import Writer, original
 
 ABOUT_FILM = ("film_id", "title", "poster", "true")
-GIVEN, PROBABILITY = "given at ", "probability of "
+PREDICTED, PROBABILITY = "predicted at ", "probability of "
 """What the headings of the other columns begin with."""
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
-    """A model's answers to the N films of one part.
+class Predictions:
+    """A model's predictions for the N films of one split.
 
     Attributes:
         film_ids: N different ones.
@@ -32,7 +32,7 @@ class Answers:
         genres: the G genres in column order.
         labels: the truth, bool N×G.
         probabilities: calibrated, float32 N×G.
-        given: operating point -> given genres, bool N×G.
+        predicted: operating point -> predicted genres, bool N×G.
     """
 
     film_ids: tuple[str, ...]
@@ -41,7 +41,7 @@ class Answers:
     genres: GenreSet
     labels: Labels
     probabilities: NDArray[np.float32]
-    given: dict[str, Labels]
+    predicted: dict[str, Labels]
 
     def __len__(self) -> int:
         return len(self.film_ids)
@@ -52,40 +52,45 @@ class Answers:
         clipped = np.clip(self.probabilities.astype(np.float64), 1e-6, 1 - 1e-6)
         return np.asarray(np.where(self.labels, np.log(clipped), np.log1p(-clipped)).sum(axis=1))
 
-    def rows(self, order: Sequence[int]) -> Answers:
+    def rows(self, order: Sequence[int]) -> Predictions:
         """The same of some films, or in another order."""
-        return Answers(
+        return Predictions(
             film_ids=tuple(self.film_ids[row] for row in order),
             titles=tuple(self.titles[row] for row in order),
             posters=tuple(self.posters[row] for row in order),
             genres=self.genres,
             labels=self.labels[list(order)],
             probabilities=self.probabilities[list(order)],
-            given={point: given[list(order)] for point, given in self.given.items()},
+            predicted={point: predicted[list(order)] for point, predicted in self.predicted.items()},
         )
 
 
-def write_answers(path: str | Path, answers: Answers) -> None:
-    """Write `predictions.csv`, whole or not at all, the same bytes for the same answers.
+def write_predictions(path: str | Path, predictions: Predictions) -> None:
+    """Write `predictions.csv`, whole or not at all, the same bytes for the same predictions.
 
-    One row a film: film_id, title, poster, true, given at each operating point (genres joined by "|"), and the
+    One row per film: film_id, title, poster, true, predicted at each operating point (genres joined by "|"), and the
     probability of each genre, with as many digits as tell it from every other float32.
 
     Raises:
         OnesheetError: the place cannot be written.
     """
-    true, *decided = (_texts(answers.genres, labels) for labels in (answers.labels, *answers.given.values()))
-    about = zip(answers.film_ids, answers.titles, answers.posters, true, *decided, strict=True)
+    true, *decided = (
+        _texts(predictions.genres, labels) for labels in (predictions.labels, *predictions.predicted.values())
+    )
+    about = zip(predictions.film_ids, predictions.titles, predictions.posters, true, *decided, strict=True)
     with whole_file(path) as part, part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         writer = Writer(file)
-        points, genres = (GIVEN + name for name in answers.given), (PROBABILITY + name for name in answers.genres.names)
+        points, genres = (
+            (PREDICTED + name for name in predictions.predicted),
+            (PROBABILITY + name for name in predictions.genres.names),
+        )
         writer.write([*ABOUT_FILM, *points, *genres])
-        for film, probabilities in zip(about, answers.probabilities, strict=True):
+        for film, probabilities in zip(about, predictions.probabilities, strict=True):
             writer.write([*film, *map(str, probabilities)])
 
 
-def read_answers(path: str | Path) -> Answers:
-    """Read what `write_answers` wrote.
+def read_predictions(path: str | Path) -> Predictions:
+    """Read what `write_predictions` wrote.
 
     Raises:
         EvaluationError: there is no such file, or it is not one of ours.
@@ -93,7 +98,7 @@ def read_answers(path: str | Path) -> Answers:
     try:
         with Path(path).open(encoding="utf-8", errors="surrogateescape", newline="") as file:
             rows = csv.reader(file)
-            return _answers(next(rows, []), [list(map(original, row)) for row in rows])
+            return _predictions(next(rows, []), [list(map(original, row)) for row in rows])
     except OSError as error:
         raise EvaluationError(f"cannot read {str(path)!r}: {error.strerror}; run: onesheet evaluate") from None
     except (ValueError, IndexError, CatalogueError, csv.Error) as error:
@@ -102,24 +107,24 @@ def read_answers(path: str | Path) -> Answers:
         ) from None
 
 
-def _answers(heads: list[str], rows: list[list[str]]) -> Answers:
-    points = [head.removeprefix(GIVEN) for head in heads if head.startswith(GIVEN)]
+def _predictions(heads: list[str], rows: list[list[str]]) -> Predictions:
+    points = [head.removeprefix(PREDICTED) for head in heads if head.startswith(PREDICTED)]
     genres = GenreSet(head.removeprefix(PROBABILITY) for head in heads if head.startswith(PROBABILITY))
-    if heads != [*ABOUT_FILM, *(GIVEN + name for name in points), *(PROBABILITY + name for name in genres.names)]:
+    if heads != [*ABOUT_FILM, *(PREDICTED + name for name in points), *(PROBABILITY + name for name in genres.names)]:
         raise ValueError("other columns")
     if not rows or not len(genres):
         raise ValueError("no films or no genres")
-    film_ids, titles, posters, true, *given = list(zip(*rows, strict=True))[: len(ABOUT_FILM) + len(points)]
+    film_ids, titles, posters, true, *predicted = list(zip(*rows, strict=True))[: len(ABOUT_FILM) + len(points)]
     if len(set(film_ids)) != len(film_ids):
-        raise ValueError("a film stands in it twice")
-    return Answers(
+        raise ValueError("a film is in it twice")
+    return Predictions(
         film_ids=film_ids,
         titles=titles,
         posters=posters,
         genres=genres,
         labels=_encoded(genres, true),
         probabilities=np.array([row[-len(genres) :] for row in rows], dtype=np.float32),
-        given={point: _encoded(genres, column) for point, column in zip(points, given, strict=True)},
+        predicted={point: _encoded(genres, column) for point, column in zip(points, predicted, strict=True)},
     )
 
 

@@ -1,4 +1,4 @@
-"""`figures/`: every plot of the report as PNG and its numbers as CSV, the same bytes for the same input."""
+"""`plots/`: every plot of the report as PNG and its numbers as CSV, the same bytes for the same input."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from onesheet.evaluation.answers import Answers
 from onesheet.evaluation.label_errors import SuspectLabel
+from onesheet.evaluation.predictions_file import Predictions
 from onesheet.evaluation.results import Bin, Evaluation, Score
-from onesheet.evaluation.slices import FIGURES, Slice
+from onesheet.evaluation.slices import METRICS, Slice
 from onesheet.evaluation.threshold_steps import ThresholdSteps
 from onesheet.files import whole_file
 from onesheet.reporting import plot_sheets as panels
@@ -51,13 +51,13 @@ def write_sheets(
     steps: Mapping[str, ThresholdSteps],
     slices: Mapping[str, Sequence[Slice]],
     suspects: Sequence[SuspectLabel] | None,
-    answers: Answers,
+    predictions: Predictions,
 ) -> None:
     """Write the sheets that have something to show, and take away those of an earlier evaluation that do not.
 
     Args:
         folder: made where it is not there.
-        answers: of the suspects' films.
+        predictions: of the suspects' films.
         evaluation, history, by_films, balance, steps, slices, suspects: as `report.write_report`.
 
     Raises:
@@ -80,7 +80,7 @@ def write_sheets(
         ),
         "thresholds": _thresholds(steps),
         "slices": _slices(slices),
-        "suspects": _suspects(suspects or (), answers),
+        "suspects": _suspects(suspects or (), predictions),
     }
     with house_style(on_paper=True):
         for name, sheet in sheets.items():
@@ -94,13 +94,13 @@ def write_sheets(
 
 
 def _measured(evaluation: Evaluation) -> dict[str, Sheet]:
-    """Headline figures, genres, operating points and curves."""
+    """Headline metrics, genres, operating points and curves."""
     heads = list(headlines(evaluation))
     results = evaluation.per_genre
-    figures = ("average_precision", "roc_auc", "calibration_error")
+    metrics = ("average_precision", "roc_auc", "calibration_error")
     return {
         "headline": Sheet(
-            ("figure", *INTERVAL, "trivial answer", *(f"its {name}" for name in INTERVAL)),
+            ("metric", *INTERVAL, "baseline", *(f"its {name}" for name in INTERVAL)),
             [
                 [h.name, *_three(h.score), *([h.baseline[0], *_three(h.baseline[1])] if h.baseline else [])]
                 for h in heads
@@ -108,14 +108,20 @@ def _measured(evaluation: Evaluation) -> dict[str, Sheet]:
             lambda: panels.headline(heads),
         ),
         "genres": Sheet(
-            ("genre", "films", "share", *(f"{figure} {name}" for figure in figures for name in INTERVAL)),
-            [[r.genre, r.support, r.share, *(x for f in figures for x in _three(getattr(r, f)))] for r in results],
+            ("genre", "films", "share", *(f"{metric} {name}" for metric in metrics for name in INTERVAL)),
+            [[r.genre, r.support, r.share, *(x for f in metrics for x in _three(getattr(r, f)))] for r in results],
             lambda: panels.genres(results),
         ),
         "operating-points": Sheet(
-            ("genre", "point", "threshold", "given", *(f"{f} {n}" for f in panels.AT_POINT for n in INTERVAL)),
+            ("genre", "point", "threshold", "predicted", *(f"{f} {n}" for f in panels.AT_POINT for n in INTERVAL)),
             [
-                [r.genre, name, at.threshold, at.given, *(x for f in panels.AT_POINT for x in _three(getattr(at, f)))]
+                [
+                    r.genre,
+                    name,
+                    at.threshold,
+                    at.predicted,
+                    *(x for f in panels.AT_POINT for x in _three(getattr(at, f))),
+                ]
                 for r in results
                 for name, at in r.at.items()
             ],
@@ -136,7 +142,7 @@ def _measured(evaluation: Evaluation) -> dict[str, Sheet]:
 def _tables(evaluation: Evaluation) -> dict[str, Sheet]:
     """What is taken for what, and what goes together."""
     genres = evaluation.genres
-    both = zip(evaluation.cooccurrence_true, evaluation.cooccurrence_given, strict=True)
+    both = zip(evaluation.cooccurrence_true, evaluation.cooccurrence_predicted, strict=True)
     return {
         "confusion": Sheet(
             ("true", *genres, "none"),
@@ -144,11 +150,11 @@ def _tables(evaluation: Evaluation) -> dict[str, Sheet]:
             lambda: panels.confusion(evaluation),
         ),
         "co-occurrence": Sheet(
-            ("genre", "other genre", "films", "films given both"),
+            ("genre", "other genre", "films", "films predicted both"),
             [
-                [genre, other, true, given]
+                [genre, other, true, predicted]
                 for genre, rows in zip(genres, both, strict=True)
-                for other, true, given in zip(genres, *rows, strict=True)
+                for other, true, predicted in zip(genres, *rows, strict=True)
             ],
             lambda: panels.cooccurrence(evaluation),
         ),
@@ -157,18 +163,18 @@ def _tables(evaluation: Evaluation) -> dict[str, Sheet]:
 
 def _learning(history: Sequence[Mapping[str, float]]) -> Sheet:
     """What is drawn, without the seconds of `history.csv`, which no two runs share."""
-    heads = ("epoch", *(f"{part}_{figure}" for figure in CURVES for part in ("train", "validation")), "best")
+    heads = ("epoch", *(f"{split}_{metric}" for metric in CURVES for split in ("train", "validation")), "best")
     rows = [[row.get(head, math.nan) for head in heads] for row in history]
     return Sheet(heads, rows, lambda: panels.learning(history))
 
 
 def _thresholds(steps: Mapping[str, ThresholdSteps]) -> Sheet:
     return Sheet(
-        ("genre", "threshold", "given", "right", "support"),
+        ("genre", "threshold", "predicted", "right", "support"),
         [
             [genre, *row, one.support]
             for genre, one in steps.items()
-            for row in zip(one.thresholds, one.given, one.right, strict=True)
+            for row in zip(one.thresholds, one.predicted, one.right, strict=True)
         ],
         lambda: panels.thresholds(steps),
     )
@@ -176,9 +182,9 @@ def _thresholds(steps: Mapping[str, ThresholdSteps]) -> Sheet:
 
 def _slices(slices: Mapping[str, Sequence[Slice]]) -> Sheet:
     return Sheet(
-        ("kind", "slice", "films", *(f"{figure} {name}" for figure in FIGURES for name in INTERVAL)),
+        ("kind", "slice", "films", *(f"{metric} {name}" for metric in METRICS for name in INTERVAL)),
         [
-            [kind, one.name, one.films, *(x for figure in FIGURES for x in _three(one.figures[figure]))]
+            [kind, one.name, one.films, *(x for metric in METRICS for x in _three(one.metrics[metric]))]
             for kind, group in slices.items()
             for one in group
         ],
@@ -186,12 +192,12 @@ def _slices(slices: Mapping[str, Sequence[Slice]]) -> Sheet:
     )
 
 
-def _suspects(suspects: Sequence[SuspectLabel], answers: Answers) -> Sheet:
+def _suspects(suspects: Sequence[SuspectLabel], predictions: Predictions) -> Sheet:
     return Sheet(
         ("film_id", "title", "genre", "labelled", "probability", "score"),
         [
             [
-                answers.film_ids[one.film], answers.titles[one.film], answers.genres.names[one.genre],
+                predictions.film_ids[one.film], predictions.titles[one.film], predictions.genres.names[one.genre],
                 "yes" if one.labelled else "no", f"{one.probability:.6g}", f"{one.score:.6g}",
             ]
             for one in suspects
