@@ -31,8 +31,11 @@ from onesheet.drawn import draw_catalogue
 from onesheet.packed import SPLITS
 from pages import ROOT, Block, blocks
 
-FILMS = 50
+FILMS = 80
+HEADS = "--min-films 15 --draws 10 --threads 1"
 QUICK = {
+    "train posters.csv --out": HEADS,  # from a model file, whose options are few
+    "train posters.csv --model genres.onnx": HEADS,
     "train": "--size 48x32 --epochs 1 --no-tta --draws 10 --min-films 5 --threads 1",
     "split": "--min-films 5",
     "pack": "--min-films 5",
@@ -43,6 +46,7 @@ QUICK = {
 
 QUICKER = {
     "films=1500": f"films={FILMS}",
+    "min_films=20": "min_films=15",
     "size=(112, 80)": "size=(48, 32)",
     "size=(224, 160)": "size=(48, 32)",
     "widths=(24, 48, 96, 192), epochs=24": "widths=(4, 8), epochs=1",

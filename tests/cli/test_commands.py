@@ -390,7 +390,7 @@ class TestWrongInput:
         for command in ("train", "split", "pack"):
             options = [*TINY, "--min-films", "20"] if command == "train" else ["--min-films", "20"]
             line = failing(capsys, command, tmp_path / "films.csv", "--out", tmp_path / "out", *options)
-            assert "of 30 usable films only Drama is left; add films of at least two genres" in line
+            assert "of 30 usable films only Drama is left; at least two genres with 20 films each are needed" in line
         assert not (tmp_path / "out").exists()
 
     def test_genres_of_model_and_catalogue_that_do_not_match(

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 DEMO = Recipe(size=(112, 80), training=TrainConfig(model="poster-cnn", widths=(24, 48, 96, 192), epochs=24))
 DEMO_FILMS = 1500
 MODEL_HELP = (
-    f"what to start from: {BUNDLED} (the bundled model) or a model file (.onnx), which need no PyTorch; "
-    f"hf:<hub name or folder>, poster-cnn or alexnet, which do (default: {BUNDLED})"
+    "model file (.onnx) to start from; or, with PyTorch, hf:<hub name or folder>, poster-cnn or alexnet "
+    f"(default: {BUNDLED} = the bundled model)"
 )
 
 
@@ -30,16 +30,14 @@ def add_commands(commands: Any) -> None:
         "train",
         help="from posters and genres to a model file and its report",
         description="Read, audit, split, pack, train, export and evaluate. RUN then contains genres.onnx, report.html "
-        "and the files of every step. Starting from a model file needs no PyTorch.",
+        "and the files of every step.",
         allow_abbrev=False,
     )
     add_catalogue(train)
     train.add_argument("--out", required=True, metavar="RUN", help="the run's folder")
     train.add_argument("--resume", action="store_true", help="go on where the run in RUN stopped")
     train.add_argument("--json", action="store_true", help="print the evaluation as JSON")
-    train.add_argument(
-        "--learning-curve", action="store_true", help="from a model file: report what fewer films would have given, too"
-    )
+    train.add_argument("--learning-curve", action="store_true", help="report, too, what fewer films would have given")
     add_options(train, *(name for name in OPTIONS if name != "catalogue"), short=True, model=MODEL_HELP)
     train.set_defaults(run=_train)
 
