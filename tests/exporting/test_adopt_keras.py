@@ -242,7 +242,7 @@ def test_what_cannot_be_adopted(genre_cnn: Any, tmp_path: Path) -> None:
     answers = keras.layers.Dense(3)(keras.layers.Flatten()(keras.layers.Add()(two)))
     keras.Model(two, answers).save(tmp_path / "two.keras")
     cases: list[tuple[str, str | None, Conventions, GenreSet, str]] = [
-        ("model.keras", None, INSIDE, GENRES, "does not say how pixels were scaled before they came in"),
+        ("model.keras", None, INSIDE, GENRES, "does not show how pixels were scaled in training"),
         (
             "model.keras",
             None,
