@@ -20,12 +20,12 @@ from films import Films
 from networks import Classifier
 
 BATCH = 32
-LEARNING_RATE = 3e-4
-WEIGHT_DECAY = 0.02
-AVERAGING = 0.9985  # decay of the average of weights, per step
+LEARNING_RATE = 5e-4
+WEIGHT_DECAY = 0.05
+AVERAGING = 0.998  # decay of the average of weights, per step
 CUTMIX = 0.3  # share of batches
 SIZES = ((0.0, (160, 128)), (0.5, (192, 128)))  # crops, from this share of the time on
-CHECK_MINUTES = 12.0  # between validations, each with a checkpoint
+CHECK_MINUTES = 20.0  # between validations, each with a checkpoint
 NORM_POSTERS = 768  # posters that batch norm is fitted to
 
 
@@ -86,25 +86,24 @@ def train(
         optimizer.load_state_dict(kept["optimizer"])
         step, gone, best = kept["step"], kept["seconds"], kept["best"]
     else:
-        step, gone, best = 0, 0.0, -1.0
-        start = time.monotonic()
+        step, best, start = 0, -1.0, time.monotonic()
         if head_first:
             fit_batch_norm(network, films.posters, rows)
             _fit_head(network, films.posters, rows, targets)
         average = deepcopy(network)
         gone = time.monotonic() - start
     begun = time.monotonic() - gone
-    checked = gone if step else -math.inf
+    checked = gone if last.exists() else -math.inf
     losses: list[float] = []
     while True:
         seconds = time.monotonic() - begun
         done = seconds >= 60 * minutes
         if done or seconds - checked >= 60 * check_minutes:
-            if done and step and last.exists() and not losses:
+            if done and last.exists() and not losses:
                 break  # finished before
             fit_batch_norm(average, films.posters, rows)
             validation = films.rows("validation")
-            scores = macro_scores(score(average, films.posters, validation, mirror=False), films, validation)
+            scores = macro_scores(score(average, films.posters, validation), films, validation)
             entry = {"minutes": round(seconds / 60, 1), "epoch": round(step * BATCH / len(rows), 2)}
             entry |= {"loss": round(float(np.mean(losses)), 4) if losses else None} | scores
             losses = []
@@ -131,18 +130,11 @@ def train(
     network.load_state_dict(torch.load(folder / "best.pt", weights_only=True))
 
 
-def score(
-    network: Classifier, posters: NDArray[np.uint8], rows: NDArray[np.int64], *, mirror: bool = True
-) -> NDArray[np.float32]:
-    """Logits of rows of posters uint8 N×H×W×3, float32; of the mirror image too, their mean, if `mirror`."""
+def score(network: Classifier, posters: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Logits of rows of posters uint8 N×H×W×3, float32 len(rows)×G."""
     network.eval()
-    logits = []
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        for part in _batches(rows):
-            batch = _read(posters, part) / 255
-            views = (batch, batch.flip(-1)) if mirror else (batch,)
-            logits.append(torch.stack([network(view).float() for view in views]).mean(0))
-    return torch.cat(logits).numpy()
+        return torch.cat([network(_read(posters, part) / 255).float() for part in _batches(rows)]).numpy()
 
 
 def macro_scores(logits: NDArray[np.float32], films: Films, rows: NDArray[np.int64]) -> dict[str, float]:
@@ -208,7 +200,6 @@ def _step(
 def _fit_head(network: Classifier, posters: NDArray[np.uint8], rows: NDArray[np.int64], targets: Tensor) -> None:
     """Train the head alone on the frozen backbone's features of whole posters."""
     network.eval()
-    features = []
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         features = [network.pooled(_read(posters, part) / 255).float() for part in _batches(rows)]
     inputs = torch.cat(features)
