@@ -10,7 +10,10 @@ from torch.nn import functional as F
 
 
 def augment(posters: Tensor, generator: torch.Generator, size: tuple[int, int]) -> Tensor:
-    """Uint8 N×3×H×W posters -> float32 N×3×`size` in 0..1, channels last."""
+    """Uint8 N×3×H×W posters -> float32 N×3×`size` in 0..1, channels last; maps of more channels are only flipped."""
+    if posters.shape[1] > 3:
+        flipped = torch.rand(len(posters), 1, 1, 1, generator=generator) < 0.5
+        return (torch.where(flipped, posters.flip(-1), posters) / 255).contiguous(memory_format=torch.channels_last)
     crops = torch.stack([_crop(poster, generator, size) for poster in posters]) / 255
     return _blur(_colour(crops, generator), generator).contiguous(memory_format=torch.channels_last)
 

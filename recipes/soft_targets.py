@@ -6,6 +6,7 @@ python recipes/soft_targets.py lite2 --store STORE --data DATA --minutes 120
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,8 @@ from numpy.typing import NDArray
 
 import onesheet
 from films import Films, load_films
-from networks import NETWORKS, build, load_8_bits, save_8_bits
-from training import macro_scores, mix_targets, score, train
+from networks import NETWORKS, build, cache_lower, load_8_bits, save_8_bits, upper_classifier
+from training import fit_batch_norm, macro_scores, mix_targets, score, train
 
 HERE = Path(__file__).parent
 TARGETS = HERE / "soft_targets"
@@ -24,10 +25,10 @@ TARGETS = HERE / "soft_targets"
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("teacher", choices=("bundled", *NETWORKS), help="bundled: no training")
+    parser.add_argument("teacher", choices=("bundled", *NETWORKS))
     parser.add_argument("--store", type=Path, required=True, help="folder of packed posters and checkpoints")
     parser.add_argument("--data", type=Path, help="folder of chu2017, imdb and more; needed once, to pack")
-    parser.add_argument("--backbones", type=Path, help="folder of mobilenet_v2_1.0_224, for mobilenet")
+    parser.add_argument("--backbones", type=Path, help="folder of mobilenet_v2_1.0_224 and xception")
     parser.add_argument("--minutes", type=float, default=120, help="training time, over all runs (default: 120)")
     parser.add_argument("--weights", type=Path, help="start from these weights in 8 bits, not from ImageNet's")
     parser.add_argument("--threads", type=int, default=1, help="default: 1")
@@ -38,6 +39,11 @@ def main() -> None:
         logits = _bundled(films, args.threads)
     else:
         network = build(args.teacher, len(films.genres), args.backbones)
+        if args.teacher == "xception":  # whole it is too slow on a CPU
+            fit_batch_norm(network, films.posters, films.rows("train"))
+            maps, step = cache_lower(network.backbone, films.posters, args.store / "xception-maps")
+            films = replace(films, posters=maps)
+            network = upper_classifier(network.backbone, step, len(films.genres))
         if args.weights:
             load_8_bits(network, args.weights)
         targets = mix_targets(films, read_soft_targets(films, ["bundled"]))

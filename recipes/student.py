@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--store", type=Path, required=True, help="folder of packed posters and checkpoints")
     parser.add_argument("--data", type=Path, help="folder of chu2017, imdb and more; needed once, to pack")
     parser.add_argument("--network", choices=NETWORKS, default="mobilenet")
-    parser.add_argument("--backbones", type=Path, help="folder of mobilenet_v2_1.0_224, for mobilenet")
+    parser.add_argument("--backbones", type=Path, help="folder of mobilenet_v2_1.0_224 and xception")
     parser.add_argument("--teachers", nargs="+", default=teachers, help=f"default: {' '.join(teachers)}")
     parser.add_argument("--minutes", type=float, default=600, help="training time, over all runs (default: 600)")
     parser.add_argument("--threads", type=int, default=1, help="default: 1")

@@ -195,6 +195,51 @@ def test_packing_reads_each_collection_and_knows_what_a_source_lacks(tmp_path: P
     assert films.weights[4, names["War"]] == 0.5 and films.weights[3].min() == 1
 
 
+class Blocks(nn.Module):
+    """Named as Xception's parts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.c1, self.c2 = nn.Conv2d(3, 8, 3, stride=4), nn.Conv2d(8, 8, 1)
+        self.b1, self.b2 = nn.Identity(), nn.Identity()
+        for name in ("d2", "d3", "d4", "d13", "s1", "s2"):
+            setattr(self, name, nn.Conv2d(8, 2048 if name == "s2" else 8, 1))
+        self.mid = nn.Sequential(*[nn.Conv2d(8, 8, 1) for _ in range(8)])
+
+
+def test_upper_blocks_on_cached_maps_equal_the_whole(drawn: Films, tmp_path: Path) -> None:
+    blocks = Blocks()
+    maps, step = networks.cache_lower(blocks, drawn.posters, tmp_path)
+    upper = networks.upper_classifier(blocks, step, 2)
+    batch = torch.from_numpy(drawn.posters).permute(0, 3, 1, 2) / 127.5 - 1
+    with torch.no_grad():
+        x = blocks.c2(blocks.c1(batch).relu()).relu()
+        x = blocks.mid(blocks.d4(blocks.d3(blocks.d2(x))))
+        whole = blocks.s2(blocks.s1(blocks.d13(x)).relu()).relu().mean((2, 3))
+        cached = upper.pooled(torch.from_numpy(maps[:]).permute(0, 3, 1, 2) / 255)
+    assert (cached - whole).norm() < 0.03 * whole.norm()
+
+
+def test_caching_maps_resumes(drawn: Films, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    posters = drawn.posters.repeat(3, 0)
+    whole = np.array(networks.cache_lower(Blocks(), posters, tmp_path / "whole")[0])
+    lower, calls = networks._lower, []
+
+    def failing(xception: nn.Module, part: np.ndarray) -> Tensor:
+        calls.append(len(part))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return lower(xception, part)
+
+    monkeypatch.setattr(networks, "_lower", failing)
+    with pytest.raises(KeyboardInterrupt):
+        networks.cache_lower(Blocks(), posters, tmp_path / "killed")
+    maps, _ = networks.cache_lower(Blocks(), posters, tmp_path / "killed")
+    assert calls[2:] == [104, 104]
+    assert np.array_equal(maps, whole)
+
+
 def test_cutmix_mixes_targets_by_area() -> None:
     posters, targets = torch.zeros(2, 3, 40, 40), torch.tensor([[0.0], [1.0]])
     posters[1] = 1
