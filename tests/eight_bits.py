@@ -74,14 +74,19 @@ class Saturating(_Convolution):
     saturating = True
 
 
-def weights_in_8_bits(path: Path) -> list[NDArray[np.int8]]:
-    """The weights of each layer that computes in 8 bits."""
+def layers_in_8_bits(path: Path) -> list[tuple[NDArray[np.int8], bool]]:
+    """The weights of each layer that computes in 8 bits, and whether it is a depthwise convolution."""
     graph = onnx.load(path).graph
     values = {tensor.name: tensor for tensor in graph.initializer}
     makers = {node.output[0]: node for node in graph.node}
-    layers = [node for node in graph.node if node.op_type in ("Conv", "Gemm", "MatMul")]
-    names = [makers[node.input[1]].input[0] for node in layers if node.input[1] in makers]
-    return [numpy_helper.to_array(values[name]) for name in names if name in values]
+    found = []
+    for node in graph.node:
+        maker = makers.get(node.input[1]) if node.op_type in ("Conv", "Gemm", "MatMul") else None
+        if maker is not None and maker.input[0] in values:
+            weights = numpy_helper.to_array(values[maker.input[0]])
+            groups = next((one.i for one in node.attribute if one.name == "group"), 1)
+            found.append((weights, 1 < groups == len(weights)))
+    return found
 
 
 def answers(path: Path, posters: NDArray[np.uint8], *, saturating: bool) -> list[NDArray[Any]]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from transformers import MobileNetV2Config
 
-from eight_bits import answers, dot, weights_in_8_bits
+from eight_bits import answers, dot, layers_in_8_bits
 from onesheet.errors import ConfigError
 from onesheet.exporting import Conventions, adopt, onnx_graph
 from onesheet.exporting.onnx_graph import ExportGraph, to_precision, write_graph
@@ -105,7 +105,7 @@ def test_two_products_are_added_within_16_bits() -> None:
 
 kernels = hnp.arrays(
     np.float32,
-    hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=3).map(lambda sides: (sides[0], 3, *sides)),
+    st.tuples(st.integers(1, 4), st.sampled_from([1, 3]), st.integers(1, 3), st.integers(1, 3)),
     elements=st.floats(-1e4, 1e4, width=32),
 )
 
@@ -115,19 +115,56 @@ kernels = hnp.arrays(
 def test_no_two_products_leave_16_bits(kernel: NDArray[np.float32], tmp_path_factory: pytest.TempPathFactory) -> None:
     path = write_convolution(tmp_path_factory.mktemp("any") / "any.onnx", kernel)
     to_precision(path, "int8", np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8), np.arange(2))
-    (weights,) = weights_in_8_bits(path)
-    assert weights.dtype == np.int8 and weights.shape == kernel.shape
+    ((weights, depthwise),) = layers_in_8_bits(path)
+    assert weights.dtype == np.int8 and weights.shape == kernel.shape and not depthwise
     assert 2 * 255 * np.abs(weights.astype(int)).max() <= 2**15 - 1
     rows = weights.reshape(len(weights), -1)
     used = np.abs(kernel.reshape(rows.shape)).max(1) > 1e-3  # the quantiser widens ranges that are nearly nothing
     assert (np.abs(rows[used]).max(1) >= 63).all()  # and 7 bits are used
 
 
+def test_only_depthwise_weights_have_8_bits(network: Network, tmp_path: Path) -> None:
+    layers = layers_in_8_bits(in_8_bits(network, tmp_path / "int8.onnx"))
+    most = {
+        kind: max(np.abs(one.astype(int)).max() for one, depthwise in layers if depthwise == kind)
+        for kind in (False, True)
+    }
+    assert most == {False: 64, True: 127}
+
+
+@pytest.mark.parametrize("channels", [3, 16, 40])
+@pytest.mark.parametrize("side", [3, 5])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_this_processor_adds_depthwise_products_one_by_one(channels: int, side: int, sign: int) -> None:
+    values = {
+        "one": np.float32(1),
+        "zero": np.uint8(0),
+        "weights": np.full((channels, 1, side, side), sign * 127, np.int8),
+        "scales": np.ones(channels, np.float32),
+        "zeros": np.zeros(channels, np.int8),
+        "step": np.float32(255 * 127 * side * side / 100),
+        "middle": np.uint8(128),
+    }
+    inputs = ["maps", "one", "zero", "weights", "scales", "zeros", "step", "middle"]
+    graph = helper.make_graph(
+        [helper.make_node("QLinearConv", inputs, ["sums"], group=channels)],
+        "depthwise",
+        [helper.make_tensor_value_info("maps", TensorProto.UINT8, [1, channels, 9, 9])],
+        [helper.make_tensor_value_info("sums", TensorProto.UINT8, None)],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in values.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    (sums,) = session.run(None, {"maps": np.full((1, channels, 9, 9), 255, np.uint8)})
+    assert (sums == 128 + sign * 100).all()
+
+
 def write_convolution(path: Path, kernel: NDArray[np.float32]) -> Path:
-    """posters -> a convolution, its mean and a dense layer -> logits."""
+    """posters -> a convolution, its mean and a dense layer -> logits; a kernel of one colour reads the first."""
     nodes = [
         helper.make_node("Cast", ["posters"], ["numbers"], to=TensorProto.FLOAT),
-        helper.make_node("Transpose", ["numbers"], ["pixels"], perm=[0, 3, 1, 2]),
+        helper.make_node("Transpose", ["numbers"], ["colours"], perm=[0, 3, 1, 2]),
+        helper.make_node("Gather", ["colours", "first"], ["pixels"], axis=1),
         helper.make_node("Conv", ["pixels", "kernel"], ["maps"], "convolution"),
         helper.make_node("GlobalAveragePool", ["maps"], ["means"]),
         helper.make_node("Flatten", ["means"], ["flat"]),
@@ -139,6 +176,7 @@ def write_convolution(path: Path, kernel: NDArray[np.float32]) -> Path:
         [helper.make_tensor_value_info("posters", TensorProto.UINT8, ["N", 8, 8, 3])],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 2])],
         [
+            numpy_helper.from_array(np.arange(kernel.shape[1]), "first"),
             numpy_helper.from_array(kernel, "kernel"),
             numpy_helper.from_array(np.ones((len(kernel), 2), np.float32), "dense"),
         ],
@@ -147,7 +185,7 @@ def write_convolution(path: Path, kernel: NDArray[np.float32]) -> Path:
     return path
 
 
-def test_weights_in_8_bits_alone_are_computed_with_in_32(network: Network, tmp_path: Path) -> None:
+def test_layers_in_8_bits_alone_are_computed_with_in_32(network: Network, tmp_path: Path) -> None:
     path, opened = tmp_path / "w8.onnx", tmp_path / "opened.onnx"
     path.write_bytes(network.graph.read_bytes())
     to_precision(path, "w8", network.posters, np.arange(len(network.posters)))

@@ -89,7 +89,7 @@ def test_smaller_precisions_answer_nearly_the_same(
     path = tmp_path / "small.onnx"
     bundle = export(run, path, precision=precision)
     assert bundle.card.precision == precision
-    assert {"w8": "arithmetic float32", "int8": "(7 bits)"}[precision] in bundle.card.quantization
+    assert {"w8": "arithmetic float32", "int8": "-64..64 (7 bits)"}[precision] in bundle.card.quantization
     assert read_bundle(model_path).card.quantization == ""
     posters = posters_of(packed, "test")
     np.testing.assert_allclose(
