@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from onesheet.models.mobilenet import fast_mobilenet
+from onesheet.speed.cpu_kernels import fast_mobilenet
 
 NETWORKS = ("lite0", "lite2", "mobilenet", "xception")
 LOWER = 5  # Xception's middle blocks that stay as they are

@@ -52,6 +52,7 @@ class Card:
         precision: "fp32", "w8" (weights in 8 bits, arithmetic in 32) or "int8".
         calibration: {"scale": G floats, "bias": G floats}: probabilities = sigmoid(scale × logits + bias).
         operating_points: name -> the point as a plain dict (see `evaluation.operating`).
+        quantization: what is in fewer bits than 32, and how; "" where nothing is.
         training: the training configuration.
         data: fingerprint, films per split, films per genre, label sets of the training set with their counts.
         validation: metrics on the validation set, measured on this file.
@@ -66,6 +67,7 @@ class Card:
     precision: str
     calibration: dict[str, list[float]]
     operating_points: dict[str, dict[str, Any]]
+    quantization: str = ""
     training: dict[str, Any] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
     validation: dict[str, Any] = field(default_factory=dict)
@@ -263,8 +265,9 @@ def _check_card(card: Card, wrong: Callable[[str], BundleError]) -> None:
     for part in ("training", "data", "validation", "licences", "versions"):
         if not isinstance(getattr(card, part), dict):
             raise wrong(part)
-    if not isinstance(card.created, str) or not isinstance(card.precision, str):
-        raise wrong("created or precision")
+    for part in ("created", "precision", "quantization"):
+        if not isinstance(getattr(card, part), str):
+            raise wrong(part)
     if len(card.size) != 2 or not all(isinstance(side, int) and 8 <= side <= 4096 for side in card.size):
         raise wrong(f"size {card.size}")
     if card.resize not in RESIZES:

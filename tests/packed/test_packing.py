@@ -259,7 +259,7 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_bytes(split, tmp_path):
     here = str(Path(__file__).parent)
     process = subprocess.Popen([sys.executable, "-c", KILLED, here, str(tmp_path / "posters"), str(folder)])
     journal = folder / "journal.jsonl"
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 200
     while not (journal.exists() and journal.read_bytes().count(b"\n") >= 2):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.005)

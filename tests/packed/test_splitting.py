@@ -42,9 +42,9 @@ def invent(count: int, genres: int, *, seed: int = 0, grouped: float = 0.0) -> C
 
 def test_large_split_is_quick_and_even():
     catalogue = invent(60_000, 28, grouped=0.1)
-    start_seconds = time.perf_counter()
+    start_seconds = time.process_time()  # a busy machine is no fault
     found = split(catalogue, seed=0)
-    assert time.perf_counter() - start_seconds < 20
+    assert time.process_time() - start_seconds < 20
     labels = catalogue.labels
     for part, share in zip(SPLITS, (0.7, 0.15, 0.15), strict=True):
         assert len(found.rows(part)) / len(catalogue) == pytest.approx(share, abs=0.001)

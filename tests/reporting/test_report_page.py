@@ -211,7 +211,7 @@ def test_little_is_enough(tmp_path):
 def test_a_full_report_is_small_and_quick(tmp_path):
     names = [f"Genre {k}" for k in range(24)]
     examples = [example(f"Film {k}", KINDS[min(k // 12, 3)], (224, 160), names) for k in range(132)]
-    start = time.perf_counter()
+    start = time.process_time()  # a busy machine is no fault
     text = write(
         tmp_path,
         evaluation=evaluation(names=names),
@@ -219,7 +219,7 @@ def test_a_full_report_is_small_and_quick(tmp_path):
         balance={"train": range(24), "validation": range(24), "test": range(24)},
         examples=examples,
     )
-    assert time.perf_counter() - start < 20  # 2 s on an idle machine
+    assert time.process_time() - start < 20
     assert len(text.encode()) < 6_000_000  # of which the posters, noise here, are five
 
 

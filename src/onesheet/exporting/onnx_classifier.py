@@ -26,6 +26,8 @@ INPUT_TYPES = {
 LOGIT_MAKERS = ("Gemm", "MatMul", "Add", "Conv")
 HANDING_ON = ("Identity", "Cast", "Dropout", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose")
 LEAST_OPSET = 9
+# Arithmetic in 8 bits, whose sums overflow on some processors unless the weights are in 7.
+IN_8_BITS = {"QuantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"}
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,11 @@ def open_classifier(path: Path, conventions: Conventions, *, genres: int) -> Cla
     opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     if opset < LEAST_OPSET:
         raise ConfigError(f"{str(path)!r} has opset {opset}; bring it to {LEAST_OPSET} with onnx.version_converter")
+    if found := sorted(IN_8_BITS & {node.op_type for node in model.graph.node}):
+        raise ConfigError(
+            f"{str(path)!r} calculates in 8 bits ({found[0]}), and its answers would depend on the processor; "
+            "adopt the network from before it was quantised"
+        )
     conventions = _with_input(path, session, conventions)
     output = _found_output(path, session, conventions, genres)
     if conventions.answers is None:

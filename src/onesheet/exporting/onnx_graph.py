@@ -22,6 +22,14 @@ from onesheet.errors import ExportError
 OPSET = 20
 LEAST_FAN_IN = 16  # inputs of an output from which 8 bits a weight are enough
 LEAST_WEIGHTS = 8192  # of a tensor; smaller ones in 16 bits: 2 % more bytes, error of the logits .045 to .027
+# Precision -> what is in fewer bits, as the card says it. 7 bits: AVX2 without VNNI adds two products of a uint8 and an
+# int8 in 16 bits, which hold 2 × 255 × 64 but not 2 × 255 × 127 (ONNX Runtime's quantisation page, "U8S8"). A depthwise
+# convolution adds its products one by one, and would lose most by 7 bits.
+QUANTIZATION = {
+    "fp32": "",
+    "w8": "weights int8 per output channel, few of them float16; arithmetic float32",
+    "int8": "U8S8 in QDQ form: activations uint8, weights int8 per channel, in -64..64 (7 bits) unless depthwise",
+}
 QUANTIZATION_POSTERS = 128  # training posters whose activations set int8's ranges
 WEIGHTED = ("Conv", "MatMul", "Gemm")
 # Activations too: where they are left out, the runtime widens every map to 32 bits and narrows it again.
@@ -90,9 +98,10 @@ def to_precision(path: Path, precision: str, posters: NDArray[np.uint8], rows: N
     """Rewrite the graph at `path` as "w8" or "int8"; "fp32" leaves it. Input and outputs keep their types.
 
     w8 keeps the weights in 8 bits, with a scale for each output channel, and computes in 32: the runtime widens them
-    once, when it opens the file. int8 follows ONNX Runtime's QDQ form: weights signed per channel, activations
-    unsigned, ranges from `QUANTIZATION_POSTERS` of `posters` (uint8 N×H×W×3) drawn evenly from `rows`. The last layers,
-    a thousandth of the work, stay in 32 bits, and so the graph's outputs are not multiples of a step.
+    once, when it opens the file. int8 follows ONNX Runtime's QDQ form: weights signed per channel in 7 bits (−64…64,
+    depthwise ones in 8), so that no processor's sums overflow; activations unsigned, ranges from `QUANTIZATION_POSTERS`
+    of `posters` (uint8 N×H×W×3) drawn evenly from `rows`. The last layers, a thousandth of the work, stay in 32 bits,
+    and so what the graph gives is no multiple of a step.
     """
     if precision != "fp32":
         _fold_batch_norm(path)
@@ -109,9 +118,22 @@ def to_precision(path: Path, precision: str, posters: NDArray[np.uint8], rows: N
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
+                reduce_range=True,  # 7 bits
+                extra_options={
+                    "TensorQuantOverrides": {name: [{"axis": 0, "reduce_range": False}] for name in _depthwise(path)}
+                },
                 op_types_to_quantize=list(QUANTIZED),
                 nodes_to_exclude=_in_32_bits(path),
             )
+
+
+def _depthwise(path: Path) -> set[str]:
+    """Names of the kernels of convolutions with one input and one output a group."""
+    graph = onnx.load(path).graph
+    shapes = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
+    layers = [node for node in graph.node if node.op_type == "Conv"]
+    groups = {node.input[1]: one.i for node in layers for one in node.attribute if one.name == "group"}
+    return {name for name, count in groups.items() if count > 1 and shapes.get(name, [])[:2] == [count, 1]}
 
 
 def _in_32_bits(path: Path) -> list[str]:
