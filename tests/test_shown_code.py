@@ -89,6 +89,7 @@ OTHER_PROGRAMS = {
     "torchrun": "several machines; tests/training/test_processes.py starts it on one",
     "srun": "Slurm; tests/training/test_processes.py sets what Slurm sets",
     "benchmarks/chu2017.sh": "hours, on real posters",
+    ".venv/bin/pip": "installs what the soft targets of a teacher need",
     ".venv/bin/python": "benchmarks, on real posters",
     "cd": "goes into examples/browser; tests/examples opens its page",
     "npm": "downloads ONNX Runtime Web",
