@@ -97,6 +97,13 @@ OTHER_PROGRAMS = {
     "sed": "turns a split round; deletes lines of a journal, as a test in tests/apps/fetch does",
     "export": "holds the reader's key",
     "jupyter": "goes on until it is stopped; tests/test_notebooks.py runs every cell",
+    "docker": "needs a container engine; scripts/check-deploy runs the steps of the Dockerfile without one",
+    "systemctl": "changes the machine; tests/test_deploy.py checks the units",
+    "/opt/onesheet/bin/pip": "installs; scripts/check-deploy runs the same step in the Dockerfile",
+    "FILMS=/media/films": "needs a container engine",
+    "cp": "installs units",
+    "echo": "writes a secret",
+    "chmod": "protects it",
     "hf": "uploads to the hub, with the reader's account",
 }
 
