@@ -8,6 +8,7 @@ import stat
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -425,13 +426,22 @@ def player(folder: Path, sign: str, save: Callable[[Path, bytes], None]) -> Iter
             for number, path in enumerate(paths, 1):
                 begins = f"{number:06}.backup" if sign == "backup" else f".{path.name}."
                 if path not in saved and any(name.lstrip(".").startswith(begins.lstrip(".")) for name in names):
-                    save(path, path.read_bytes() + b" and the player's")
-                    saved.append(path)
+                    with suppress(FileNotFoundError):  # a file that undo takes away
+                        save(path, path.read_bytes() + b" and the player's")
+                        saved.append(path)
+
+    copystat = shutil.copystat
+
+    def slow(*paths: Path) -> None:  # so that the sign is there long enough, however busy the machine is
+        time.sleep(0.01)
+        copystat(*paths)
 
     thread = threading.Thread(target=watch)
     thread.start()
     try:
-        yield saved
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(shutil, "copystat", slow)
+            yield saved
     finally:
         ended.set()
         thread.join()
