@@ -6,7 +6,7 @@
 # make docs    the documentation site, into build/site; every warning is an error
 # make audit   pins, licences and, where a service can be reached, known vulnerabilities
 # make fuzz [CASES=100000] [SEED=0]              damaged posters by the thousand
-# make wheel   build the wheel twice and refuse if the bytes differ; make sbom: what is in it, as CycloneDX
+# make wheel   build the wheel twice and fail if the bytes differ; make sbom: what is in it, as CycloneDX
 # make faults  kill steps at random moments, 200 times, and start them again (an hour)
 # make recipe NAME=default DATA=… [BACKBONE=…]   train a recipe of recipes/ on real posters, into runs/NAME
 #             (-j3 with OPTIONS='--threads 1': its networks side by side, the quicker way on two cores)

@@ -165,7 +165,7 @@ def main() -> int:
 
 
 def outcome_of(data: bytes, case: int) -> str:
-    """The reason of a refusal, "read", or "wrong: …"."""
+    """The reason of a rejection, "read", or "wrong: …"."""
     try:
         if case % 4:
             read_poster(data, size=(48, 32))

@@ -41,7 +41,7 @@ def test_a_newer_protocol_says_to_upgrade(model_path: Path, tmp_path: Path) -> N
         read_bundle(with_card(model_path, tmp_path / "newer.onnx", newer))
 
 
-def test_missing_empty_foreign_and_truncated_files_are_refused(model_path: Path, tmp_path: Path) -> None:
+def test_missing_empty_foreign_and_truncated_files_are_rejected(model_path: Path, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="no model file"):
         read_bundle(tmp_path / "missing.onnx")
     with pytest.raises(BundleError, match="is a folder; name the model file in it"):
@@ -82,7 +82,7 @@ def test_missing_empty_foreign_and_truncated_files_are_refused(model_path: Path,
     ],
     ids=str,
 )
-def test_a_card_with_a_wrong_field_is_refused(change: dict[str, Any], model_path: Path, tmp_path: Path) -> None:
+def test_a_card_with_a_wrong_field_is_rejected(change: dict[str, Any], model_path: Path, tmp_path: Path) -> None:
     path = with_card(model_path, tmp_path / "wrong.onnx", json.dumps({**card_of(model_path), **change}))
     with pytest.raises(BundleError, match="export it again"):
         read_bundle(path)
@@ -90,7 +90,7 @@ def test_a_card_with_a_wrong_field_is_refused(change: dict[str, Any], model_path
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_a_card_changed_anywhere_opens_or_is_refused_by_name(
+def test_a_card_changed_anywhere_opens_or_is_rejected_by_name(
     data: st.DataObject, model_path: Path, tmp_path: Path
 ) -> None:
     card = card_of(model_path)

@@ -113,7 +113,7 @@ def test_a_full_disk_leaves_the_earlier_model_file(run: Run, model_path: Path, d
     assert sorted(contents(disk)) == ["filler", "genres.onnx"]
 
 
-def test_a_full_disk_refuses_a_decision_and_keeps_the_others(disk: Path) -> None:
+def test_a_full_disk_rejects_a_decision_and_keeps_the_others(disk: Path) -> None:
     decisions = DecisionStore(disk / "decisions.sqlite")
     decisions.decide("a", "accept", genres=("Drama",), version=0)
     leave_free(disk, 0)
@@ -142,7 +142,7 @@ def unwritable() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def test_a_read_only_folder_is_refused_at_once(
+def test_a_read_only_folder_is_rejected_at_once(
     unwritable: Path, tiny: TrainConfig, packed: Packed, parts: Split
 ) -> None:
     def begun(task: str, done: int, total: int, note: str = "") -> None:
@@ -246,7 +246,7 @@ def test_decisions_stand_in_the_order_they_were_made_whatever_the_clock_says(
 
 
 @pytest.mark.parametrize("command", ["pack", "fit", "train", "train --resume", "evaluate"])
-def test_the_second_in_a_folder_is_refused_with_the_firsts_name(
+def test_the_second_in_a_folder_is_rejected_with_the_firsts_name(
     command: str, packed: Packed, catalogue: Catalogue, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table, out = tmp_path / "films.csv", tmp_path / "out"

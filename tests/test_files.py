@@ -49,7 +49,7 @@ def test_a_full_disk_is_one_line_with_the_cure(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_file_the_system_cuts_off_is_not_left_half_written(tmp_path: Path) -> None:
-    """A real fault: the system refuses to let the file grow past 4 KiB."""
+    """A real fault: the system does not let the file grow past 4 KiB."""
     code = (
         "import resource, signal, sys\n"
         "from onesheet.files import write_text\n"
@@ -86,13 +86,13 @@ def test_a_folder_has_one_writer_and_a_dead_one_leaves_no_lock(tmp_path: Path) -
     )
     try:
         assert first.stdout and first.stdout.readline() == "held\n"
-        with pytest.raises(OnesheetError) as refused, sole_use(tmp_path):
+        with pytest.raises(OnesheetError) as rejected, sole_use(tmp_path):
             pass
     finally:
         first.kill()
         first.wait()
     name = f"is in use by process {first.pid} on {socket.gethostname()} (-c {tmp_path} https://***@h/a), since 20"
-    assert name in str(refused.value)
+    assert name in str(rejected.value)
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]  # what a killed process leaves
     assert "secret" not in (tmp_path / ".lock").read_text()
     with sole_use(tmp_path):
@@ -135,10 +135,10 @@ def test_what_a_killed_writer_left_goes_with_the_next_and_what_a_living_one_writ
 
 
 def test_where_there_are_no_locks_a_folder_is_used_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
+    def reject(*_: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr("fcntl.flock", refuse)
+    monkeypatch.setattr("fcntl.flock", reject)
     with sole_use(tmp_path):
         (tmp_path / "a.txt").touch()
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]

@@ -46,7 +46,7 @@ def test_the_fuzzer_sees_what_should_not_be(error: Exception, monkeypatch: pytes
     assert fuzz_images.outcome_of(b"", 1).startswith("wrong: ")
 
 
-def test_what_asks_for_too_much_is_refused_and_the_largest_is_read(tmp_path: Path) -> None:
+def test_what_asks_for_too_much_is_rejected_and_the_largest_is_read(tmp_path: Path) -> None:
     ended = ran("poster_bombs.py", str(tmp_path))
     said = {line["name"]: line for line in map(json.loads, ended.stdout.splitlines())}
     assert list(said) == list(BOMBS), ended.stderr[-2000:]
@@ -57,7 +57,7 @@ def test_what_asks_for_too_much_is_refused_and_the_largest_is_read(tmp_path: Pat
 
 
 @pytest.mark.parametrize("form", ["EPS", "PDF", "ICO", "ICNS", "PPM", "TGA", "PCX", "SGI", "DDS", "JPEG2000", "XBM"])
-def test_other_formats_are_refused(form: str) -> None:
+def test_other_formats_are_rejected(form: str) -> None:
     picture = DRAWN.convert("1") if form == "XBM" else DRAWN.resize((64, 64))
     with pytest.raises(UnreadablePoster, match="not a picture of a known format; use one of JPEG, PNG") as caught:
         read_poster(saved(picture, form), size=(48, 32))

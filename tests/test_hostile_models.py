@@ -1,4 +1,4 @@
-"""Model files that mean harm are refused by name before a runtime sees them."""
+"""Model files that mean harm are rejected by name before a runtime sees them."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ HOSTILE: dict[str, tuple[Change, str]] = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_it_is_refused_by_name_before_a_session_is_made(
+def test_it_is_rejected_by_name_before_a_session_is_made(
     name: str, changed: Callable[[Change], Path], sessions: list[object]
 ) -> None:
     change, said = HOSTILE[name]
@@ -228,7 +228,7 @@ FILMS = {"label_sets": [[[0], 10**12]]}
     ],
     ids=str,
 )
-def test_a_hostile_card_is_refused_by_its_field(
+def test_a_hostile_card_is_rejected_by_its_field(
     changes: dict[str, Any], said: str, changed: Callable[[Change], Path], sessions: list[object]
 ) -> None:
     with pytest.raises(BundleError, match=said):
@@ -332,7 +332,7 @@ def test_a_file_larger_than_any_model_is_not_read(tmp_path: Path, sessions: list
 
 def test_damaged_model_files_open_or_are_one_error(model_path: Path, tmp_path: Path) -> None:
     data, chance, path = model_path.read_bytes(), random.Random(0), tmp_path / "damaged.onnx"
-    refused = 0
+    rejected = 0
     for _ in range(300):
         spoilt = bytearray(data)
         for _ in range(chance.choice((1, 3, 20))):
@@ -343,6 +343,6 @@ def test_damaged_model_files_open_or_are_one_error(model_path: Path, tmp_path: P
         try:
             read_bundle(path).score(np.zeros((1, 48, 32, 3), np.uint8))
         except BundleError as error:
-            refused += 1
+            rejected += 1
             assert "\n" not in str(error)
-    assert 20 < refused < 300
+    assert 20 < rejected < 300

@@ -233,10 +233,10 @@ def test_unreadable_permissions(tmp_path, monkeypatch):
     path.chmod(0)
     if os.access(path, os.R_OK):  # root reads everything
 
-        def refuse(*_args, **_options):
+        def reject(*_args, **_options):
             raise PermissionError(13, "Permission denied")
 
-        monkeypatch.setattr("pathlib.Path.open", refuse)
+        monkeypatch.setattr("pathlib.Path.open", reject)
     assert reason_of(path) == "unreadable"
 
 

@@ -45,7 +45,7 @@ class Card:
     """The metadata of a model file.
 
     Attributes:
-        protocol: version of this schema; a reader refuses a newer one.
+        protocol: version of this schema; a reader rejects a newer one.
         genres: names in column order.
         size: H, W of the posters the graph takes, in pixels.
         resize: how a poster is brought to that size: "stretch" or "pad".

@@ -17,7 +17,7 @@
     ├── LibraryError         a film library's folder, NFO file or backup cannot be used
     ├── FetchError           a service does not let us go on
     │   └── NotFetched       one film or poster cannot be had (.final: asking again is no use)
-    ├── RequestRefused       the service turns a request away (.status is the HTTP status)
+    ├── RequestRejected       the service turns a request away (.status is the HTTP status)
     └── MissingExtra         an optional package is not installed
 """
 
@@ -110,7 +110,7 @@ class NotFetched(FetchError):
         self.final = final
 
 
-class RequestRefused(OnesheetError):
+class RequestRejected(OnesheetError):
     """The service turns a request away.
 
     Attributes:

@@ -52,7 +52,7 @@ MAX_TEXT_BYTES = 10_000_000
 MAX_BOXES = 1000
 """Boxes of an AVIF file that are looked at to see whether it is whole; it has a handful."""
 
-# These plugins fill Pillow's registry; Image.open would warn about large pictures before we can refuse them.
+# These plugins fill Pillow's registry; Image.open would warn about large pictures before we can reject them.
 _PLUGINS = (
     JpegImagePlugin,
     PngImagePlugin,

@@ -37,7 +37,7 @@ _GRAPH_FIELDS = {1, 2, 5, 10, 11, 12, 13, 14, 16}
 _STRANGE_MODEL = {20: "training graphs", 25: "functions", 26: "a device configuration"}
 
 Value = int | memoryview
-Refused = Callable[[str], BundleError]
+Rejected = Callable[[str], BundleError]
 
 
 class _Damaged(ValueError):
@@ -76,7 +76,7 @@ def read_onnx(path: Path) -> OnnxFile:
         BundleError: it cannot be read, is no ONNX file, or has what a model file of ours never has.
     """
 
-    def refused(what: str) -> BundleError:
+    def rejected(what: str) -> BundleError:
         return BundleError(f"{str(path)!r} has {what}, which no model file of onesheet has; take one you trust")
 
     try:
@@ -89,7 +89,7 @@ def read_onnx(path: Path) -> OnnxFile:
                     f"{str(path)!r} is not an ONNX file; give a model file, as onesheet export and adopt write one"
                 )
             file.seek(0)
-            return _model(file.read(), refused)
+            return _model(file.read(), rejected)
     except OSError as error:
         raise BundleError(f"cannot read {str(path)!r}: {error.strerror}; check the file") from error
     except ValueError as error:
@@ -98,66 +98,66 @@ def read_onnx(path: Path) -> OnnxFile:
         ) from error
 
 
-def _model(data: bytes, refused: Refused) -> OnnxFile:
+def _model(data: bytes, rejected: Rejected) -> OnnxFile:
     texts: dict[str, str] = {}
     graphs = []
     for number, value in _fields(memoryview(data)):
         if number not in _MODEL_FIELDS:
-            raise refused(_STRANGE_MODEL.get(number, f"an unknown part ({number})"))
+            raise rejected(_STRANGE_MODEL.get(number, f"an unknown part ({number})"))
         if number == 7:
             graphs.append(_bytes(value))
         elif number == 14:
-            key, text = _entry(_bytes(value), refused)
+            key, text = _entry(_bytes(value), rejected)
             if key in texts:
-                raise refused(f"two entries {key[:60]!r}")
+                raise rejected(f"two entries {key[:60]!r}")
             texts[key] = text
     if len(graphs) != 1:
         raise _Damaged("no graph, or several")
-    inputs, outputs = _graph(graphs[0], refused)
+    inputs, outputs = _graph(graphs[0], rejected)
     return OnnxFile(data, texts, inputs, outputs)
 
 
-def _entry(message: memoryview, refused: Refused) -> tuple[str, str]:
+def _entry(message: memoryview, rejected: Rejected) -> tuple[str, str]:
     """One entry of the metadata."""
     found = {number: _bytes(value) for number, value in _fields(message)}
     key, text = found.get(1, memoryview(b"")), found.get(2, memoryview(b""))
     if len(message) > MAX_TEXT_BYTES:
         name = str(key[:40], "utf-8", "replace")
-        raise refused(f"{len(message):,} bytes of metadata {name!r} (at most {MAX_TEXT_BYTES:,})")
+        raise rejected(f"{len(message):,} bytes of metadata {name!r} (at most {MAX_TEXT_BYTES:,})")
     return str(key, "utf-8"), str(text, "utf-8")
 
 
-def _graph(message: memoryview, refused: Refused) -> tuple[dict[str, TensorType], dict[str, TensorType]]:
+def _graph(message: memoryview, rejected: Rejected) -> tuple[dict[str, TensorType], dict[str, TensorType]]:
     ends: dict[int, dict[str, TensorType]] = {11: {}, 12: {}}
     for number, value in _fields(message):
         if number not in _GRAPH_FIELDS:
-            raise refused("sparse tensors" if number == 15 else f"an unknown part of the graph ({number})")
+            raise rejected("sparse tensors" if number == 15 else f"an unknown part of the graph ({number})")
         if number == 1:
-            _check_node(_bytes(value), refused)
+            _check_node(_bytes(value), rejected)
         elif number == 5:
-            _check_tensor(_bytes(value), refused)
+            _check_tensor(_bytes(value), rejected)
         elif number in ends:
             name, kind = _end(_bytes(value))
             ends[number][name] = kind
     return ends[11], ends[12]
 
 
-def _check_node(message: memoryview, refused: Refused) -> None:
+def _check_node(message: memoryview, rejected: Rejected) -> None:
     found = list(_fields(message))
     operator = "/".join(str(_bytes(value), "utf-8") for number, value in found if number == 4)[:60]
     for number, value in found:
         if number == 7 and (domain := str(_bytes(value), "utf-8")) not in ("", "ai.onnx"):
-            raise refused(f"an operator {operator!r} of {domain[:60]!r}")
+            raise rejected(f"an operator {operator!r} of {domain[:60]!r}")
         for inner, item in _fields(_bytes(value)) if number == 5 else ():
             if inner in (6, 11):
-                raise refused(f"a graph inside a node {operator!r}")
+                raise rejected(f"a graph inside a node {operator!r}")
             if inner in (22, 23):
-                raise refused("sparse tensors")
+                raise rejected("sparse tensors")
             if inner in (5, 10):
-                _check_tensor(_bytes(item), refused)
+                _check_tensor(_bytes(item), rejected)
 
 
-def _check_tensor(message: memoryview, refused: Refused) -> None:
+def _check_tensor(message: memoryview, rejected: Rejected) -> None:
     """The tensor's data are here, as many as its shape says, and numbers."""
     found = list(_fields(message))
     name = "".join(str(_bytes(value), "utf-8") for number, value in found if number == 8)[:60]
@@ -165,22 +165,22 @@ def _check_tensor(message: memoryview, refused: Refused) -> None:
     shape = [size for number, value in found if number == 1 for size in islice(_numbers(value), MAX_DIMENSIONS + 1)]
     stored = [(number, value) for number, value in found if number in (4, 5, 6, 7, 9, 10, 11)]
     if any(number == 13 or (number == 14 and value) for number, value in found):
-        raise refused(f"weights in another file ({name!r})")
+        raise rejected(f"weights in another file ({name!r})")
     if any(sum(number == once for number, _ in found) > 1 for once in (2, 14)):  # other readers take the last
-        raise refused(f"a tensor {name!r} of two element types or places")
+        raise rejected(f"a tensor {name!r} of two element types or places")
     if len(shape) > MAX_DIMENSIONS:
-        raise refused(f"a tensor {name!r} of more than {MAX_DIMENSIONS} dimensions")
+        raise rejected(f"a tensor {name!r} of more than {MAX_DIMENSIONS} dimensions")
     if not isinstance(kind, int) or kind not in _VALUE_BYTES or any(number == 6 for number, _ in stored):
-        raise refused(f"a tensor {name!r} of element type {kind}")
+        raise rejected(f"a tensor {name!r} of element type {kind}")
     if len({number for number, _ in stored}) > 1 or sum(number == 9 for number, _ in stored) > 1:
-        raise refused(f"a tensor {name!r} with its data in several places")
+        raise rejected(f"a tensor {name!r} with its data in several places")
     counts = [_count(number, value, kind) for number, value in stored]
     if sum(counts) != math.prod(shape):
-        raise refused(f"a tensor {name!r} of shape {shape[:8]} and {sum(counts):,.0f} values")
+        raise rejected(f"a tensor {name!r} of shape {shape[:8]} and {sum(counts):,.0f} values")
     for number, value in stored:
         floats = _FLOATS.get(kind) if number == 9 else _DATA_FIELDS.get(number)
         if floats is not None and np.isnan(np.frombuffer(_bytes(value), floats)).any():
-            raise refused(f"weights that are no numbers ({name!r})")
+            raise rejected(f"weights that are no numbers ({name!r})")
 
 
 def _count(number: int, value: Value, kind: int) -> float:

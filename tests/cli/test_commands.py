@@ -133,7 +133,7 @@ def test_what_is_not_there_cannot_be_resumed(
     assert not (tmp_path / "misspelt").exists()
 
 
-def test_an_audit_finds_rare_genres_and_never_refuses_them(
+def test_an_audit_finds_rare_genres_and_never_rejects_them(
     catalogue: Catalogue, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = "".join(f"{film.poster},{'|'.join(film.genres)}\n" for film in catalogue.films[:10])
@@ -444,7 +444,7 @@ class TestWrongInput:
         out = tmp_path / "out"
         try:
             status = main(["train", str(table), "--out", str(out), *TINY, *options])
-        except SystemExit as stop:  # argparse's own refusal
+        except SystemExit as stop:  # argparse's own exit
             status = int(stop.code or 0)
         assert status == 2
         assert "error: " in capsys.readouterr().err
@@ -541,8 +541,8 @@ def test_the_core_alone_predicts_and_names_the_extra_for_the_rest(
         ["export", str(trained), "--out", str(tmp_path / "m.onnx")],
         ["predict", poster, "--model", model, "--parquet", str(tmp_path / "p.parquet")],
     ):
-        refused = without_extras(*arguments)
-        assert refused.returncode == 2
-        assert "run: pip install 'onesheet-genres[" in refused.stderr and "Traceback" not in refused.stderr
+        rejected = without_extras(*arguments)
+        assert rejected.returncode == 2
+        assert "run: pip install 'onesheet-genres[" in rejected.stderr and "Traceback" not in rejected.stderr
     audited = without_extras("audit", str(table), "--out", str(tmp_path / "audit"))
     assert audited.returncode == 0, audited.stderr

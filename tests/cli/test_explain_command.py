@@ -89,7 +89,7 @@ def test_unreadable_posters_are_listed_and_stop_nobody(
     assert (folder / "explanations" / "poster-comedy.png").exists()
 
 
-def test_wrong_genres_are_refused_before_anything_is_written(
+def test_wrong_genres_are_rejected_before_anything_is_written(
     folder: Path, motif_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["explain", "a", "--model", str(motif_model), "--genre", "Horor"]) == 2

@@ -111,7 +111,7 @@ def test_the_same_every_time():
     np.testing.assert_array_equal(one.bias, two.bias)
 
 
-def test_unfit_input_is_refused():
+def test_unfit_input_is_rejected():
     with pytest.raises(EvaluationError, match="logits must be finite"):
         fit_calibration([[np.nan]], [[1]])
     with pytest.raises(EvaluationError, match="penalties"):

@@ -38,7 +38,7 @@ class TestFile:
         lambda text: text + text.splitlines()[-1] + "\n",
         lambda text: text.splitlines()[0] + "\n",
     ])  # fmt: skip
-    def test_anything_else_is_refused(self, tmp_path, spoil):
+    def test_anything_else_is_rejected(self, tmp_path, spoil):
         path = tmp_path / "predictions.csv"
         write_predictions(path, answers(20))
         path.write_text(spoil(path.read_text()))
@@ -132,7 +132,7 @@ def test_nothing_is_concluded_from_a_few_films():
     assert conclusion(result, "old", "new") == "Too few films to say which is better: 29, where 30 are needed."
 
 
-class TestRefusals:
+class TestRejections:
     def test_other_films(self):
         with pytest.raises(EvaluationError, match=r"measured on other films .100 are in only one"):
             compare_predictions(answers(400), answers(300))

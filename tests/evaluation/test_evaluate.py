@@ -200,7 +200,7 @@ def test_json_gives_the_same_evaluation_and_the_same_bytes(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"split": 1}', "null", '{"genres": [1], "ranking": 3}'])
-def test_files_that_are_no_evaluation_are_refused(tmp_path, text):
+def test_files_that_are_no_evaluation_are_rejected(tmp_path, text):
     path = tmp_path / "evaluation.json"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(EvaluationError, match="is not an evaluation") as caught:

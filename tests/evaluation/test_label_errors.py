@@ -67,6 +67,6 @@ def test_a_genre_with_hardly_a_film_or_with_all_is_left_alone():
     assert {suspect.genre for suspect in suspect_labels(labels, probabilities)} <= {2}
 
 
-def test_logits_are_refused():
+def test_logits_are_rejected():
     with pytest.raises(EvaluationError, match="sigmoid"):
         suspect_labels([[1], [0]], [[3.0], [-2.0]])

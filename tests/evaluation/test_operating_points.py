@@ -195,13 +195,13 @@ def test_count_label_sets():
         {"kind": "label sets", "genres": 2, "label_sets": [], "offsets": [], "note": ""},
     ],
 )
-def test_damaged_descriptions_are_refused(plain):
+def test_damaged_descriptions_are_rejected(plain):
     with pytest.raises(EvaluationError, match="export the model again"):
         operating_point(plain)
 
 
 @pytest.mark.parametrize("options", [{"precision": 0}, {"recall": 1.2}])
-def test_targets_outside_their_range_are_refused(options):
+def test_targets_outside_their_range_are_rejected(options):
     with pytest.raises(EvaluationError, match="more than 0 and at most 1"):
         fit_operating_points([[0.5]], [[1]], train_labels=[[1]], **options)
 

@@ -148,13 +148,13 @@ GOOD = np.array([[True, False], [False, True]])
         (GOOD, GOOD * 0.5, [1, np.nan], "finite"),
     ],
 )
-def test_unfit_arrays_are_refused_in_one_line(labels, scores, weights, words):
+def test_unfit_arrays_are_rejected_in_one_line(labels, scores, weights, words):
     with pytest.raises(EvaluationError, match=words) as caught:
         average_precision(labels, scores, weights=weights)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("target", [0, -1, 1.5, float("nan")])
-def test_a_precision_outside_its_range_is_refused(target):
+def test_a_precision_outside_its_range_is_rejected(target):
     with pytest.raises(EvaluationError, match="precision must be more than 0"):
         recall_at_precision(GOOD, GOOD * 0.5, precision=target)

@@ -53,6 +53,6 @@ def test_empty_bins_are_nan_and_edges_belong_to_the_upper_bin():
 
 
 @pytest.mark.parametrize(("values", "words"), [([[0.5, 1.5]], "0.5 to 1.5"), ([[-0.1, 0.5]], "-0.1 to 0.5")])
-def test_probabilities_outside_their_range_are_refused(values, words):
+def test_probabilities_outside_their_range_are_rejected(values, words):
     with pytest.raises(EvaluationError, match=words):
         calibration_error([[1, 0]], values)

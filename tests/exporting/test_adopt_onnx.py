@@ -252,14 +252,14 @@ def test_an_adopted_file_is_served(catalogue: Catalogue, tmp_path: Path) -> None
     assert given["probabilities"] == pytest.approx(load(path).predict(poster).probabilities, abs=2e-6)
 
 
-def test_a_network_that_takes_one_image_only_is_refused(tmp_path: Path) -> None:
+def test_a_network_that_takes_one_image_only_is_rejected(tmp_path: Path) -> None:
     path = write_network(tmp_path / "network.onnx", batch=1, flatten="Reshape")
     with pytest.raises(ExportError, match="takes one image at a time and cannot take several"):
         adopt(path, GENRES, tmp_path / "genres.onnx", conventions=Conventions(scaling="1/255"))
     assert not (tmp_path / "genres.onnx").exists()
 
 
-def test_a_file_that_differs_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_differs_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(SCALINGS, "tf", SCALINGS["tf"]._replace(std=(120.0, 120.0, 120.0)))
     path = write_network(tmp_path / "network.onnx")
     monkeypatch.setattr(Conventions, "pixels", lambda self, posters: (posters / 127.5 - 1).astype(np.float32))
@@ -301,7 +301,7 @@ def test_weights_in_other_files_are_never_followed(place: str, tmp_path: Path) -
         adopt(path, GENRES, tmp_path / "genres.onnx", conventions=Conventions(scaling="1/255"))
 
 
-def test_custom_operators_are_refused_by_name(tmp_path: Path) -> None:
+def test_custom_operators_are_rejected_by_name(tmp_path: Path) -> None:
     path = write_network(tmp_path / "network.onnx")
     model = onnx.load(path)
     model.graph.node.append(helper.make_node("Run", ["scores"], ["r"], domain="evil"))

@@ -191,7 +191,7 @@ def test_what_cannot_go_there(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["packed", "taken"]
 
 
-def test_another_size_than_the_backbones_own_is_refused(parts: Split, tmp_path: Path) -> None:
+def test_another_size_than_the_backbones_own_is_rejected(parts: Split, tmp_path: Path) -> None:
     larger = pack(parts, tmp_path / "packed", size=(64, 48))
     tiny_vit(48).save_pretrained(tmp_path / "vit")
     run = fit(replace(HEAD, model=f"hf:{tmp_path / 'vit'}"), larger, folder=tmp_path / "run")
@@ -213,8 +213,8 @@ def test_the_command(run_on: Callable[..., Run], tmp_path: Path, capsys: pytest.
             patch.chdir(tmp_path)
             try:
                 assert main(["export", run, *arguments]) == 2
-            except SystemExit as refused:
-                assert refused.code == 2
+            except SystemExit as rejected:
+                assert rejected.code == 2
         assert message in capsys.readouterr().err
     assert main(["export", run, run, "--to", "hf", str(tmp_path / "two")]) == 2
     assert "holds one network; got 2 runs: export them one by one, or together" in capsys.readouterr().err

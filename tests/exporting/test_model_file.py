@@ -142,7 +142,7 @@ def test_the_file_names_no_place_of_this_machine(model_path: Path) -> None:
     json.loads(model.metadata_props[0].value)
 
 
-def test_a_file_that_differs_is_refused_and_nothing_is_written(
+def test_a_file_that_differs_is_rejected_and_nothing_is_written(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = exporting.write_graph
@@ -159,7 +159,7 @@ def test_a_file_that_differs_is_refused_and_nothing_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_run_without_weights_or_with_another_store_is_refused(run: Run, packed: Packed, tmp_path: Path) -> None:
+def test_a_run_without_weights_or_with_another_store_is_rejected(run: Run, packed: Packed, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no epoch of the run"):
         export(replace(run, folder=tmp_path), tmp_path / "genres.onnx")
     with pytest.raises(RunError, match=r"is not what .* was trained on"):
@@ -168,7 +168,7 @@ def test_a_run_without_weights_or_with_another_store_is_refused(run: Run, packed
 
 
 @pytest.mark.parametrize("options", [{"precision": "fp8"}, {"precision_target": 1.0}, {"recall_target": 0.0}], ids=str)
-def test_options_out_of_range_are_refused(options: dict[str, object], run: Run, tmp_path: Path) -> None:
+def test_options_out_of_range_are_rejected(options: dict[str, object], run: Run, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="option must be"):
         export(run, tmp_path / "genres.onnx", **options)  # type: ignore[arg-type]
 

@@ -152,7 +152,7 @@ def test_channels_last_gives_the_same():
         ("", "unknown model ''"),
     ],
 )
-def test_unknown_models_are_refused_with_the_nearest_name(name, said):
+def test_unknown_models_are_rejected_with_the_nearest_name(name, said):
     for call in (lambda: default_size(name), lambda: build_network(name, genres=2, size=(64, 64))):
         with pytest.raises(ConfigError) as caught:
             call()
@@ -173,7 +173,7 @@ def test_unknown_models_are_refused_with_the_nearest_name(name, said):
         ({"name": "alexnet", "widths": (4,)}, "widths belongs to poster-cnn; got model 'alexnet'"),
     ],
 )
-def test_options_out_of_range_are_refused(options, said):
+def test_options_out_of_range_are_rejected(options, said):
     options = {"name": "poster-cnn", "genres": 2, "size": (32, 32), **options}
     with pytest.raises(ConfigError, match=said):
         build_network(options.pop("name"), **options)

@@ -72,11 +72,11 @@ def folders(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch):
-    def refuse(*_, **__):
+    def reject(*_, **__):
         raise AssertionError("a network call")
 
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", reject)
+    monkeypatch.setattr(socket, "getaddrinfo", reject)
 
 
 def settle(network):
@@ -253,7 +253,7 @@ def write(folder, **config):
 
 
 def test_what_cannot_be_loaded_is_said_in_one_line_with_the_cure(folders, tmp_path):
-    def refused(source, size=SIZE):
+    def rejected(source, size=SIZE):
         with pytest.raises(ConfigError) as caught:
             build_network(f"hf:{source}", genres=2, size=size)
         assert "\n" not in str(caught.value)
@@ -263,41 +263,41 @@ def test_what_cannot_be_loaded_is_said_in_one_line_with_the_cure(folders, tmp_pa
         (tmp_path / name).mkdir()
         return tmp_path / name
 
-    assert "no such folder" in refused(tmp_path / "missing")
-    assert "no such folder" in refused("./missing")
-    assert "no config.json" in refused(case("bare"))
+    assert "no such folder" in rejected(tmp_path / "missing")
+    assert "no such folder" in rejected("./missing")
+    assert "no config.json" in rejected(case("bare"))
 
     folder = case("pickled")
     write(folder, **FAMILIES["resnet"][0]().to_dict())
     (folder / "pytorch_model.bin").write_bytes(b"x")
-    assert "only safetensors are read" in refused(folder)
+    assert "only safetensors are read" in rejected(folder)
 
     (folder / "model.safetensors").write_bytes((folders["resnet"] / "model.safetensors").read_bytes()[:500])
-    assert "cannot load" in refused(folder)
+    assert "cannot load" in rejected(folder)
     (folder / "model.safetensors").write_bytes((folders["vit"] / "model.safetensors").read_bytes())
-    assert "weights are missing from" in refused(folder)
+    assert "weights are missing from" in rejected(folder)
     (folder / "config.json").write_text("{")
-    assert "cannot load" in refused(folder)
+    assert "cannot load" in rejected(folder)
 
     folder = case("processor")
     write(folder, **FAMILIES["resnet"][0]().to_dict())
     (folder / "model.safetensors").write_bytes((folders["resnet"] / "model.safetensors").read_bytes())
     (folder / "preprocessor_config.json").write_text("{")
-    assert "cannot load" in refused(folder)
+    assert "cannot load" in rejected(folder)
 
     folder = case("text")
     transformers.AutoModel.from_config(transformers.BertConfig(**TEXT)).save_pretrained(folder)
-    assert "'bert' model, which reads no images" in refused(folder)
+    assert "'bert' model, which reads no images" in rejected(folder)
 
     folder = case("remote")
     write(folder, model_type="own", auto_map={"AutoConfig": "code.Own", "AutoModel": "code.Own"})
     (folder / "code.py").write_text("raise SystemExit('remote code ran')")
     (folder / "model.safetensors").write_bytes(b"")
-    assert "needs code of its own, which is never run" in refused(folder)
+    assert "needs code of its own, which is never run" in rejected(folder)
     write(folder, model_type="no-such-type")
-    assert "of no type that transformers knows" in refused(folder)
+    assert "of no type that transformers knows" in rejected(folder)
 
-    assert "does not take posters of 8×8" in refused(folders["dinov2"], size=(8, 8))
+    assert "does not take posters of 8×8" in rejected(folders["dinov2"], size=(8, 8))
 
 
 @pytest.mark.parametrize(

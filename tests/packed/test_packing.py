@@ -146,7 +146,7 @@ def test_films_stay_on_the_disk(tmp_path):
     assert held < 100 * len(films) < 250 * len(films) < tuple_held  # bytes
 
 
-def test_films_that_change_while_a_store_is_open_are_refused(split, tmp_path):
+def test_films_that_change_while_a_store_is_open_are_rejected(split, tmp_path):
     packed = pack(split, tmp_path / "packed", size=SIZE)
     with (tmp_path / "packed" / "films.jsonl").open("r+b") as file:
         file.write(b"?")
@@ -212,7 +212,7 @@ def test_a_torn_journal_line_is_dropped(split, tmp_path, end):
 
 @pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("line", ['{"done": 8}', '{"done": "x", "crc32": [], "failed": []}', '{"failed": 7}'])
-def test_a_journal_that_no_pack_wrote_is_refused(split, tmp_path, line):
+def test_a_journal_that_no_pack_wrote_is_rejected(split, tmp_path, line):
     with pytest.raises(Interrupted):
         pack(split, tmp_path / "packed", size=SIZE, progress=stop_at(24))
     with (tmp_path / "packed" / "journal.jsonl").open("a") as file:
@@ -376,14 +376,14 @@ def test_a_disk_that_takes_little_at_a_time_gets_everything(split, tmp_path, mon
 def test_no_advice_to_the_system_is_needed(split, tmp_path, monkeypatch):
     pack(split, tmp_path / "whole", size=SIZE)
 
-    def refused(*_):
+    def rejected(*_):
         raise OSError(errno.EINVAL, "Invalid argument")
 
-    monkeypatch.setattr(journal_module.os, "posix_fadvise", refused)
-    pack(split, tmp_path / "refused", size=SIZE)
+    monkeypatch.setattr(journal_module.os, "posix_fadvise", rejected)
+    pack(split, tmp_path / "rejected", size=SIZE)
     monkeypatch.delattr(journal_module.os, "posix_fadvise")
     pack(split, tmp_path / "absent", size=SIZE)
-    assert contents(tmp_path / "refused") == contents(tmp_path / "absent") == contents(tmp_path / "whole")
+    assert contents(tmp_path / "rejected") == contents(tmp_path / "absent") == contents(tmp_path / "whole")
 
 
 @pytest.mark.skipif(not SMAPS.exists(), reason="only Linux says it")

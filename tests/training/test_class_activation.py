@@ -87,7 +87,7 @@ def test_a_network_in_training_is_left_as_it_was(by_gradients: bool) -> None:
         torch.testing.assert_close(value, before[name])
 
 
-def test_a_network_that_ends_in_tokens_is_refused(tmp_path: Path) -> None:
+def test_a_network_that_ends_in_tokens_is_rejected(tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
     transformers.ViTConfig(
         hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, image_size=32, patch_size=8

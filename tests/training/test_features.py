@@ -110,7 +110,7 @@ def test_a_damaged_record_of_what_is_done_begins_anew(state: str, store: Packed)
     np.testing.assert_array_equal(whole, again)
 
 
-def test_damaged_statistics_are_refused(store: Packed) -> None:
+def test_damaged_statistics_are_rejected(store: Packed) -> None:
     frozen_features(network(), store, seed=0, wish="fp32")
     (weights,) = store.folder.glob("features-*.safetensors")
     weights.write_bytes(b"damaged")

@@ -99,13 +99,13 @@ def test_ctrl_c_before_the_first_epoch_ends_keeps_a_run_to_resume(
     assert signal.getsignal(signal.SIGINT) is earlier
 
 
-def test_a_taken_folder_is_refused(run: Run, packed: Packed, tiny: TrainConfig) -> None:
+def test_a_taken_folder_is_rejected(run: Run, packed: Packed, tiny: TrainConfig) -> None:
     with pytest.raises(RunError, match="holds a run already; resume it with --resume"):
         fit(tiny, packed, folder=run.folder)
     assert fit(tiny, packed, folder=run.folder, resume=True) == open_run(run.folder)
 
 
-def test_resuming_with_other_choices_is_refused(run: Run, packed: Packed, tiny: TrainConfig) -> None:
+def test_resuming_with_other_choices_is_rejected(run: Run, packed: Packed, tiny: TrainConfig) -> None:
     with pytest.raises(RunError, match="started with epochs = 4, not 5"):
         fit(replace(tiny, epochs=5), packed, folder=run.folder, resume=True)
 
@@ -117,7 +117,7 @@ def test_parts_must_not_be_empty(packed: Packed, tiny: TrainConfig, tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_damaged_run_is_refused(tmp_path: Path) -> None:
+def test_a_damaged_run_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no run in"):
         open_run(tmp_path)
     (tmp_path / "run.json").write_text('{"config": {}')
@@ -326,7 +326,7 @@ class Bomb:
         return os.mkdir, (str(self.sign),)
 
 
-def test_a_checkpoint_that_would_run_something_is_refused(packed: Packed, tiny: TrainConfig, tmp_path: Path) -> None:
+def test_a_checkpoint_that_would_run_something_is_rejected(packed: Packed, tiny: TrainConfig, tmp_path: Path) -> None:
     fit(tiny, packed, folder=tmp_path / "run", progress=StopAt(2))
     sign, last = tmp_path / "it ran", tmp_path / "run" / "checkpoints" / "full-last.ckpt"
     torch.save({**torch.load(last, weights_only=True), "bomb": Bomb(sign)}, last)
@@ -337,7 +337,7 @@ def test_a_checkpoint_that_would_run_something_is_refused(packed: Packed, tiny: 
     assert sign.exists()  # the bomb was live
 
 
-def test_weights_that_are_no_safetensors_are_refused(run: Run, tmp_path: Path) -> None:
+def test_weights_that_are_no_safetensors_are_rejected(run: Run, tmp_path: Path) -> None:
     torch.save({"weight": Bomb(tmp_path / "it ran")}, tmp_path / "network.safetensors")
     for path in (tmp_path / "network.safetensors", tmp_path / "missing"):
         with pytest.raises(RunError, match="cannot read the weights"):

@@ -161,7 +161,7 @@ def test_train_is_one_command_for_several_processes(backbone: str, packed: Packe
     assert not list((tmp_path / "run").rglob(".*"))  # neither locks nor halves of files
 
 
-def test_what_was_not_started_is_refused(monkeypatch: pytest.MonkeyPatch, packed: Packed, tmp_path: Path) -> None:
+def test_what_was_not_started_is_rejected(monkeypatch: pytest.MonkeyPatch, packed: Packed, tmp_path: Path) -> None:
     assert processes(None, None) == Processes()
     with pytest.raises(ConfigError, match="--nodes 2 needs torchrun or Slurm"):
         fit(replace(SAME, nodes=2), packed, folder=tmp_path / "run")
@@ -176,7 +176,7 @@ def test_what_was_not_started_is_refused(monkeypatch: pytest.MonkeyPatch, packed
         fit(replace(SAME, devices=2), packed, folder=tmp_path / "run")
 
 
-def test_a_batch_too_small_to_share_is_refused(packed: Packed, tmp_path: Path) -> None:
+def test_a_batch_too_small_to_share_is_rejected(packed: Packed, tmp_path: Path) -> None:
     config = replace(SAME, batch_size=2, devices=3)
     with pytest.raises(ConfigError, match="a batch of 2 posters cannot be shared by 3 processes; raise --batch-size"):
         fit(config, packed, folder=tmp_path)

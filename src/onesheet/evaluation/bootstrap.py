@@ -36,7 +36,7 @@ def weighted_sums(weights: NDArray[np.generic], columns: Callable[[slice], Float
         chunk = slice(start, start + _CHUNK_FILMS)
         part = weights[:, chunk].astype(np.float64) @ columns(chunk)
         total = part if total is None else total + part
-    assert total is not None  # as_labels refuses N = 0
+    assert total is not None  # as_labels rejects N = 0
     return total
 
 

@@ -224,7 +224,7 @@ class _Lines(NamedTuple):
 
 
 def _read_lines(path: Path, sha256: str) -> _Lines:
-    """Read every line once, and refuse what was not written by `pack`; equal genres share one tuple."""
+    """Read every line once, and reject what was not written by `pack`; equal genres share one tuple."""
     digest, lines = hashlib.sha256(), _Lines(array("Q", [0]), [], [], array("Q"))
     known: dict[tuple[str, ...], tuple[str, ...]] = {}
     with path.open("rb") as file:

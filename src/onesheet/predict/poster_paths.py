@@ -73,8 +73,8 @@ def _below(folder: str) -> Iterator[str]:
 
     Hidden folders hold what a system or a program keeps for itself: thumbnails, deleted files.
     """
-    refused: list[str] = []
-    for where, folders, names in os.walk(folder, onerror=lambda error: refused.append(error.filename)):
+    rejected: list[str] = []
+    for where, folders, names in os.walk(folder, onerror=lambda error: rejected.append(error.filename)):
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield from (os.path.normpath(os.path.join(where, name)) for name in names if is_image(name))  # noqa: PTH118
-    yield from refused
+    yield from rejected

@@ -112,7 +112,7 @@ class TrainingModule(pl.LightningModule):
         return list(self.network.parameters())
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
-        """By norm. Lightning's own refuses fused optimisers, as those may unscale gradients; ours have no scale."""
+        """By norm. Lightning's own rejects fused optimisers, as those may unscale gradients; ours have no scale."""
         nn.utils.clip_grad_norm_(self._all_parameters, GRADIENT_NORM)
 
     def validation_step(self, batch: Batch, _: int) -> None:

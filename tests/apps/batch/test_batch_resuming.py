@@ -81,14 +81,14 @@ def test_other_part_sizes_answer_within_a_hundred_thousandth(
             assert abs(row[genre] - mine[Path(row["path"]).name][genre]) <= 1e-5
 
 
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
+def rejected(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
     capsys.readouterr()
     assert main(["batch", *map(str, arguments)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     return line
 
 
-def test_another_batch_in_the_same_place_is_refused(
+def test_another_batch_in_the_same_place_is_rejected(
     folder: Path, posters: list[Path], motif_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
@@ -96,11 +96,11 @@ def test_another_batch_in_the_same_place_is_refused(
     assert main(["batch", *map(str, mine)]) == 0
     assert "4 of 4 parts written, 200 posters, 0 of them unreadable: " in capsys.readouterr().out
     before = parts_of(out)
-    assert "holds a batch with model = '" in refused(capsys, folder, "--out", out, "--part-rows", "64")
-    assert "holds a batch with source = '" in refused(capsys, posters[0].parent, *mine[1:])
-    assert "holds a batch with at = 'balanced', not 'exact'" in refused(capsys, *mine, "--at", "exact")
-    assert "holds a batch with form = 'parquet', not 'csv'" in refused(capsys, *mine, "--format", "csv")
-    assert "with part_rows = 64, not 8; give it as before, or choose" in refused(capsys, *mine[:-1], "8")
+    assert "holds a batch with model = '" in rejected(capsys, folder, "--out", out, "--part-rows", "64")
+    assert "holds a batch with source = '" in rejected(capsys, posters[0].parent, *mine[1:])
+    assert "holds a batch with at = 'balanced', not 'exact'" in rejected(capsys, *mine, "--at", "exact")
+    assert "holds a batch with form = 'parquet', not 'csv'" in rejected(capsys, *mine, "--format", "csv")
+    assert "with part_rows = 64, not 8; give it as before, or choose" in rejected(capsys, *mine[:-1], "8")
     assert parts_of(out) == before
     assert main(["batch", *map(str, mine)]) == 0
     assert "0 of 4 parts written, 0 posters, 0 of them unreadable; 4 were there already" in capsys.readouterr().out
@@ -140,10 +140,10 @@ def test_a_folder_with_other_files_is_left_alone(
 ) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("years of work")
-    said = refused(capsys, folder, "--out", tmp_path / "out", "--model", motif_model)
+    said = rejected(capsys, folder, "--out", tmp_path / "out", "--model", motif_model)
     assert "holds other files, as 'thesis.txt'; choose a new folder with --out" in said
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.txt"]
-    assert "choose another place" in refused(capsys, folder, "--out", tmp_path / "out" / "thesis.txt" / "out")
+    assert "choose another place" in rejected(capsys, folder, "--out", tmp_path / "out" / "thesis.txt" / "out")
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_a_plan_that_cannot_be_read(text: str, message: str, folder: Path, motif
         run_batch(folder, tmp_path / "out", model=motif_model)
 
 
-def test_the_second_in_a_folder_is_refused(folder: Path, motif_model: Path, tmp_path: Path) -> None:
+def test_the_second_in_a_folder_is_rejected(folder: Path, motif_model: Path, tmp_path: Path) -> None:
     with (
         sole_use(tmp_path / "out" / "_batch"),
         pytest.raises(OnesheetError, match=f"is in use by process {os.getpid()} on .*; wait for it, or choose another"),

@@ -169,12 +169,12 @@ def test_a_password_in_a_url_is_neither_told_nor_kept(
     errors = [row["error"] for row in rows_of(tmp_path / "out")]
     assert errors[0] is None and all("'http://***@127.0.0.1" in error and "secret" not in error for error in errors[1:])
     assert "secret" not in (tmp_path / "out" / "_batch" / "batch.json").read_text()
-    with pytest.raises(RunError, match=r"http://\*\*\*@.* has changed since the batch") as refused:
+    with pytest.raises(RunError, match=r"http://\*\*\*@.* has changed since the batch") as rejected:
         run_batch(f"{other}/films.csv", tmp_path / "out", model=motif_model)
-    assert "secret" not in str(refused.value)
+    assert "secret" not in str(rejected.value)
 
 
-def test_a_poster_that_never_ends_is_refused(
+def test_a_poster_that_never_ends_is_rejected(
     posters: list[Path], motif_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, served: tuple[str, Path]
 ) -> None:
     monkeypatch.setattr(storage, "MAX_BYTES", posters[20].stat().st_size)

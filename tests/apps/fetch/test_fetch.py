@@ -265,7 +265,7 @@ def test_ctrl_c_ends_at_once_and_keeps_what_there_is(services, tmp_path):
 @pytest.mark.parametrize("service", ["tmdb", "omdb"])
 def test_a_wrong_key_stops_at_once(services, tmp_path, service):
     services.keys.clear()
-    with pytest.raises(FetchError, match=f"refuses the key; check {service.upper()}_API_KEY"):
+    with pytest.raises(FetchError, match=f"rejects the key; check {service.upper()}_API_KEY"):
         ask(services, service, [f"tt{number:07d}" for number in range(1, 60)], tmp_path)
     assert len(services.asked) <= 16
 
@@ -288,14 +288,14 @@ def test_the_key_is_never_seen(services, tmp_path, monkeypatch, caplog, capfd, s
     with pytest.raises(FetchError) as broken:
         ask(services, service, ["tt0000002"], tmp_path / "b", url="http://127.0.0.1:1", patience=Patience(2, 0.01))
     services.keys.clear()
-    with pytest.raises(FetchError) as refused:
+    with pytest.raises(FetchError) as rejected:
         ask(services, service, ["tt0000002"], tmp_path)
     assert (
         services.asked[0][1].get("api_key") == key
         or services.asked[0][1].get("apikey") == key
         or (services.asked[0][2]["Authorization"] == f"Bearer {key}")
     )
-    seen = [caplog.text, *capfd.readouterr(), str(broken.value), str(refused.value)]
+    seen = [caplog.text, *capfd.readouterr(), str(broken.value), str(rejected.value)]
     seen += [path.read_bytes().decode("latin-1") for path in tmp_path.rglob("*") if path.is_file()]
     error: BaseException | None = broken.value
     while error:
@@ -341,7 +341,7 @@ def test_a_poster_that_was_deleted_is_fetched_again(services, tmp_path):
     assert services.count("/t/p/") == {"/t/p/w342/1.jpg": 2, "/t/p/w342/2.jpg": 1}
 
 
-def test_a_folder_of_another_fetch_is_refused(services, tmp_path):
+def test_a_folder_of_another_fetch_is_rejected(services, tmp_path):
     ask(services, "tmdb", ["1"], tmp_path)
     with pytest.raises(
         FetchError, match=r"holds films of another fetch .service tmdb, size w342.; choose another folder"
@@ -358,7 +358,7 @@ def test_a_folder_of_another_fetch_is_refused(services, tmp_path):
     ],
     ids=["a strange line", "half a line in the middle", "no first line"],
 )
-def test_a_damaged_journal_is_refused_and_left_as_it_is(services, tmp_path, spoil):
+def test_a_damaged_journal_is_rejected_and_left_as_it_is(services, tmp_path, spoil):
     ask(services, "tmdb", ["1", "2"], tmp_path)
     path = tmp_path / "fetch.journal"
     spoilt = b"".join(line + b"\n" for line in spoil(path.read_bytes().splitlines()))
@@ -416,29 +416,29 @@ def test_progress_is_told(services, tmp_path):
 
 
 def test_errors_name_the_cure(services, tmp_path, monkeypatch):
-    def refused(*arguments, kind: type[Exception] = ConfigError, **options) -> str:
+    def rejected(*arguments, kind: type[Exception] = ConfigError, **options) -> str:
         with pytest.raises(kind) as error:
             ask(services, *arguments, tmp_path / "out", **options)
         assert "\n" not in str(error.value)
         return str(error.value)
 
-    assert "use tmdb, omdb, urls" in refused("imdb", ["1"])
-    assert "use w92, w154" in refused("tmdb", ["1"], size="w1")
-    assert "only tmdb can discover" in refused("omdb", [], discover="x=1")
-    assert "no film to fetch" in refused("tmdb", [])
-    assert "such as with_genres=27" in refused("tmdb", [], discover="horror")
-    assert "without page and api_key" in refused("tmdb", [], discover="api_key=1")
-    assert "'Heat' is no film; give an IMDb id, a TMDB number" in refused("tmdb", ["Heat"])
-    assert "'949' is no film; give an IMDb id, 'Title (1995)'" in refused("omdb", ["949"])
-    assert "999: TMDB has no such film" in refused("tmdb", ["999"], kind=FetchError)
+    assert "use tmdb, omdb, urls" in rejected("imdb", ["1"])
+    assert "use w92, w154" in rejected("tmdb", ["1"], size="w1")
+    assert "only tmdb can discover" in rejected("omdb", [], discover="x=1")
+    assert "no film to fetch" in rejected("tmdb", [])
+    assert "such as with_genres=27" in rejected("tmdb", [], discover="horror")
+    assert "without page and api_key" in rejected("tmdb", [], discover="api_key=1")
+    assert "'Heat' is no film; give an IMDb id, a TMDB number" in rejected("tmdb", ["Heat"])
+    assert "'949' is no film; give an IMDb id, 'Title (1995)'" in rejected("omdb", ["949"])
+    assert "999: TMDB has no such film" in rejected("tmdb", ["999"], kind=FetchError)
     (tmp_path / "t.csv").write_text("plot,art\nx,y\n")
-    assert "no usable genre column" in refused("urls", [tmp_path / "t.csv"], kind=CatalogueError)
+    assert "no usable genre column" in rejected("urls", [tmp_path / "t.csv"], kind=CatalogueError)
     monkeypatch.delenv("TMDB_API_KEY")
-    assert "environment variable TMDB_API_KEY" in refused("tmdb", ["1"])
+    assert "environment variable TMDB_API_KEY" in rejected("tmdb", ["1"])
     monkeypatch.setenv("TMDB_API_KEY", "a\nb")
-    assert refused("tmdb", ["1"]) == "the key in TMDB_API_KEY holds what no key holds; copy it again"
+    assert rejected("tmdb", ["1"]) == "the key in TMDB_API_KEY holds what no key holds; copy it again"
     monkeypatch.setitem(sys.modules, "httpx2", None)
-    assert "pip install 'onesheet-genres[fetch]'" in refused("tmdb", ["1"], kind=MissingExtra)
+    assert "pip install 'onesheet-genres[fetch]'" in rejected("tmdb", ["1"], kind=MissingExtra)
 
 
 def test_the_command(services, tmp_path, monkeypatch, capsys):

@@ -18,7 +18,7 @@ FILMS = {
 }
 
 
-def ask_tmdb(path: str, params: Mapping[str, str], *, refused: str = "") -> Any:
+def ask_tmdb(path: str, params: Mapping[str, str], *, rejected: str = "") -> Any:
     films = [
         {"id": number, "title": title, "original_title": original, "release_date": f"{year}-05-01", "imdb_id": imdb}
         for number, (title, original, year, imdb) in FILMS.items()
@@ -31,7 +31,7 @@ def ask_tmdb(path: str, params: Mapping[str, str], *, refused: str = "") -> Any:
     return next(film | {"genres": []} for film in films if path == f"/movie/{film['id']}")
 
 
-def ask_omdb(path: str, params: Mapping[str, str], *, refused: str = "") -> Any:
+def ask_omdb(path: str, params: Mapping[str, str], *, rejected: str = "") -> Any:
     rows = [{"Title": title, "Year": str(year), "imdbID": imdb} for title, _, year, imdb in FILMS.values()]
     if "s" in params:
         found = [row for row in rows if plain_title(params["s"]) in plain_title(row["Title"])]

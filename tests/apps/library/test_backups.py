@@ -166,18 +166,18 @@ def test_a_file_that_cannot_be_replaced_is_left_and_undo_can_be_tried_again(
     laid(tmp_path, {"A.nfo": b"a", "B.nfo": b"b"})
     rename = replacing._rename
 
-    def refuse(source: Path, target: Path, how: int) -> None:
+    def reject(source: Path, target: Path, how: int) -> None:
         if target.name == "A.nfo":
             raise PermissionError(1, "Operation not permitted")
         rename(source, target, how)
 
-    monkeypatch.setattr(replacing, "_rename", refuse)
+    monkeypatch.setattr(replacing, "_rename", reject)
     (why,) = reasons(write(tmp_path, A=b"new", B=b"new"))
     assert "A.nfo': Operation not permitted; check its permissions" in why
     assert contents(tmp_path) == {"A.nfo": b"a", "B.nfo": b"new"}
     monkeypatch.undo()
     write(tmp_path, A=b"newer")
-    monkeypatch.setattr(replacing, "_rename", refuse)
+    monkeypatch.setattr(replacing, "_rename", reject)
     (remark,) = undo_write(tmp_path).left
     assert remark.why.endswith("; then undo again")
     monkeypatch.undo()
@@ -278,7 +278,7 @@ def test_damaged_backups_restore_nothing(tmp_path: Path) -> None:
         lambda record: [record],
     ],
 )
-def test_a_journal_that_is_not_ours_is_refused(spoil: Callable[[dict[str, object]], object], tmp_path: Path) -> None:
+def test_a_journal_that_is_not_ours_is_rejected(spoil: Callable[[dict[str, object]], object], tmp_path: Path) -> None:
     laid(tmp_path, {"A.nfo": b"a"})
     write(tmp_path, A=b"new")
     journal = tmp_path / BACKUPS / "0001" / JOURNAL

@@ -152,7 +152,7 @@ def part(name: str, *, more: str = "") -> bytes:
     ],
     ids=range(12),
 )
-def test_crooked_forms_are_refused_at_once(body: bytes, status: int, client: Client) -> None:
+def test_crooked_forms_are_rejected_at_once(body: bytes, status: int, client: Client) -> None:
     begun = time.process_time()
     answer = client().post("/v1/predict", content=body, headers=FORM)
     assert answer.status_code == status and list(answer.json()) == ["error"]
@@ -162,7 +162,7 @@ def test_crooked_forms_are_refused_at_once(body: bytes, status: int, client: Cli
 @pytest.mark.parametrize(
     "kind", ["multipart/form-data", "multipart/form-data; boundary=", "multipart/mixed; boundary=a;b"]
 )
-def test_forms_without_a_boundary_are_refused(kind: str, client: Client) -> None:
+def test_forms_without_a_boundary_are_rejected(kind: str, client: Client) -> None:
     answer = client().post("/v1/predict", content=part("files"), headers={"Content-Type": kind})
     assert answer.status_code == 422 and list(answer.json()) == ["error"]
 

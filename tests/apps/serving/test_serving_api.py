@@ -190,7 +190,7 @@ def test_the_page_asks_no_one_else_and_holds_no_inline_code(client: Client) -> N
         assert not re.search(r"""(?:https?|wss?):|["'(]//""", path.read_text(encoding="utf-8")), path
 
 
-def test_a_picture_of_many_pixels_is_refused_by_its_header(client: Client, posters: list[bytes]) -> None:
+def test_a_picture_of_many_pixels_is_rejected_by_its_header(client: Client, posters: list[bytes]) -> None:
     served = client(pixels=100 * 100)
     alone = served.post("/v1/predict", content=png(101, 100))
     assert alone.status_code == 413

@@ -21,11 +21,11 @@ def test_a_token_opens_what_is_closed(client: Client, posters: list[bytes]) -> N
             {"Authorization": "Basic secret"},
             {"Authorization": "é"},
         ):
-            refused = served.get(path, headers=[(k.encode(), v.encode()) for k, v in headers.items()])
-            assert refused.status_code == 401, path
-            assert refused.headers["WWW-Authenticate"] == "Bearer"
+            rejected = served.get(path, headers=[(k.encode(), v.encode()) for k, v in headers.items()])
+            assert rejected.status_code == 401, path
+            assert rejected.headers["WWW-Authenticate"] == "Bearer"
             said = "this is not the token" if "Bearer" in str(headers) else "a token is needed; send the header 'Auth"
-            assert refused.json()["error"].startswith(said)
+            assert rejected.json()["error"].startswith(said)
         assert served.get(path, headers={"Authorization": "Bearer secret"}).status_code != 401, path
     assert served.post("/v1/predict", content=posters[0]).status_code == 401
     assert served.post("/v1/predict", content=posters[0], headers={"Authorization": "Bearer secret"}).is_success
@@ -38,10 +38,10 @@ def test_this_machines_names_are_answered(host: str, client: Client) -> None:
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:8000", "localhost.evil.example", ""])
 def test_a_name_made_to_point_here_is_not(host: str, client: Client) -> None:
-    refused = client().get("/v1/limits", headers={"Host": host})
-    assert refused.status_code == 400
-    assert f"this service does not answer as {host!r}; use 127.0.0.1 or" in refused.json()["error"]
-    assert refused.headers["X-Content-Type-Options"] == "nosniff"
+    rejected = client().get("/v1/limits", headers={"Host": host})
+    assert rejected.status_code == 400
+    assert f"this service does not answer as {host!r}; use 127.0.0.1 or" in rejected.json()["error"]
+    assert rejected.headers["X-Content-Type-Options"] == "nosniff"
 
 
 def test_with_a_token_any_name_is_answered(client: Client) -> None:
@@ -61,9 +61,9 @@ def test_pages_of_others_may_not_use_it(client: Client, posters: list[bytes]) ->
         "http://[::1]x",
         "http://\u2100",
     ):
-        refused = served.post("/v1/predict", content=posters[0], headers={"Origin": origin.encode()})
-        assert refused.status_code == 403 and "may not use this service" in refused.json()["error"]
-        assert refused.headers["X-Content-Type-Options"] == "nosniff"
+        rejected = served.post("/v1/predict", content=posters[0], headers={"Origin": origin.encode()})
+        assert rejected.status_code == 403 and "may not use this service" in rejected.json()["error"]
+        assert rejected.headers["X-Content-Type-Options"] == "nosniff"
         preflight = {"Origin": origin.encode(), "Access-Control-Request-Method": b"POST"}
         asked = served.options("/v1/predict", headers=preflight)
         assert not {"access-control-allow-origin"} & set(asked.headers)

@@ -66,9 +66,9 @@ def test_a_full_queue_says_try_again(
     second = background(served.post, "/v1/predict", files=as_files(posters[:2]))
     while len(gate(served).service.batcher._queue) < 10:
         time.sleep(0.01)
-    refused = served.post("/v1/predict", content=posters[0])
-    assert refused.status_code == 429 and refused.headers["Retry-After"] == "1"
-    assert refused.json() == {"error": "10 posters are waiting, and 10 may; try again later"}
+    rejected = served.post("/v1/predict", content=posters[0])
+    assert rejected.status_code == 429 and rejected.headers["Retry-After"] == "1"
+    assert rejected.json() == {"error": "10 posters are waiting, and 10 may; try again later"}
     predictor.go.set()
     assert first.result().status_code == second.result().status_code == 200
     assert served.post("/v1/predict", content=posters[0]).status_code == 200
@@ -81,8 +81,8 @@ def test_bodies_in_memory_are_bounded(client: Client, predictor: Held, backgroun
     held = [background(served.post, "/v1/predict", content=big) for _ in range(4)]
     while gate(served).service.uploads._held < 4 * len(big):
         time.sleep(0.01)
-    refused = served.post("/v1/predict", content=big)
-    assert refused.status_code == 429 and "too many uploads at the same time" in refused.json()["error"]
+    rejected = served.post("/v1/predict", content=big)
+    assert rejected.status_code == 429 and "too many uploads at the same time" in rejected.json()["error"]
     predictor.go.set()
     assert {answer.result().status_code for answer in held} == {200}
     assert gate(served).service.uploads._held == 0

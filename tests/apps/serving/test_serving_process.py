@@ -1,4 +1,4 @@
-"""`onesheet serve` as a process: where it listens, what it refuses, how it stops."""
+"""`onesheet serve` as a process: where it listens, what it rejects, how it stops."""
 
 from __future__ import annotations
 

@@ -105,11 +105,11 @@ def test_a_second_tab_is_told_what_is_there_now(served: TestClient, review: Revi
         ("undo", "[]", 422, "the body: "),
     ],
 )
-def test_what_is_refused(path: str, body: str, status: int, error: str, client: Client, review: Review) -> None:
+def test_what_is_rejected(path: str, body: str, status: int, error: str, client: Client, review: Review) -> None:
     served = client(review=review, request_bytes=4000)
     path = path.replace("FILM", next(iter(review.cases)))
-    refused = served.post(f"/v1/review/{path}", content=body)
-    assert refused.status_code == status and error in refused.json()["error"]
+    rejected = served.post(f"/v1/review/{path}", content=body)
+    assert rejected.status_code == status and error in rejected.json()["error"]
     assert review.store.history(last=9) == []
 
 
@@ -124,8 +124,8 @@ def test_what_is_refused(path: str, body: str, status: int, error: str, client: 
     ],
 )
 def test_a_page_of_the_queue_that_is_none(query: str, status: int, error: str, served: TestClient) -> None:
-    refused = served.get(f"/v1/review{query}")
-    assert refused.status_code == status and error in refused.json()["error"]
+    rejected = served.get(f"/v1/review{query}")
+    assert rejected.status_code == status and error in rejected.json()["error"]
 
 
 def test_posters_by_film_never_by_path(served: TestClient, review: Review) -> None:
@@ -163,8 +163,8 @@ def test_explaining_is_within_the_limits(client: Client, posters: list[bytes]) -
         ({"genre": "Drama"}, png(33, 48), 413, "scale it down"),
         ({"genre": "Drama"}, b"", 422, "there is no poster"),
     ):
-        refused = served.post("/v1/explain", params=params, content=content)
-        assert refused.status_code == status and error in refused.json()["error"]
+        rejected = served.post("/v1/explain", params=params, content=content)
+        assert rejected.status_code == status and error in rejected.json()["error"]
     two = [("files", ("a.png", posters[0])), ("files", ("b.png", posters[1]))]
     assert served.post("/v1/explain?genre=Drama", files=two).status_code == 422
     large = client().post("/v1/explain?genre=Drama", content=png(1300, 2000))

@@ -85,10 +85,10 @@ def open_source(source: str) -> Source:
 def _below(folder: str) -> Iterator[str]:
     """Files at any depth; a listing by fsspec would keep a dictionary of each."""
 
-    def refused(error: OSError) -> None:
+    def rejected(error: OSError) -> None:
         raise CatalogueError(f"cannot list {error.filename!r}: {error.strerror}; check its permissions") from error
 
-    for where, _, names in os.walk(folder, onerror=refused):
+    for where, _, names in os.walk(folder, onerror=rejected):
         yield from (f"{where.rstrip('/')}/{name}" for name in names)
 
 

@@ -81,7 +81,7 @@ def fetch(
 
     Raises:
         ConfigError: no key, no film, or an option that is wrong.
-        FetchError: the service refuses, or no film could be had; what was fetched before is kept.
+        FetchError: the service rejects the key, or no film could be had; what was fetched before is kept.
         CatalogueError: a file of films that cannot be read.
         MissingExtra: httpx2 is not installed.
         OnesheetError: another process fetches into the folder, or it cannot be written.

@@ -43,8 +43,8 @@ def no_such_film(service: str, candidates: Mapping[str, str]) -> str:
 class Ask(Protocol):
     """Asks a service: `ask("/movie/949", {})` gives the decoded JSON."""
 
-    def __call__(self, path: str, params: Mapping[str, str], *, refused: str = ...) -> Any:
-        """Ask; `refused` is what any other status than 200 means.
+    def __call__(self, path: str, params: Mapping[str, str], *, rejected: str = ...) -> Any:
+        """Ask; `rejected` is what any other status than 200 means.
 
         Raises:
             NotFetched: no such film, or no answer.

@@ -23,11 +23,11 @@ def sign(key: str) -> tuple[Mapping[str, str], Mapping[str, str]]:
     return {}, {"apikey": key}
 
 
-def refusal(status: int, data: bytes) -> str:
+def rejection(status: int, data: bytes) -> str:
     """Why OMDb will not answer anything, "" where it will. A used-up quota also comes as 401."""
     if "limit reached" in _error(data).lower():
         return "the day's requests to OMDb are used up; run the same command again tomorrow, it goes on from here"
-    return f"OMDb refuses the key; check {KEY}" if status in (401, 403) else ""
+    return f"OMDb rejects the key; check {KEY}" if status in (401, 403) else ""
 
 
 def look_up(wish: Wish, ask: Ask, posters: str) -> Found:

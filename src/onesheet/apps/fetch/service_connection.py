@@ -99,8 +99,8 @@ class Connection:
         for client in self._clients.values():
             client.close()
 
-    def ask(self, path: str, params: Mapping[str, str], *, refused: str = "has no such film") -> Any:
-        """The service's answer, from JSON; `refused` is what any other status than 200 means.
+    def ask(self, path: str, params: Mapping[str, str], *, rejected: str = "has no such film") -> Any:
+        """The service's answer, from JSON; `rejected` is what any other status than 200 means.
 
         Raises:
             NotFetched: it has no such film, or does not answer.
@@ -109,10 +109,10 @@ class Connection:
 
         def answer() -> Any:
             status, data = self._get(self._clients["service"], self._url + path, params)
-            if refusal := self._service.refusal(status, data):
-                raise FetchError(refusal)
+            if rejection := self._service.rejection(status, data):
+                raise FetchError(rejection)
             if status != 200:
-                raise NotFetched(f"{self._service.name} {refused} (it answers {status})", final=status == 404)
+                raise NotFetched(f"{self._service.name} {rejected} (it answers {status})", final=status == 404)
             try:
                 return parse_json(data)
             except ValueError:

@@ -21,7 +21,7 @@ class Service:
         key: the environment variable that holds the key, "" where none is needed.
         per_second: requests a second.
         sign: a key -> the headers and the query parameters that carry it.
-        refusal: status and body of an answer -> why nothing more will be answered, or "".
+        rejection: status and body of an answer -> why nothing more will be answered, or "".
         look_up: a wish, a way to ask, where posters lie -> the film.
         notice: licence and attribution, for those who use what was fetched.
     """
@@ -32,7 +32,7 @@ class Service:
     key: str
     per_second: float
     sign: Callable[[str], tuple[Mapping[str, str], Mapping[str, str]]]
-    refusal: Callable[[int, bytes], str]
+    rejection: Callable[[int, bytes], str]
     look_up: Callable[[Wish, Ask, str], Found]
     notice: str
 
@@ -43,8 +43,8 @@ def _as_known(wish: Wish, ask: Ask, posters: str) -> Found:
 
 # TMDB allows about 40 requests a second; OMDb and strangers' hosts say nothing, so they are asked more slowly.
 SERVICES: dict[str, Service] = {
-    "tmdb": Service("TMDB", tmdb.URL, tmdb.POSTERS, tmdb.KEY, 20, tmdb.sign, tmdb.refusal, tmdb.look_up, tmdb.NOTICE),
-    "omdb": Service("OMDb", omdb.URL, "", omdb.KEY, 5, omdb.sign, omdb.refusal, omdb.look_up, omdb.NOTICE),
+    "tmdb": Service("TMDB", tmdb.URL, tmdb.POSTERS, tmdb.KEY, 20, tmdb.sign, tmdb.rejection, tmdb.look_up, tmdb.NOTICE),
+    "omdb": Service("OMDb", omdb.URL, "", omdb.KEY, 5, omdb.sign, omdb.rejection, omdb.look_up, omdb.NOTICE),
     "urls": Service(
         name="the table",
         url="",
@@ -52,7 +52,7 @@ SERVICES: dict[str, Service] = {
         key="",
         per_second=10,
         sign=lambda key: ({}, {}),
-        refusal=lambda status, data: "",
+        rejection=lambda status, data: "",
         look_up=_as_known,
         notice="Genres come from the tables named above, under their licences. Posters belong to their rights holders.",
     ),

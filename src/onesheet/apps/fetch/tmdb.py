@@ -35,9 +35,9 @@ def sign(key: str) -> tuple[Mapping[str, str], Mapping[str, str]]:
     return ({"Authorization": f"Bearer {key}"}, {}) if "." in key else ({}, {"api_key": key})
 
 
-def refusal(status: int, data: bytes) -> str:
+def rejection(status: int, data: bytes) -> str:
     """Why TMDB will not answer anything, "" where it will."""
-    return f"TMDB refuses the key; check {KEY}" if status in (401, 403) else ""
+    return f"TMDB rejects the key; check {KEY}" if status in (401, 403) else ""
 
 
 def look_up(wish: Wish, ask: Ask, posters: str) -> Found:
@@ -90,7 +90,7 @@ def discover(query: str, limit: int, ask: Ask) -> list[Wish]:
         )
     wishes: dict[Wish, None] = {}
     for page in range(1, _LAST_PAGE + 1):
-        answer = ask("/discover/movie", {**pairs, "page": str(page)}, refused=f"does not take the query; {_QUERIES}")
+        answer = ask("/discover/movie", {**pairs, "page": str(page)}, rejected=f"does not take the query; {_QUERIES}")
         try:
             wishes |= dict.fromkeys(Wish(tmdb=str(int(film["id"]))) for film in answer["results"])
             last = int(answer["total_pages"])

@@ -21,14 +21,14 @@ from onesheet.apps.serving import schema
 from onesheet.apps.serving.batching import Batcher
 from onesheet.apps.serving.explanation_api import explanation_routes, report_routes, similar_routes
 from onesheet.apps.serving.limits import Limits, check_parameters, missing
-from onesheet.apps.serving.middleware import Gate, refusal
+from onesheet.apps.serving.middleware import Gate, rejection
 from onesheet.apps.serving.open_inference import inference_health_routes, inference_routes
 from onesheet.apps.serving.prediction_api import health_routes, metric_routes, model_routes, prediction_routes
 from onesheet.apps.serving.review_api import review_routes
 from onesheet.apps.serving.service import Service
 from onesheet.apps.serving.service_metrics import Measures
 from onesheet.apps.serving.uploads import Uploads
-from onesheet.errors import OnesheetError, RequestRefused, ReviewError
+from onesheet.errors import OnesheetError, RequestRejected, ReviewError
 from onesheet.predict import PosterIndex, Predictor
 
 PAGE = Path(__file__).with_name("page")
@@ -132,13 +132,13 @@ def _add_page(app: FastAPI) -> None:
 def _add_errors(app: FastAPI) -> None:
     """Every error as `{"error": …}`."""
 
-    @app.exception_handler(RequestRefused)
-    async def refused(_: Request, error: RequestRefused) -> JSONResponse:
-        return refusal(error)
+    @app.exception_handler(RequestRejected)
+    async def rejected(_: Request, error: RequestRejected) -> JSONResponse:
+        return rejection(error)
 
     @app.exception_handler(ReviewError)
     async def undecided(_: Request, error: ReviewError) -> JSONResponse:
-        return refusal(RequestRefused(str(error), status=503))
+        return rejection(RequestRejected(str(error), status=503))
 
     @app.exception_handler(OnesheetError)
     async def unusable(_: Request, error: OnesheetError) -> JSONResponse:

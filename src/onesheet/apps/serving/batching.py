@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from onesheet.apps.serving.limits import Limits
 from onesheet.apps.serving.service_metrics import Measures
 from onesheet.bundle import Scores
-from onesheet.errors import RequestRefused, UnreadablePoster
+from onesheet.errors import RequestRejected, UnreadablePoster
 from onesheet.images import read_poster
 from onesheet.predict import Predictor
 from onesheet.predict.predictor import BATCH
@@ -85,7 +85,7 @@ class Batcher:
         Cancelling this takes the posters out of the queue.
 
         Raises:
-            RequestRefused: 413 for more posters than the queue ever holds, 429 while there is no room for them.
+            RequestRejected: 413 for more posters than the queue ever holds, 429 while there is no room for them.
         """
         waiting = [Waiting(poster, Future()) for poster in posters]
         self._put(waiting)
@@ -102,7 +102,7 @@ class Batcher:
         """Do other work on one poster, such as a heat map, when its turn comes; it fails as the work does.
 
         Raises:
-            RequestRefused: as `score`.
+            RequestRejected: as `score`.
         """
         task = Task(work, Future())
         self._put([task])
@@ -111,13 +111,13 @@ class Batcher:
 
     def _put(self, waiting: Sequence[Waiting | Task]) -> None:
         if len(waiting) > self._limits.queue:
-            raise RequestRefused(
+            raise RequestRejected(
                 f"a request may have at most {self._limits.queue:,} posters; got {len(waiting):,}: send them in parts",
                 status=413,
             )
         with self._changed:
             if len(self._queue) + len(waiting) > self._limits.queue:
-                raise RequestRefused(
+                raise RequestRejected(
                     f"{len(self._queue):,} posters are waiting, and {self._limits.queue:,} may; try again later",
                     status=429,
                 )

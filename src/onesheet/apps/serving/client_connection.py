@@ -36,7 +36,7 @@ class Connection(HttpToolsProtocol):
         self._overhead_bytes += len(data)
         super().data_received(data)
         if self._overhead_bytes > MAX_HEAD_BYTES and (self._timer or self._in_body):
-            self._refuse(f"The request's {'chunks or trailers are' if self._in_body else 'head is'} too long.")
+            self._reject(f"The request's {'chunks or trailers are' if self._in_body else 'head is'} too long.")
         elif not self._timer and self.cycle and self.cycle.response_complete and not self.transport.is_closing():
             self._expect_head()  # what came is no request yet, and has ended the time for idling
 
@@ -73,14 +73,14 @@ class Connection(HttpToolsProtocol):
 
     def _expect_head(self) -> None:
         self._overhead_bytes = 0
-        self._timer = self.loop.call_later(self.timeout_keep_alive, self._refuse, "The request's head took too long.")
+        self._timer = self.loop.call_later(self.timeout_keep_alive, self._reject, "The request's head took too long.")
 
     def _head_is_here(self) -> None:
         if self._timer:
             self._timer.cancel()
             self._timer = None
 
-    def _refuse(self, why: str) -> Any:
+    def _reject(self, why: str) -> Any:
         self._head_is_here()
         if not self.transport.is_closing():
             self.send_400_response(why)

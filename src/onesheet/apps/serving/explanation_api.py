@@ -13,8 +13,8 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from onesheet.apps.serving import examples, schema
 from onesheet.apps.serving.pictures import THUMBNAIL, as_address, heat_png, poster_jpeg
 from onesheet.apps.serving.service import Service
-from onesheet.apps.serving.uploads import refusal_of
-from onesheet.errors import RequestRefused, UnreadablePoster
+from onesheet.apps.serving.uploads import rejection_of
+from onesheet.errors import RequestRejected, UnreadablePoster
 from onesheet.predict import PosterIndex
 
 MOST_SIMILAR = 50
@@ -37,7 +37,7 @@ def explanation_routes(service: Service) -> APIRouter:
     @router.post(
         "/explain",
         response_class=Response,
-        responses={**schema.file_answer("image/png"), **schema.refusals(400, 401, 408, 413, 415, 422, 429, 503, 504)},
+        responses={**schema.file_answer("image/png"), **schema.errors(400, 401, 408, 413, 415, 422, 429, 503, 504)},
         openapi_extra=schema.POSTERS_BODY,
     )
     async def explain(
@@ -61,7 +61,7 @@ def similar_routes(service: Service, index: PosterIndex) -> APIRouter:
 
     def nearest(poster: bytes, top: int) -> list[dict[str, object]]:
         pixels = service.limits.pixels
-        poster_jpeg(poster, max_pixels=pixels, largest=THUMBNAIL)  # refuses what is too large
+        poster_jpeg(poster, max_pixels=pixels, largest=THUMBNAIL)  # rejects what is too large
         return [
             {
                 "name": str(Path(neighbour.path).relative_to(index.folder)),
@@ -74,7 +74,7 @@ def similar_routes(service: Service, index: PosterIndex) -> APIRouter:
     @router.post(
         "/similar",
         response_model=schema.SimilarBody,
-        responses=schema.answer(examples.SIMILAR) | schema.refusals(400, 401, 408, 413, 415, 422, 429, 503, 504),
+        responses=schema.answer(examples.SIMILAR) | schema.errors(400, 401, 408, 413, 415, 422, 429, 503, 504),
         openapi_extra=schema.POSTERS_BODY,
     )
     async def similar(
@@ -91,11 +91,11 @@ async def _of_one(request: Request, service: Service, work: Callable[[bytes], An
     """What `work` makes of a request's one poster, when its turn comes."""
     async with service.uploads.files(request) as uploads:
         if len(uploads) > 1:
-            raise RequestRefused(f"one poster at a time is looked at; got {len(uploads)}", status=422)
+            raise RequestRejected(f"one poster at a time is looked at; got {len(uploads)}", status=422)
         try:
             return await service.batcher.run(partial(work, uploads[0].data))
         except UnreadablePoster as error:
-            raise refusal_of(error) from error
+            raise rejection_of(error) from error
 
 
 def report_routes(report: Path) -> APIRouter:

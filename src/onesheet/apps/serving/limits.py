@@ -9,7 +9,7 @@ from urllib.parse import quote
 from fastapi import Request
 from fastapi.routing import APIRoute
 
-from onesheet.errors import ConfigError, RequestRefused
+from onesheet.errors import ConfigError, RequestRejected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ async def check_parameters(request: Request) -> None:
     """Whether a `/v1` route knows every parameter of the request.
 
     Raises:
-        RequestRefused: 422, with the nearest name.
+        RequestRejected: 422, with the nearest name.
     """
     route: APIRoute = request.scope["route"]
     known = [parameter.alias for parameter in route.dependant.query_params]
@@ -63,7 +63,7 @@ async def check_parameters(request: Request) -> None:
             cure = (
                 f"did you mean {near[0]!r}?" if near else f"use {', '.join(known)}" if known else "there are none here"
             )
-            raise RequestRefused(f"unknown parameter {name!r}; {cure}", status=422)
+            raise RequestRejected(f"unknown parameter {name!r}; {cure}", status=422)
 
 
 def missing(request: Request, name: str) -> str:

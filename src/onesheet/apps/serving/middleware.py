@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from onesheet.apps.serving.batching import RETRY_SECONDS
 from onesheet.apps.serving.service import Service
-from onesheet.errors import RequestRefused
+from onesheet.errors import RequestRejected
 
 OPEN = frozenset({"/", "/healthz", "/readyz", "/openapi.json", "/v2/health/live", "/v2/health/ready"})
 """Paths that need no token: the page, which holds nothing secret, and what tells that the service lives."""
@@ -34,7 +34,7 @@ SECURITY = {
 
 
 class Gate:
-    """Turns away who may not come in, stops what takes too long, counts, and adds the security headers.
+    """Middleware: access checks, timeouts, metrics, security headers.
 
     Without a token only requests that name one of `hosts` are answered: a web page elsewhere whose name is made to
     point at this machine (DNS rebinding) is not. With one, such a page does not know it.
@@ -56,8 +56,8 @@ class Gate:
         try:
             self._admit(scope["path"], Headers(scope=scope))
             await self._in_time(scope, receive, answer)
-        except RequestRefused as error:
-            await refusal(error)(scope, receive, answer.send)
+        except RequestRejected as error:
+            await rejection(error)(scope, receive, answer.send)
         finally:
             self.service.measures.in_flight.dec()
             route = _route(scope)
@@ -65,24 +65,24 @@ class Gate:
             self.service.measures.seconds.labels(route).observe(time.perf_counter() - begun)
 
     def _admit(self, path: str, headers: Headers) -> None:
-        """Raises RequestRefused for who may not come in."""
+        """Raises RequestRejected for who may not come in."""
         token, host, origin = self.service.token, headers.get("host", ""), headers.get("origin")
         if token is None and _hostname(host) not in self._hosts:
-            raise RequestRefused(
+            raise RequestRejected(
                 f"this service does not answer as {host!r}; use {' or '.join(sorted(self._hosts))}", status=400
             )
         if origin is not None and _netloc(origin) != host.lower():
-            raise RequestRefused(f"pages of {origin!r} may not use this service; call it from a program", status=403)
+            raise RequestRejected(f"pages of {origin!r} may not use this service; call it from a program", status=403)
         if token is not None and path not in OPEN and not path.startswith("/static/"):
             scheme, _, shown = headers.get("authorization", "").partition(" ")
             if scheme.lower() != "bearer" or not shown.strip():
-                raise RequestRefused("a token is needed; send the header 'Authorization: Bearer TOKEN'", status=401)
+                raise RequestRejected("a token is needed; send the header 'Authorization: Bearer TOKEN'", status=401)
             if not hmac.compare_digest(shown.strip().encode(), token.encode()):
-                raise RequestRefused(
+                raise RequestRejected(
                     "this is not the token; send the one that the service was started with", status=401
                 )
         if self.service.draining and path not in PROBES:
-            raise RequestRefused("the service is stopping; try again later", status=503)
+            raise RequestRejected("the service is stopping; try again later", status=503)
 
     async def _in_time(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         """Let the routes answer, within the time limit; the service does not stop before they have."""
@@ -95,7 +95,7 @@ class Gate:
             return message
 
         seconds = self.service.limits.seconds
-        self.service.in_flight += 1  # not what is turned away, or a stop would wait for clients to give up
+        self.service.in_flight += 1  # not what is rejected, or a stop would wait for clients to give up
         try:
             async with asyncio.timeout(seconds):
                 await self.app(scope, receiving, answer.send)
@@ -103,7 +103,7 @@ class Gate:
             if answer.status:
                 raise
             what, status = ("answer", 504) if arrived else ("upload", 408)
-            raise RequestRefused(
+            raise RequestRejected(
                 f"the {what} took longer than {seconds:g} seconds; send fewer posters at a time", status=status
             ) from None
         finally:
@@ -126,8 +126,8 @@ class _Answer:
         await self._send(message)
 
 
-def refusal(error: RequestRefused) -> JSONResponse:
-    """The answer to a request that is turned away."""
+def rejection(error: RequestRejected) -> JSONResponse:
+    """The answer to a request that is rejected."""
     headers = {}
     if error.status in (429, 503):
         headers["Retry-After"] = str(RETRY_SECONDS)

@@ -31,11 +31,11 @@ from onesheet.apps.serving.tensors import (
     check_parameters,
     most_probable,
     read_posters,
-    refused,
+    rejected,
     write_tensor,
 )
 from onesheet.bundle import Scores
-from onesheet.errors import RequestRefused, UnreadablePoster
+from onesheet.errors import RequestRejected, UnreadablePoster
 from onesheet.files import parse_json
 
 INPUT = "posters"
@@ -103,7 +103,7 @@ def inference_health_routes(service: Service) -> APIRouter:
         """The service lives."""
         return JSONResponse({"live": True})
 
-    @router.get("/ready", responses=schema.answer({"live": True, "ready": True}) | schema.refusals(503))
+    @router.get("/ready", responses=schema.answer({"live": True, "ready": True}) | schema.errors(503))
     async def ready() -> JSONResponse:
         """The model is loaded, and requests are taken."""
         service.check_ready()
@@ -124,7 +124,7 @@ def _add_metadata(router: APIRouter, service: Service) -> None:
     """What the server and the model say of themselves."""
     size = service.predictor.card.size
 
-    @router.get("", response_model=ServerMetadataBody, responses=schema.answer(examples.SERVER) | schema.refusals(401))
+    @router.get("", response_model=ServerMetadataBody, responses=schema.answer(examples.SERVER) | schema.errors(401))
     async def server() -> JSONResponse:
         """Which server this is."""
         return JSONResponse({"name": "onesheet", "version": onesheet.__version__, "extensions": EXTENSIONS})
@@ -132,7 +132,7 @@ def _add_metadata(router: APIRouter, service: Service) -> None:
     @router.get(
         "/models/{model}",
         response_model=ModelMetadataBody,
-        responses=schema.answer(examples.METADATA) | schema.refusals(401, 404, 422, 429),
+        responses=schema.answer(examples.METADATA) | schema.errors(401, 404, 422, 429),
     )
     async def metadata(model: str) -> JSONResponse:
         """What the model takes and gives; `posters` may also be BYTES of shape [-1], image files."""
@@ -149,7 +149,7 @@ def _add_metadata(router: APIRouter, service: Service) -> None:
 
     @router.get(
         "/models/{model}/ready",
-        responses=schema.answer({"name": "default", "ready": True}) | schema.refusals(401, 404, 422, 503),
+        responses=schema.answer({"name": "default", "ready": True}) | schema.errors(401, 404, 422, 503),
     )
     async def model_ready(model: str) -> JSONResponse:
         """The model is loaded, and requests are taken."""
@@ -165,7 +165,7 @@ def _add_infer(router: APIRouter, service: Service) -> None:
     @router.post(
         "/models/{model}/infer",
         response_model=InferenceBody,
-        responses=schema.answer(examples.INFERENCE) | schema.refusals(400, 401, 404, 408, 413, 415, 422, 429, 503, 504),
+        responses=schema.answer(examples.INFERENCE) | schema.errors(400, 401, 404, 408, 413, 415, 422, 429, 503, 504),
         openapi_extra=schema.json_body(InferenceRequest, examples.INFERENCE_REQUEST),
     )
     async def infer(model: str, request: Request) -> Response:
@@ -177,14 +177,14 @@ def _add_infer(router: APIRouter, service: Service) -> None:
             answers = await service.batcher.score(posters)
         for number, answer in enumerate(answers):
             if isinstance(answer, UnreadablePoster):
-                raise refused(f"poster {number}: {answer}")
+                raise rejected(f"poster {number}: {answer}")
         scores = [answer for answer in answers if isinstance(answer, Scores)]
         return await asyncio.to_thread(_answer, asked, scores, service)
 
 
 def _check_name(model: str, service: Service) -> None:
     if model != service.name:
-        raise RequestRefused(f"no model {reprlib.repr(model)}; use {service.name!r}", status=404)
+        raise RequestRejected(f"no model {reprlib.repr(model)}; use {service.name!r}", status=404)
 
 
 def _read(
@@ -192,30 +192,30 @@ def _read(
 ) -> tuple[InferenceRequest, Sequence[bytes | NDArray[np.uint8]]]:
     """A request's JSON and its posters."""
     if header is not None and (not header.isdecimal() or len(header) > 18 or int(header) > len(body)):
-        raise refused(f"{HEADER} must be the length of the JSON in bytes, at most {len(body):,}; got {header[:40]!r}")
+        raise rejected(f"{HEADER} must be the length of the JSON in bytes, at most {len(body):,}; got {header[:40]!r}")
     length = len(body) if header is None else int(header)
     most = service.limits.request_bytes // JSON_SHARE
     if length > most:
-        raise RequestRefused(f"the JSON may have at most {most:,} bytes; send tensors as binary data", status=413)
+        raise RequestRejected(f"the JSON may have at most {most:,} bytes; send tensors as binary data", status=413)
     try:
         asked = InferenceRequest.model_validate(parse_json(body[:length]))
     except ValidationError as error:
         first = error.errors()[0]
-        raise refused(schema.fault(first, first["loc"] or ["the request"])) from error
+        raise rejected(schema.fault(first, first["loc"] or ["the request"])) from error
     except ValueError as error:
-        raise refused(f"the request is not JSON: {error}") from error
+        raise rejected(f"the request is not JSON: {error}") from error
     check_parameters(asked.parameters, ["at", "binary_data_output"], "the request")
     for output in asked.outputs or ():
         check_parameters(output.parameters, ["binary_data", "classification"], "an output")
     tensor = asked.inputs[0]
     if tensor.name != INPUT:
-        raise refused(f"unknown input {reprlib.repr(tensor.name)}; use {INPUT!r}")
+        raise rejected(f"unknown input {reprlib.repr(tensor.name)}; use {INPUT!r}")
     service.predictor.check(_point(asked), None)
     posters = read_posters(tensor, body[length:], service.predictor.card.size)
     if not posters:
-        raise refused("there is no poster; send at least one")
+        raise rejected("there is no poster; send at least one")
     if any(len(poster) > service.limits.file_bytes for poster in posters if isinstance(poster, bytes)):
-        raise RequestRefused(f"a poster may have at most {service.limits.file_bytes:,} bytes", status=413)
+        raise RequestRejected(f"a poster may have at most {service.limits.file_bytes:,} bytes", status=413)
     return asked, posters
 
 
@@ -227,7 +227,7 @@ def _answer(asked: InferenceRequest, scores: Sequence[Scores], service: Service)
     tensors, behind = [], []
     for output in wanted:
         if output.name not in outputs:
-            raise refused(f"unknown output {reprlib.repr(output.name)}; use {', '.join(outputs)}")
+            raise rejected(f"unknown output {reprlib.repr(output.name)}; use {', '.join(outputs)}")
         as_binary = bool(output.parameters.get("binary_data", binary))
         values = _classified(output, outputs[output.name], service)
         tensor, data = write_tensor(output.name, values, binary=as_binary)
@@ -246,11 +246,11 @@ def _classified(output: RequestedOutput, values: NDArray[np.generic], service: S
     """An output, or its most probable genres where the parameter `classification` asks for them."""
     genres, count = service.predictor.genres.names, output.parameters.get("classification", 0)
     if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-        raise refused(f"classification must be a whole number from 0; got {reprlib.repr(count)}")
+        raise rejected(f"classification must be a whole number from 0; got {reprlib.repr(count)}")
     if not count:
         return values
     if output.name not in ("probabilities", "logits"):
-        raise refused(f"classification is for probabilities and logits; got output {output.name!r}")
+        raise rejected(f"classification is for probabilities and logits; got output {output.name!r}")
     return most_probable(values, genres, count)
 
 

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, Response
 
 from onesheet.apps.serving import examples, schema
 from onesheet.apps.serving.service import Service
-from onesheet.apps.serving.uploads import is_form, refusal_of
+from onesheet.apps.serving.uploads import is_form, rejection_of
 from onesheet.bundle import POINTS
 from onesheet.errors import UnreadablePoster
 from onesheet.predict import Failure, Prediction
@@ -24,7 +24,7 @@ def prediction_routes(service: Service) -> APIRouter:
     @router.post(
         "/predict",
         response_model=schema.PredictionsBody,
-        responses=schema.answer(examples.PREDICTIONS) | schema.refusals(400, 401, 408, 413, 415, 422, 429, 503, 504),
+        responses=schema.answer(examples.PREDICTIONS) | schema.errors(400, 401, 408, 413, 415, 422, 429, 503, 504),
         openapi_extra=schema.POSTERS_BODY,
     )
     async def predict(
@@ -43,7 +43,7 @@ def prediction_routes(service: Service) -> APIRouter:
         """The genres of posters: many files in the multipart field `files`, or one as the body.
 
         A file that cannot be read has its error in its place, and the others are answered; only where the body is the
-        file is the whole request refused.
+        file is the whole request rejected.
         """
         said = await _predictions(service, request, at, top)
         return JSONResponse({"predictions": [one.to_dict() for one in said]})
@@ -55,14 +55,14 @@ async def _predictions(service: Service, request: Request, at: str, top: int | N
     """The answer to each file of a request, in their order.
 
     Raises:
-        RequestRefused: it cannot be read, or its one file cannot.
+        RequestRejected: it cannot be read, or its one file cannot.
     """
     predictor = service.predictor
     predictor.check(at, top)
     async with service.uploads.files(request) as uploads:
         answers = await service.batcher.score([upload.data for upload in uploads])
     if isinstance(answers[0], UnreadablePoster) and not is_form(request):
-        raise refusal_of(answers[0])
+        raise rejection_of(answers[0])
     return [
         Failure(upload.name, str(answer))
         if isinstance(answer, UnreadablePoster)
@@ -79,7 +79,7 @@ def model_routes(service: Service) -> APIRouter:
     @router.get(
         "/model",
         response_model=schema.ModelBody,
-        responses=schema.answer(examples.MODEL) | schema.refusals(400, 401, 422, 503),
+        responses=schema.answer(examples.MODEL) | schema.errors(400, 401, 422, 503),
     )
     async def model() -> JSONResponse:
         """What the model file says of itself."""
@@ -90,7 +90,7 @@ def model_routes(service: Service) -> APIRouter:
     @router.get(
         "/limits",
         response_model=schema.LimitsBody,
-        responses=schema.answer(examples.LIMITS) | schema.refusals(400, 401, 422, 503),
+        responses=schema.answer(examples.LIMITS) | schema.errors(400, 401, 422, 503),
     )
     async def limits() -> JSONResponse:
         """What the service takes at most."""
@@ -109,7 +109,7 @@ def health_routes(service: Service) -> APIRouter:
         return JSONResponse({"status": "alive"})
 
     @router.get(
-        "/readyz", response_model=schema.StateBody, responses=schema.answer({"status": "ready"}) | schema.refusals(503)
+        "/readyz", response_model=schema.StateBody, responses=schema.answer({"status": "ready"}) | schema.errors(503)
     )
     async def readyz() -> JSONResponse:
         """The model is loaded, and requests are taken."""

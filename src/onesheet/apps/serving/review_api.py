@@ -15,12 +15,12 @@ from onesheet.apps.review import Case, Review, about_export
 from onesheet.apps.serving import examples, schema
 from onesheet.apps.serving.pictures import Picture, heat_png, poster_jpeg
 from onesheet.apps.serving.service import Service
-from onesheet.errors import CatalogueError, RequestRefused, StaleDecision, UnreadablePoster
+from onesheet.errors import CatalogueError, RequestRejected, StaleDecision, UnreadablePoster
 
 LARGEST_ID = 2**63 - 1
 MOST_CASES, MOST_ROWS = 100, 1000
 Body = TypeVar("Body", bound=BaseModel)
-REFUSALS = schema.refusals(400, 401, 404, 408, 413, 415, 422, 429, 503)
+ERRORS = schema.errors(400, 401, 404, 408, 413, 415, 422, 429, 503)
 
 
 class DecisionBody(BaseModel):
@@ -54,7 +54,7 @@ def _add_reading(router: APIRouter, review: Review) -> None:
     """The queue, the history and the corrected catalogue."""
     about = f"{review.source.about} {about_export(review.source)}"
 
-    @router.get("", response_model=schema.ReviewBody, responses=schema.answer(examples.REVIEW) | REFUSALS)
+    @router.get("", response_model=schema.ReviewBody, responses=schema.answer(examples.REVIEW) | ERRORS)
     async def queue(
         after: str | None = Query(None, description="begin behind this film"),
         limit: int = Query(10, ge=1, le=MOST_CASES),
@@ -67,13 +67,13 @@ def _add_reading(router: APIRouter, review: Review) -> None:
         films = [standing.to_dict() for standing in waiting]
         return JSONResponse({"about": about, "counts": counts, "genres": list(review.genres.names), "films": films})
 
-    @router.get("/history", response_model=schema.HistoryBody, responses=schema.answer(examples.HISTORY) | REFUSALS)
+    @router.get("/history", response_model=schema.HistoryBody, responses=schema.answer(examples.HISTORY) | ERRORS)
     async def history(last: int = Query(50, ge=1, le=MOST_ROWS)) -> JSONResponse:
         """The last decisions and undos, newest first."""
         rows = await asyncio.to_thread(review.store.history, last=last)
         return JSONResponse({"history": [row.to_dict() for row in rows]})
 
-    @router.get("/export", response_class=Response, responses=schema.file_answer("text/csv") | REFUSALS)
+    @router.get("/export", response_class=Response, responses=schema.file_answer("text/csv") | ERRORS)
     async def export() -> Response:
         """The catalogue with the genres that were decided, as `onesheet train` reads it; see `about`."""
         text = await asyncio.to_thread(review.export)
@@ -87,7 +87,7 @@ def _add_deciding(router: APIRouter, service: Service, review: Review) -> None:
     @router.post(
         "/films/{film:path}",
         response_model=schema.FilmBody,
-        responses=schema.answer(examples.DECIDED) | REFUSALS | schema.STALE,
+        responses=schema.answer(examples.DECIDED) | ERRORS | schema.STALE,
         openapi_extra=schema.json_body(DecisionBody, {"action": "correct", "genres": ["Drama"], "version": 0}),
     )
     async def decide(film: str, request: Request) -> JSONResponse:
@@ -105,7 +105,7 @@ def _add_deciding(router: APIRouter, service: Service, review: Review) -> None:
     @router.post(
         "/undo",
         response_model=schema.UndoneBody,
-        responses=schema.answer(examples.UNDONE) | REFUSALS | schema.STALE,
+        responses=schema.answer(examples.UNDONE) | ERRORS | schema.STALE,
         openapi_extra=schema.json_body(UndoBody, {"decision": 7}),
     )
     async def undo(request: Request) -> JSONResponse:
@@ -127,15 +127,15 @@ def _add_pictures(router: APIRouter, service: Service, review: Review) -> None:
         try:
             return Response(**(await service.batcher.run(work))._asdict())
         except UnreadablePoster as error:
-            raise RequestRefused("the film's poster cannot be read any more", status=404) from error
+            raise RequestRejected("the film's poster cannot be read any more", status=404) from error
 
-    @router.get("/posters/{film:path}", response_class=Response, responses=schema.file_answer("image/jpeg") | REFUSALS)
+    @router.get("/posters/{film:path}", response_class=Response, responses=schema.file_answer("image/jpeg") | ERRORS)
     async def poster(film: str) -> Response:
         """A film's poster."""
         path = _known(review, film).film.poster
         return await picture(lambda: Picture(poster_jpeg(path, max_pixels=most), "image/jpeg", {}))
 
-    @router.get("/heat-maps/{film:path}", response_class=Response, responses=schema.file_answer("image/png") | REFUSALS)
+    @router.get("/heat-maps/{film:path}", response_class=Response, responses=schema.file_answer("image/png") | ERRORS)
     async def heat_map(film: str, genre: str = Query(description="a genre of the model")) -> Response:
         """A heat map over a film's poster, as `POST /v1/explain` makes it."""
         path = _known(review, film).film.poster
@@ -144,18 +144,18 @@ def _add_pictures(router: APIRouter, service: Service, review: Review) -> None:
 
 
 def _known(review: Review, film: str) -> Case:
-    """A film's case; RequestRefused (404) where it is not in the queue."""
+    """A film's case; RequestRejected (404) where it is not in the queue."""
     try:
         return review.case(film)
     except CatalogueError as error:
-        raise RequestRefused(str(error), status=404) from error
+        raise RequestRejected(str(error), status=404) from error
 
 
 async def _body(request: Request, service: Service, kind: type[Body]) -> Body:
-    """A request's JSON; RequestRefused (422) where it is not what it should be."""
+    """A request's JSON; RequestRejected (422) where it is not what it should be."""
     async with service.uploads.body(request) as body:
         try:
             return kind.model_validate_json(body)
         except ValidationError as error:
             first = error.errors()[0]
-            raise RequestRefused(schema.fault(first, first["loc"] or ["the body"]), status=422) from error
+            raise RequestRejected(schema.fault(first, first["loc"] or ["the body"]), status=422) from error

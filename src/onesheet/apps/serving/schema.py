@@ -40,7 +40,7 @@ class PredictionsBody(BaseModel):
 
 
 class ErrorBody(BaseModel):
-    """Why a request was turned away."""
+    """Why a request was rejected."""
 
     error: str
 
@@ -163,7 +163,7 @@ POSTERS_BODY = {
     }
 }
 
-_REFUSALS = {
+_ERRORS = {
     400: "A host or input that is not served.",
     401: "No token, or a wrong one.",
     404: "No such model or film.",
@@ -189,12 +189,12 @@ _EXAMPLES = {
 }
 
 
-def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI responses of these error statuses."""
     return {
         status: {
             "model": ErrorBody,
-            "description": _REFUSALS[status],
+            "description": _ERRORS[status],
             "content": {"application/json": {"example": {"error": _EXAMPLES[status]}}},
         }
         for status in statuses

@@ -8,7 +8,7 @@ from onesheet.apps.serving.batching import Batcher
 from onesheet.apps.serving.limits import Limits
 from onesheet.apps.serving.service_metrics import Measures
 from onesheet.apps.serving.uploads import Uploads
-from onesheet.errors import RequestRefused
+from onesheet.errors import RequestRejected
 from onesheet.predict import Predictor
 
 
@@ -26,7 +26,7 @@ class Service:
         token: what a client must show; None = nothing.
         offers: what it has besides predictions: "similar", "review", "report".
         in_flight: requests being worked on.
-        draining: the service is about to stop; new requests are turned away.
+        draining: the service is about to stop; new requests are rejected.
     """
 
     name: str
@@ -41,6 +41,6 @@ class Service:
     draining: bool = field(default=False, init=False)
 
     def check_ready(self) -> None:
-        """Raises RequestRefused (503) unless posters will be answered."""
+        """Raises RequestRejected (503) unless posters will be answered."""
         if self.draining or not self.batcher.running:
-            raise RequestRefused("not ready; try again later", status=503)
+            raise RequestRejected("not ready; try again later", status=503)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, Field
 
-from onesheet.errors import RequestRefused
+from onesheet.errors import RequestRejected
 
 DATATYPES = {"f": "FP32", "u": "UINT8", "O": "BYTES"}
 """NumPy kind -> the protocol's name, for the tensors that leave the service."""
@@ -49,19 +49,19 @@ class OutputTensor(BaseModel):
     data: list[float | str] | None = None
 
 
-def refused(message: str) -> RequestRefused:
+def rejected(message: str) -> RequestRejected:
     """The protocol's answer to input that makes no sense."""
-    return RequestRefused(message, status=400)
+    return RequestRejected(message, status=400)
 
 
 def check_parameters(parameters: Mapping[str, object], known: Sequence[str], where: str) -> None:
     """Reject extensions of the protocol that are not supported.
 
     Raises:
-        RequestRefused: 400, with the parameter's name.
+        RequestRejected: 400, with the parameter's name.
     """
     if unknown := sorted(set(parameters) - set(known)):
-        raise refused(f"unknown parameter {reprlib.repr(unknown[0])} of {where}; use {' or '.join(known)}")
+        raise rejected(f"unknown parameter {reprlib.repr(unknown[0])} of {where}; use {' or '.join(known)}")
 
 
 def read_posters(
@@ -75,28 +75,28 @@ def read_posters(
         poster_size: the model's H, W.
 
     Raises:
-        RequestRefused: 400, the tensor is not what it says or not what the model takes.
+        RequestRejected: 400, the tensor is not what it says or not what the model takes.
     """
     check_parameters(tensor.parameters, ["binary_data_size"], "an input")
     behind, name, shape = tensor.data is None, reprlib.repr(tensor.name), reprlib.repr(tensor.shape)
     size = tensor.parameters.get("binary_data_size")
     if behind and size != len(binary):
-        raise refused(
+        raise rejected(
             f"input {name} has no data, and {len(binary):,} bytes lie behind the JSON; "
             f"its binary_data_size is {reprlib.repr(size)}"
         )
     if tensor.datatype == "BYTES":
         files = _split(binary) if behind else [_from_base64(item) for item in tensor.data or ()]
         if tensor.shape not in ([len(files)], [len(files), 1]):
-            raise refused(f"input {name} has {len(files)} elements and says shape {shape}")
+            raise rejected(f"input {name} has {len(files)} elements and says shape {shape}")
         return files
     if tensor.datatype != "UINT8":
-        raise refused(f"input {name} must be BYTES or UINT8; got {reprlib.repr(tensor.datatype)}")
+        raise rejected(f"input {name} must be BYTES or UINT8; got {reprlib.repr(tensor.datatype)}")
     if len(tensor.shape) != 4 or tensor.shape[1:] != [*poster_size, 3] or tensor.shape[0] < 0:
-        raise refused(f"a UINT8 input must have shape [N, {poster_size[0]}, {poster_size[1]}, 3]; got {shape}")
+        raise rejected(f"a UINT8 input must have shape [N, {poster_size[0]}, {poster_size[1]}, 3]; got {shape}")
     pixels = np.frombuffer(binary, np.uint8) if behind else _pixels(tensor.data or ())
     if pixels.size != math.prod(tensor.shape):
-        raise refused(f"input {name} has {pixels.size:,} numbers and says shape {shape}")
+        raise rejected(f"input {name} has {pixels.size:,} numbers and says shape {shape}")
     return list(pixels.reshape(tensor.shape))
 
 
@@ -143,7 +143,7 @@ def _split(binary: bytes) -> list[bytes]:
     while at < len(binary):
         end = at + 4 + int.from_bytes(binary[at : at + 4], "little")
         if end > len(binary) or at + 4 > len(binary):
-            raise refused("the binary data end in the middle of an element")
+            raise rejected("the binary data end in the middle of an element")
         elements.append(binary[at + 4 : end])
         at = end
     return elements
@@ -153,7 +153,7 @@ def _from_base64(item: object) -> bytes:
     try:
         return base64.b64decode("".join(item.split()), validate=True)  # type: ignore[attr-defined]  # MIME has lines
     except (AttributeError, ValueError, binascii.Error):
-        raise refused("each element of a BYTES tensor must be the base64 text of an image file") from None
+        raise rejected("each element of a BYTES tensor must be the base64 text of an image file") from None
 
 
 def _pixels(data: Sequence[object]) -> NDArray[np.uint8]:
@@ -164,5 +164,5 @@ def _pixels(data: Sequence[object]) -> NDArray[np.uint8]:
     if not values.size:
         values = values.astype(np.int64) if values.dtype.kind == "f" else values
     if values.dtype.kind not in "iu" or (values.size and not 0 <= values.min() <= values.max() <= 255):
-        raise refused("the data of a UINT8 tensor must be whole numbers from 0 to 255")
+        raise rejected("the data of a UINT8 tensor must be whole numbers from 0 to 255")
     return values.astype(np.uint8).ravel()

@@ -13,7 +13,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from onesheet.apps.serving.limits import HELD_REQUESTS, Limits
-from onesheet.errors import RequestRefused, UnreadablePoster
+from onesheet.errors import RequestRejected, UnreadablePoster
 
 FIELD = "files"
 """The multipart field that holds posters."""
@@ -44,7 +44,7 @@ class Uploads:
         """The image files of a request, held until the block ends: a multipart form's, or the body itself.
 
         Raises:
-            RequestRefused: 413 or 429 over a limit, 422 for a form that cannot be read or no file at all.
+            RequestRejected: 413 or 429 over a limit, 422 for a form that cannot be read or no file at all.
         """
         if is_form(request):
             async with self._stream(request) as stream:
@@ -58,7 +58,7 @@ class Uploads:
         """The whole body, held until the block ends.
 
         Raises:
-            RequestRefused: 413 or 429 over a limit.
+            RequestRejected: 413 or 429 over a limit.
         """
         async with self._stream(request) as stream:
             yield b"".join([chunk async for chunk in stream])
@@ -67,7 +67,7 @@ class Uploads:
     async def _stream(self, request: Request) -> AsyncIterator[AsyncGenerator[bytes, None]]:
         """The body's chunks, counted as held until the block ends."""
         most, held = self._limits.request_bytes, 0
-        too_large = RequestRefused(
+        too_large = RequestRejected(
             f"a request may have at most {most:,} bytes; send fewer or smaller posters", status=413
         )
         declared = request.headers.get("content-length", "")
@@ -84,7 +84,7 @@ class Uploads:
                 if held > most:
                     raise too_large
                 if self._held > most * HELD_REQUESTS:
-                    raise RequestRefused("too many uploads at the same time; try again later", status=429)
+                    raise RequestRejected("too many uploads at the same time; try again later", status=429)
                 yield chunk
             decompressed.check_end()
 
@@ -95,12 +95,12 @@ class Uploads:
 
     def _checked(self, uploads: list[Upload]) -> list[Upload]:
         if not uploads:
-            raise RequestRefused(
+            raise RequestRejected(
                 f"there is no poster; send image files in the multipart field {FIELD!r}, or one as the body", status=422
             )
         for upload in uploads:
             if len(upload.data) > self._limits.file_bytes:
-                raise RequestRefused(
+                raise RequestRejected(
                     f"{upload.name or 'the poster'} has {len(upload.data):,} bytes and may have "
                     f"{self._limits.file_bytes:,}; scale it down",
                     status=413,
@@ -116,7 +116,7 @@ class _Decompression:
         self._unpack: zlib._Decompress | None = None
         if self._encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
             wrong = f"Content-Encoding {reprlib.repr(encoding)} is not supported; use gzip, deflate or none"
-            raise RequestRefused(wrong, status=415)
+            raise RequestRejected(wrong, status=415)
 
     def __call__(self, sent: bytes) -> bytes:
         """The bytes that a chunk brings."""
@@ -128,14 +128,14 @@ class _Decompression:
         try:
             found = self._unpack.decompress(sent, self._most + 1 - self._length)
         except zlib.error as error:
-            raise RequestRefused(f"the body is no {self._encoding}: {error}", status=400) from error
+            raise RequestRejected(f"the body is no {self._encoding}: {error}", status=400) from error
         self._length += len(found)
         return found
 
     def check_end(self) -> None:
         """Reject a compressed body that is cut short."""
         if self._unpack is not None and not self._unpack.eof:
-            raise RequestRefused(f"the {self._encoding} body ends early; send it again", status=400)
+            raise RequestRejected(f"the {self._encoding} body ends early; send it again", status=400)
 
 
 def is_form(request: Request) -> bool:
@@ -143,9 +143,9 @@ def is_form(request: Request) -> bool:
     return request.headers.get("content-type", "").lower().startswith("multipart/")
 
 
-def refusal_of(error: UnreadablePoster) -> RequestRefused:
+def rejection_of(error: UnreadablePoster) -> RequestRejected:
     """The answer to a request whose one poster cannot be read."""
-    return RequestRefused(str(error), status=413 if error.reason == "too-large" else 422)
+    return RequestRejected(str(error), status=413 if error.reason == "too-large" else 422)
 
 
 async def _form_files(request: Request, stream: AsyncGenerator[bytes, None], most: int) -> list[Upload]:
@@ -154,17 +154,17 @@ async def _form_files(request: Request, stream: AsyncGenerator[bytes, None], mos
         form = await _InMemory(request.headers, stream, max_files=most, max_fields=0).parse()
     except MultiPartException as error:
         if error.message.startswith("Too many files"):
-            raise RequestRefused(
+            raise RequestRejected(
                 f"a request may have at most {most:,} posters; send them in parts", status=413
             ) from error
         if error.message.startswith("Too many fields"):
-            raise RequestRefused(
+            raise RequestRejected(
                 f"the form has text where a file is wanted; send files in the field {FIELD!r} (with curl, mind the @: "
                 f"-F {FIELD}=@poster.jpg), and options in the address: ?at=precise",
                 status=422,
             ) from error
         cure = f"send files in the field {FIELD!r}, and options in the address: ?at=precise"
-        raise RequestRefused(f"the form cannot be read: {error.message} {cure}", status=422) from error
+        raise RequestRejected(f"the form cannot be read: {error.message} {cure}", status=422) from error
     named = [item for item in form.getlist(FIELD) if isinstance(item, UploadFile)]
     uploads = [Upload(item.filename or "", await item.read()) for item in named]
     await form.close()
