@@ -10,7 +10,7 @@
 # make faults  kill steps at random moments, 200 times, and start them again (an hour)
 # make recipe NAME=default DATA=… [BACKBONE=…]   train a recipe of recipes/ on real posters, into runs/NAME
 #             (-j3 with OPTIONS='--threads 1': its networks side by side, the quicker way on two cores)
-# make quality DATA=… [MODEL=…]                  the figures of the model that ships, on the fixed test parts
+# make quality DATA=… [MODEL=…]                  the metrics of the bundled model, on the fixed test sets
 #             (with OPTIONS=--write into docs/model-card.md and the model file)
 # make bench DATA=… BACKBONE=…                   every benchmark of benchmarks/README.md, into runs/bench (hours)
 PYTHON ?= python3
@@ -80,7 +80,7 @@ FOURTH = runs/default-4/$(DONE) runs/default-5/$(DONE)
 TAUGHT_BY_2 = runs/teacher-2/genres.onnx,runs/teacher-1/genres.onnx
 TAUGHT_BY_3 = runs/teacher-3/genres.onnx,runs/teacher-0/genres.onnx
 
-recipe: runs/$(NAME)/$(DONE)  # started again, it goes on where it stopped
+recipe: runs/$(NAME)/$(DONE)  # started again, it resumes
 
 runs/default/$(DONE): $(FOURTH) runs/head/$(DONE)
 	$(BIN)/onesheet export $(^D) --precision w8 --out $(@D)/genres.onnx

@@ -57,7 +57,7 @@ def main() -> None:
         command = [sys.executable, str(Path(__file__).with_name(script)), *options, *repeats]
         answer = subprocess.run(command, stdout=subprocess.PIPE, text=True)
         if answer.returncode:
-            notes.append(f"{script}: no figures, status {answer.returncode}")
+            notes.append(f"{script}: no rows, status {answer.returncode}")
             failed = True
             continue
         found, _, rest = answer.stdout.removeprefix(f"{HEADING}\n").partition("\n\n")

@@ -2,7 +2,7 @@
 
 python benchmarks/bootstrap_draws.py [--films N] [--draws N] [--sklearn-draws N]
 
-Labels and probabilities are made up. scikit-learn computes the headline figures on every draw: average precision and
+Labels and probabilities are made up. scikit-learn computes the headline metrics on every draw: average precision and
 ROC-AUC (each genre, pooled), precision, recall and F1 (each genre, micro, macro, per film), exact match, Hamming loss
 and ranking loss at one operating point; ours computes those at every operating point, the baselines, and the
 calibration errors, too. scikit-learn's time is extrapolated from a few draws.

@@ -50,8 +50,8 @@ def main() -> None:
             )
     loss, f1, recall, exact = np.mean(rows, axis=0)
     precision, area = np.nanmean(average_precision(labels, logits)), np.nanmean(roc_auc(labels, logits))
-    figures = ["mAP", "ROC-AUC", "logarithmic loss", "macro-F1", "recall at precision .60", "all right"]
-    print(f"| {' | '.join(figures)} |\n{'|---' * len(figures)}|")
+    metrics = ["mAP", "ROC-AUC", "logarithmic loss", "macro-F1", "recall at precision .60", "all right"]
+    print(f"| {' | '.join(metrics)} |\n{'|---' * len(metrics)}|")
     print(f"| {precision:.4f} | {area:.4f} | {loss:.5f} | {f1:.3f} | {recall:.3f} | {exact:.3f} |\n")
     for films, value in zip(FILMS, np.mean(by_films, axis=0), strict=True):
         print(f"{films:,} films: macro-F1 {value:.4f}")

@@ -1,4 +1,4 @@
-"""Micro figures with one threshold for all genres, chosen on validation, beside a fixed precision: to compare with
+"""Micro metrics with one threshold for all genres, chosen on validation, beside a fixed precision: to compare with
 reports that have no thresholds per genre.
 
 python benchmarks/one_threshold.py MODEL PACKED [PRECISION]

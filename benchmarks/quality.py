@@ -1,4 +1,4 @@
-"""The figures of a model file on the fixed test sets of both poster collections, into the model card.
+"""The metrics of a model file on the fixed test sets of both poster collections, into the model card.
 
 python benchmarks/quality.py DATA [--model FILE] [--out FOLDER] [--write]
 
@@ -135,7 +135,7 @@ def measure(
     )
 
 
-def figure(result: Evaluation, at: str, key: str) -> Score:
+def metric(result: Evaluation, at: str, key: str) -> Score:
     return (result.ranking if at == "ranking" else result.at[at])[key]
 
 
@@ -146,10 +146,10 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def headline_table(result: Evaluation) -> str:
     rows = [
-        [name, cell(figure(result, at, key)), f"{cell(result.baselines[trivial].get(key))} ({trivial})"]
+        [name, cell(metric(result, at, key)), f"{cell(result.baselines[trivial].get(key))} ({trivial})"]
         for name, at, key, trivial in HEADLINE
     ]
-    return table(["figure", "this model", "baseline"], rows)
+    return table(["metric", "this model", "baseline"], rows)
 
 
 def point_table(result: Evaluation) -> str:
@@ -170,7 +170,7 @@ def decade(film: Film) -> str:
 
 
 def slice_table(predictor: Predictor, packed: Packed, probabilities: NDArray[np.float32]) -> str:
-    """Macro figures over the genres that have films in the slice."""
+    """Macro metrics over the genres that have films in the slice."""
     kinds = [np.array([Path(film.source).name for film in packed.films]), np.array([decade(f) for f in packed.films])]
     rows = []
     for kind in kinds:
@@ -180,7 +180,7 @@ def slice_table(predictor: Predictor, packed: Packed, probabilities: NDArray[np.
                 continue
             result = measure(predictor, packed.labels[chosen], probabilities[chosen], draws=SLICE_DRAWS)
             keys = [HEADLINE[i] for i in (0, 1, 2, 3, 7, 9)]
-            rows.append([name, f"{chosen.sum():,}", *(cell(figure(result, at, key)) for _, at, key, _ in keys)])
+            rows.append([name, f"{chosen.sum():,}", *(cell(metric(result, at, key)) for _, at, key, _ in keys)])
     return table(["", "films", *(HEADLINE[i][0] for i in (0, 1, 2, 3, 7, 9))], rows)
 
 

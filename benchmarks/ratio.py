@@ -34,15 +34,15 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def in_turn(*measures: Callable[[], float], repeats: int, warm: bool = True) -> list[list[float]]:
-    """Measure A B A B …; a first round warms caches and does not count. Returns each measure's figures."""
+    """Measure A B A B …; a first round warms caches and does not count. Returns each measure's numbers."""
     if repeats < 1:
         sys.exit(f"--repeats must be 1 or more; got {repeats}")
     found: list[list[float]] = [[] for _ in measures]
     for number in range(1 - warm, repeats + 1):
-        for figures, measure in zip(found, measures, strict=True):
-            figure = measure()
+        for numbers, measure in zip(found, measures, strict=True):
+            number = measure()
             if number:
-                figures.append(figure)
+                numbers.append(number)
         print(f"round {number} of {repeats}", file=sys.stderr, flush=True)
     return found
 
@@ -52,9 +52,9 @@ def quotients(above: Sequence[float], below: Sequence[float]) -> list[float]:
     return [a / b for a, b in zip(above, below, strict=True)]
 
 
-def spread(figures: Sequence[float], unit: str = "") -> str:
+def spread(numbers: Sequence[float], unit: str = "") -> str:
     """Median and range: "1,790 (1,702–1,811) posters/s"."""
-    median, low, high = (_short(value) for value in (statistics.median(figures), min(figures), max(figures)))
+    median, low, high = (_short(value) for value in (statistics.median(numbers), min(numbers), max(numbers)))
     return f"{median} ({low}–{high}){unit and ' ' + unit}"
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
-from quality import figure, measure, pack_tests
+from quality import measure, metric, pack_tests
 
 from onesheet.images import open_poster, read_poster
 from onesheet.packed import Packed
@@ -73,7 +73,7 @@ def main() -> None:
     for name, (change, form, options) in CHANGES.items():
         result = measure(predictor, packed.labels, answers(predictor, packed, change, form, options), draws=0)
         mean, area, recall, error = (
-            figure(result, "ranking", key).value
+            metric(result, "ranking", key).value
             for key in ("macro_average_precision", "macro_roc_auc", "recall_at_precision_60", "calibration_error")
         )
         first = area if first is None else first

@@ -99,7 +99,7 @@ def main() -> None:
         ("errors", f"{len(seen['errors'])}"),
         ("memory over the run, MiB", " ".join(f"{value:.0f}" for value in seen["memory"])),
     ]
-    print("| figure | value |\n|---|---|")
+    print("| metric | value |\n|---|---|")
     for name, value in rows:
         print(f"| {name} | {value} |")
     if seen["errors"]:

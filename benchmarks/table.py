@@ -40,8 +40,8 @@ def main() -> None:
     for name, result in runs.items():
         cells = [cell((result.ranking if at == "ranking" else result.at[at])[key]) for _, at, key in COLUMNS]
         print(f"| {name} | " + " | ".join(cells) + " |")
-    for name, figures in next(iter(runs.values())).baselines.items():
-        print(f"| *{name}* | " + " | ".join(cell(figures.get(key)) for _, _, key in COLUMNS) + " |")
+    for name, metrics in next(iter(runs.values())).baselines.items():
+        print(f"| *{name}* | " + " | ".join(cell(metrics.get(key)) for _, _, key in COLUMNS) + " |")
     if given.genres:
         genres = next(iter(runs.values())).genres
         print("\nRecall / F1 / accuracy at 0.5\n\n| genre | films | " + " | ".join(runs) + " |")

@@ -3,7 +3,7 @@
 python benchmarks/tuning.py DATA BACKBONE OUT [--steps N] [--no-augment]
 
 The bare step is fit's: forward, loss, backward, clipped gradients, AdamW, averaged weights, in the same arithmetic.
-What fit adds: reading the store, floats, augmentation, Lightning's loop, training figures, progress. Only training
+What fit adds: reading the store, floats, augmentation, Lightning's loop, training metrics, progress. Only training
 steps are timed, no validation, no start.
 """
 

@@ -56,7 +56,7 @@ def test_missing_empty_foreign_and_truncated_files_are_rejected(model_path: Path
         path = tmp_path / f"{name}.onnx"
         path.write_bytes(content)
         other = (
-            r"not a whole ONNX model" if name in ("empty", "truncated") else "is not an ONNX file; give a model file"
+            r"not a whole ONNX model" if name in ("empty", "truncated") else "is not an ONNX file; pass a model file"
         )
         with pytest.raises(BundleError, match=other):
             read_bundle(path)

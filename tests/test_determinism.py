@@ -49,5 +49,5 @@ def test_the_same_seed_gives_the_same_figures(twice: tuple[Path, Path]) -> None:
     first, second = (open_run(run) for run in twice)
     assert first.best_epoch == second.best_epoch
     for row, other in zip(first.history, second.history, strict=True):
-        for figure in row.keys() - {"seconds"}:
-            assert row[figure] == pytest.approx(other[figure], abs=1e-6), figure
+        for metric in row.keys() - {"seconds"}:
+            assert row[metric] == pytest.approx(other[metric], abs=1e-6), metric

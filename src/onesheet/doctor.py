@@ -55,9 +55,9 @@ class Checkup:
         extras: the others, by extra.
         threads: posters decoded and scored at the same time, and torch's threads in training.
         predicts_on: the device that predicts.
-        trains_on: the device that trains and its arithmetic, or why none does; "" where nobody asked or there is no
+        trains_on: the device that trains and its arithmetic, or why none does; "" without measurement or
             torch.
-        torch_seconds: what importing torch took; None where nobody asked.
+        torch_seconds: what importing torch took; None where it was not measured.
         model: the model file that ships.
         genres: how many genres it knows; 0 where it does not load.
         model_seconds: what loading it and answering once took.
@@ -86,7 +86,7 @@ class Checkup:
 
 
 def examine(*, device: bool = False) -> Checkup:
-    """Look at this installation. The model that ships answers once; nothing is written.
+    """Look at this installation. The bundled model answers once; nothing is written.
 
     Args:
         device: also ask torch what it would train on, which takes the seconds that importing it takes.
@@ -152,10 +152,10 @@ def _training_device() -> tuple[str, float]:
         from onesheet.training import device as machine
 
         device = machine.device()
-        said = f"{'processor' if device.type == 'cpu' else device}, {machine.arithmetic('auto')}"
+        text = f"{'processor' if device.type == 'cpu' else device}, {machine.arithmetic('auto')}"
     except (ImportError, OSError) as error:  # a library of the system is missing or of another kind
-        said = f"nothing: torch does not load ({error})"
-    return said, round(time.perf_counter() - begun, 1)
+        text = f"nothing: torch does not load ({error})"
+    return text, round(time.perf_counter() - begun, 1)
 
 
 def _plain(extra: Extra) -> dict[str, Any]:

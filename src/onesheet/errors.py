@@ -127,7 +127,7 @@ class MissingExtra(OnesheetError):
 
 
 def without_passwords(text: str) -> str:
-    """A text in whose URLs `***` stands for the user and the password.
+    """A text in whose URLs `***` replaces the user and the password.
 
     Example:
         >>> without_passwords("cannot read 'https://me:secret@films.example/1@2x.jpg'")

@@ -92,7 +92,7 @@ class Poster:
 
 
 def placed(poster: Size, size: Size, resize: Resize) -> tuple[int, int, int, int]:
-    """Where a poster of H×W lies once it is resized: top, left, height, width in pixels of `size`.
+    """Where a poster of H×W is once it is resized: top, left, height, width in pixels of `size`.
 
     Example:
         >>> placed((400, 400), (224, 160), "pad"), placed((400, 400), (224, 160), "stretch")

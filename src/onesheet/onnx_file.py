@@ -86,7 +86,7 @@ def read_onnx(path: Path) -> OnnxFile:
             first = file.read(1)
             if first and first[0] not in _FIRST_BYTES:  # a picture, an archive, text
                 raise BundleError(
-                    f"{str(path)!r} is not an ONNX file; give a model file, as onesheet export and adopt write one"
+                    f"{str(path)!r} is not an ONNX file; pass a model file, as onesheet export and adopt write one"
                 )
             file.seek(0)
             return _model(file.read(), rejected)
@@ -203,10 +203,10 @@ def _end(message: memoryview) -> tuple[str, TensorType]:
         if number == 1:
             name = str(_bytes(value), "utf-8")
         for _, tensor in _fields(_bytes(value)) if number == 2 else ():
-            for part, said in _fields(_bytes(tensor)):
-                if part == 1 and isinstance(said, int):
-                    element = said
-                for _, dimension in _fields(_bytes(said)) if part == 2 else ():
+            for part, content in _fields(_bytes(tensor)):
+                if part == 1 and isinstance(content, int):
+                    element = content
+                for _, dimension in _fields(_bytes(content)) if part == 2 else ():
                     sizes = [
                         one if isinstance(one, int) else str(one, "utf-8") for _, one in _fields(_bytes(dimension))
                     ]

@@ -15,7 +15,7 @@ class Progress(Protocol):
             task: what is being done ("audit", "pack", "fit"); a new name starts a new bar.
             done: units finished, 0..total.
             total: units in all.
-            note: figures worth showing beside the bar.
+            note: text shown beside the bar.
         """
 
 

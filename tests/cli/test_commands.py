@@ -154,8 +154,8 @@ def test_an_audit_finds_rare_genres_and_never_rejects_them(
 def test_a_config_file_gives_the_same_run_and_options_win(trained: Path, tmp_path: Path) -> None:
     config = str(trained / "config.toml")
     assert main(["train", "--config", config, "--out", str(tmp_path / "again")]) == 0
-    figures = sorted(path.relative_to(trained) for path in (trained / "plots").iterdir())
-    for name in ("evaluation.json", "split.csv", "predictions.csv", *figures):
+    plots = sorted(path.relative_to(trained) for path in (trained / "plots").iterdir())
+    for name in ("evaluation.json", "split.csv", "predictions.csv", *plots):
         assert (tmp_path / "again" / name).read_bytes() == (trained / name).read_bytes(), name
 
 

@@ -21,7 +21,7 @@ def log_loss(probabilities, labels):
 
 
 def test_better_than_raw_and_than_plain_platt_on_rare_genres():
-    figures = []
+    metrics = []
     for seed in range(6):
         rng = np.random.default_rng(seed)
         scale = 2.0 * np.exp(rng.normal(0, 0.1, len(SHARE)))
@@ -34,7 +34,7 @@ def test_better_than_raw_and_than_plain_platt_on_rare_genres():
             "ours": fit_calibration(logits, labels).probabilities(fresh_logits),
             "true": sigmoid(fresh_logits * scale + bias),
         }
-        figures.append(
+        metrics.append(
             [
                 (
                     log_loss(way, fresh).mean(),
@@ -45,7 +45,7 @@ def test_better_than_raw_and_than_plain_platt_on_rare_genres():
                 for way in ways.values()
             ]
         )
-    raw, plain, ours, true = np.mean(figures, axis=0)
+    raw, plain, ours, true = np.mean(metrics, axis=0)
     assert (ours < plain).all() and (ours < raw).all()
     assert (ours[2:] < 0.2 * raw[2:]).all()
     # what is left above the truth: at most half of plain Platt's on rare genres

@@ -59,13 +59,13 @@ def test_every_value_is_that_of_the_pure_functions():
     }
     assert {name: score.value for name, score in result.ranking.items()} == pytest.approx(wanted, abs=1e-12)
     for name, point in (points | {"0.5": Thresholds((0.5,) * 5)}).items():
-        figures = decision_metrics(labels, point.decide(probabilities))
-        flat = {key: value for key, value in figures.items() if not np.ndim(value)}
+        metrics = decision_metrics(labels, point.decide(probabilities))
+        flat = {key: value for key, value in metrics.items() if not np.ndim(value)}
         assert {key: score.value for key, score in result.at[name].items()} == pytest.approx(flat, abs=1e-12)
         for genre, one in enumerate(result.per_genre):
             at = one.at[name]
-            assert at.f1.value == pytest.approx(figures["f1"][genre], nan_ok=True)
-            assert at.predicted == figures["predicted"][genre]
+            assert at.f1.value == pytest.approx(metrics["f1"][genre], nan_ok=True)
+            assert at.predicted == metrics["predicted"][genre]
             assert at.threshold == (None if name == "exact" else point.thresholds[genre])
     assert [one.genre for one in result.per_genre] == list(NAMES)
     assert [one.support for one in result.per_genre] == labels.sum(axis=0).tolist()
@@ -111,17 +111,17 @@ def test_baselines_are_what_scikit_learn_says_of_them():
 def test_intervals_are_the_percentiles_of_resampled_films_less_their_bias():
     result, labels, probabilities, *_ = evaluated(films=60, draws=50, seed=7)
     rng = np.random.default_rng(7)
-    figures = []
+    metrics = []
     for _ in range(50):
         films = rng.integers(60, size=60)
         kept = labels[films].any(axis=0)
-        figures.append(
+        metrics.append(
             [
                 sk.roc_auc_score(labels[films][:, kept], probabilities[films][:, kept], average="macro"),
                 sk.f1_score(labels[films], probabilities[films] >= 0.5, average="micro"),
             ]
         )
-    low, middle, high = np.percentile(figures, [2.5, 50, 97.5], axis=0)
+    low, middle, high = np.percentile(metrics, [2.5, 50, 97.5], axis=0)
     scores = (result.ranking["macro_roc_auc"], result.at["0.5"]["micro_f1"])
     for score, *percentiles in zip(scores, low, middle, high, strict=True):
         bias = percentiles[1] - score.value

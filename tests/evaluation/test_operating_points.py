@@ -84,15 +84,15 @@ def test_points_do_what_they_promise_on_fresh_films():
     test, fresh = drawn(rng, 8000)
     points = fit_operating_points(values, labels, train_labels=labels)
     assert list(points) == ["balanced", "precise", "generous", "exact"]
-    figures = {name: decision_metrics(fresh, point.decide(test)) for name, point in points.items()}
-    assert figures["precise"]["micro_precision"] == pytest.approx(0.7, abs=0.04)
+    metrics = {name: decision_metrics(fresh, point.decide(test)) for name, point in points.items()}
+    assert metrics["precise"]["micro_precision"] == pytest.approx(0.7, abs=0.04)
     assert points["precise"].note == ""
     assert not (points["precise"].decide(test) & ~points["balanced"].decide(test)).any()
-    assert figures["generous"]["macro_recall"] == pytest.approx(0.8, abs=0.04)
-    best = max(figures, key=lambda name: figures[name]["macro_f1"])
+    assert metrics["generous"]["macro_recall"] == pytest.approx(0.8, abs=0.04)
+    best = max(metrics, key=lambda name: metrics[name]["macro_f1"])
     assert best == "balanced"
     half = decision_metrics(fresh, test >= 0.5)
-    assert figures["exact"]["exact_match"] >= half["exact_match"] - 0.01
+    assert metrics["exact"]["exact_match"] >= half["exact_match"] - 0.01
 
 
 def test_precise_is_the_lowest_threshold_that_reaches_the_target():

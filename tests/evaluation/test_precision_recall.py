@@ -35,14 +35,14 @@ def test_figures_agree_with_scikit_learn(case):
         if average == "macro" and not len(present):
             continue
         chosen_labels = {"labels": present} if average == "macro" else {}
-        figures = sk.precision_recall_fscore_support(labels, chosen, average=average, **chosen_labels, **options)
-        wanted |= dict(zip((f"{prefix}_{name}" for name in ("precision", "recall", "f1")), figures, strict=False))
+        metrics = sk.precision_recall_fscore_support(labels, chosen, average=average, **chosen_labels, **options)
+        wanted |= dict(zip((f"{prefix}_{name}" for name in ("precision", "recall", "f1")), metrics, strict=False))
     for name, value in wanted.items():
         assert found[name] == pytest.approx(value, abs=1e-9), name
     assert found["label_accuracy"] == pytest.approx(1 - wanted["hamming_loss"], abs=1e-9)
     each = sk.precision_recall_fscore_support(labels, chosen, average=None, **options)
-    for name, figures in zip(("precision", "recall", "f1", "support"), each, strict=True):
-        np.testing.assert_allclose(found[name][present], figures[present], atol=1e-9)
+    for name, metrics in zip(("precision", "recall", "f1", "support"), each, strict=True):
+        np.testing.assert_allclose(found[name][present], metrics[present], atol=1e-9)
     absent = np.setdiff1d(np.arange(labels.shape[1]), present)
     assert np.isnan(found["f1"][absent]).all() and np.isnan(found["precision"][absent]).all()
     accuracy = [sk.accuracy_score(labels[:, g], chosen[:, g], sample_weight=weights) for g in range(labels.shape[1])]
@@ -65,8 +65,8 @@ def test_many_draws_are_one_call_and_chunks_do_not_show():
 
 
 def test_macro_of_no_genre_at_all_is_nan():
-    figures = decision_metrics(np.zeros((3, 2)), np.ones((3, 2)))
-    assert np.isnan(figures["macro_f1"]) and figures["micro_f1"] == 0
+    metrics = decision_metrics(np.zeros((3, 2)), np.ones((3, 2)))
+    assert np.isnan(metrics["macro_f1"]) and metrics["micro_f1"] == 0
 
 
 def test_shapes_must_agree():

@@ -33,7 +33,7 @@ def quietly(function, *arguments, **options):
 
 
 def expected(metric, labels, scores, weights):
-    """scikit-learn on the films that weigh something; NaN where the figure is undefined."""
+    """scikit-learn on the films that weigh something; NaN where the metric is undefined."""
     kept = weights > 0
     truth = labels[kept]
     if not truth.any() or (metric is sk.roc_auc_score and truth.all()):
@@ -90,13 +90,13 @@ def test_weights_repeat_films_and_many_draws_are_one_call():
     rng = np.random.default_rng(0)
     labels, scores = rng.random((50, 3)) < 0.4, rng.random((50, 3))
     draws = rng.integers(0, 4, size=(5, 50))
-    for figure in (average_precision, roc_auc):
-        together = figure(labels, scores, weights=draws)
+    for metric in (average_precision, roc_auc):
+        together = metric(labels, scores, weights=draws)
         assert together.shape == (5, 3)
         for found, draw in zip(together, draws, strict=True):
             again = np.repeat(np.arange(50), draw)
-            np.testing.assert_allclose(found, figure(labels[again], scores[again]), atol=1e-12)
-            np.testing.assert_array_equal(found, figure(labels, scores, weights=draw))
+            np.testing.assert_allclose(found, metric(labels[again], scores[again]), atol=1e-12)
+            np.testing.assert_array_equal(found, metric(labels, scores, weights=draw))
 
 
 def test_a_genre_without_positives_or_negatives_is_nan():

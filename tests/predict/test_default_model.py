@@ -1,4 +1,4 @@
-"""The model that ships: small, whole, and the same answers as on the day it was made."""
+"""The bundled model: small, whole, and the same answers as on the day it was made."""
 
 from __future__ import annotations
 

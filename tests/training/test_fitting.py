@@ -50,8 +50,8 @@ def test_learns_the_drawn_genres(run: Run) -> None:
 
 def test_history_has_every_figure_for_both_parts(run: Run) -> None:
     for part in ("train", "validation"):
-        for figure in ("loss", "precision", "recall", "f1", "map", "roc_auc"):
-            assert all(np.isfinite(row[f"{part}_{figure}"]) for row in run.history)
+        for metric in ("loss", "precision", "recall", "f1", "map", "roc_auc"):
+            assert all(np.isfinite(row[f"{part}_{metric}"]) for row in run.history)
 
 
 @pytest.mark.parametrize(

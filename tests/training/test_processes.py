@@ -83,7 +83,7 @@ def assert_same(run: Run, alone: Run) -> None:
     assert run.finished and run.best_epoch == alone.best_epoch and len(run.history) == len(alone.history)
     for row, expected in zip(run.history, alone.history, strict=True):
         for name in expected.keys() - {"seconds", "best"}:
-            close = 2e-5 if name.endswith("loss") else 0.01  # two posters that change places move a ranking figure
+            close = 2e-5 if name.endswith("loss") else 0.01  # two posters that change places move a ranking metric
             assert row[name] == pytest.approx(expected[name], abs=close), name
     kept, expected_weights = load_weights(run.network_path), load_weights(alone.network_path)
     for name, weight in kept.items():  # those of the best epoch, averaged

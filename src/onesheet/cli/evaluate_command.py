@@ -82,7 +82,7 @@ def print_evaluation(evaluation: Evaluation, out: Path, *, as_json: bool) -> Non
     from onesheet.reporting.verdict import best_baseline
 
     ranking, balanced, exact = evaluation.ranking, evaluation.at["balanced"], evaluation.at["exact"]
-    figures = [
+    metrics = [
         ("mean average precision, macro", ranking, "macro_average_precision"),
         ("ROC-AUC, macro", ranking, "macro_roc_auc"),
         ("F1, macro, at balanced", balanced, "macro_f1"),
@@ -92,7 +92,7 @@ def print_evaluation(evaluation: Evaluation, out: Path, *, as_json: bool) -> Non
         ("calibration error", ranking, "calibration_error"),
     ]
     rows = []
-    for name, scores, key in figures:
+    for name, scores, key in metrics:
         score, best = scores[key], best_baseline(evaluation, key, lower_is_better=key == "calibration_error")
         baseline = f"{best[1].value:.3f} ({best[0]})" if best else ""
         rows.append([name, f"{score.value:.3f}", f"{score.low:.3f} to {score.high:.3f}", baseline])

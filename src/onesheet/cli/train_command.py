@@ -65,15 +65,15 @@ def _train(arguments: argparse.Namespace) -> int:
         )
     evaluation: Evaluation | None
     with Console() as console:
-        told: dict[str, Any] = {"resume": arguments.resume, "progress": console.progress, "tell": console.tell}
+        options: dict[str, Any] = {"resume": arguments.resume, "progress": console.progress, "tell": console.tell}
         if from_file:
             from onesheet.pipeline import adapt_recipe
 
-            evaluation = adapt_recipe(recipe, out, learning_curve=arguments.learning_curve, **told)
+            evaluation = adapt_recipe(recipe, out, learning_curve=arguments.learning_curve, **options)
         else:
             from onesheet.pipeline import train  # PyTorch takes seconds to load
 
-            evaluation = train(recipe, out, **told)
+            evaluation = train(recipe, out, **options)
     if evaluation is None:  # one of several processes, of which the first speaks
         return 0
     print_evaluation(evaluation, out, as_json=arguments.json)

@@ -40,7 +40,7 @@ SCENERY: dict[str, tuple[str, ...]] = {
     "frame": ("Documentary", "Comedy", "Romance", "Film-Noir"),
 }
 SHOWN, BORROWED = 0.8, 0.1  # chance that a genre's cue is there; that a cue of another genre is
-# Where motifs stand, by their number: centre and size as shares of the picture's area (x, y, side).
+# Where motifs are, by their number: centre and size as shares of the picture's area (x, y, side).
 PLACES: dict[int, list[tuple[float, float, float]]] = {
     1: [(0.5, 0.5, 0.92)],
     2: [(0.37, 0.62, 0.68), (0.78, 0.24, 0.44)],

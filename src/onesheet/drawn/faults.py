@@ -49,7 +49,7 @@ class Damage:
     """A drawn catalogue while faults are put in.
 
     Attributes:
-        folder: where the table lies.
+        folder: folder of the table.
         rows: the lines of the table, changed in place.
         cues: film id -> genre -> box, changed in place.
         redraw: film id -> its picture once more.

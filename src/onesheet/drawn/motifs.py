@@ -258,7 +258,7 @@ def lamp(pen: Pen) -> None:
 
 
 def stranger(pen: Pen) -> None:
-    """Nobody's cue: someone far off, and a long shadow."""
+    """No genre's cue: someone far off, and a long shadow."""
     x, tall = pen.rng.uniform(0.4, 0.6), pen.rng.uniform(0.35, 0.6)
     pen.shape([(x - 0.05, 0.8), (x + 0.05, 0.8), (x + 0.45, 1.0), (x + 0.2, 1.0)], (*pen.ink, 90))
     pen.figure(x, 0.8, tall, pen.ink, stride=0.06)

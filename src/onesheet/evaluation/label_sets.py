@@ -1,4 +1,4 @@
-"""Whole sets of genres: those that films really have, and the rule that gives the likeliest one."""
+"""Whole sets of genres: those that films really have, and the rule that finds the likeliest one."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def count_label_sets(labels: Labels) -> tuple[Labels, NDArray[np.int64]]:
 
 @dataclass(frozen=True, slots=True)
 class LabelSets:
-    """Give the one set of genres that is likeliest to be all right.
+    """Predict the set of genres that is likeliest to match exactly.
 
     The score of a set is the sum of log(p / (1 - p)) over its genres, p clipped to [1e-7, 1 - 1e-7], plus its
     offset; the highest score wins, the first of equals.

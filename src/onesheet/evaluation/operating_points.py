@@ -31,7 +31,7 @@ with 0, .3481 with 100, .3480 with 300 and .3478 with 1,000 (benchmarks/halves.p
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """Give a genre from its threshold on.
+    """Predict each genre whose probability reaches its threshold.
 
     Attributes:
         thresholds: probabilities, one per genre.
@@ -102,9 +102,9 @@ def fit_operating_points(
     probabilities alone the optimum is half the best F1 (Lipton, Elkan, Narayanaswamy, "Optimal thresholding
     of classifiers to maximize F1 measure", ECML 2014), which is what a genre without films gets.
 
-    "precise": of what "balanced" gives, all with a probability from the lowest threshold on, the same for all genres,
+    "precise": of what "balanced" predicts, all with a probability from the lowest threshold on, one for all genres,
     that has the micro precision target; if none has it, the most precise one, and its `note` says so. So it never
-    gives a genre that "balanced" does not.
+    predicts a genre that "balanced" does not.
 
     "exact": among the label sets of the training films and all single genres, the likeliest to be all right.
     Genres are not independent, so a set's score gets λ · log(share of the set / share if independent); λ is

@@ -271,7 +271,7 @@ Posters are resized to {height}×{width} (height × width), whatever their shape
 
 ## Genres
 
-Give a genre from its threshold on: the one with the best F1 on validation films.
+Predict a genre whose probability reaches its threshold: the one with the best F1 on validation films.
 
 | genre | threshold | training films |
 |---|---|---|

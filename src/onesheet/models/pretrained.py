@@ -104,9 +104,9 @@ def _check_source(source: str, *, folder: Path, weights: bool) -> None:
     """Say what a folder lacks before the library does, in one line."""
     if not folder.is_dir():
         if source.count("/") > 1 or source.startswith((".", "/", "~")) or "\\" in source:
-            raise ConfigError(f"no such folder: {source}; give hf: a folder with config.json or a hub name")
+            raise ConfigError(f"no such folder: {source}; pass hf: a folder with config.json or a hub name")
     elif not (folder / "config.json").is_file():
-        raise ConfigError(f"no config.json in {source}; give hf: a folder written by transformers' save_pretrained")
+        raise ConfigError(f"no config.json in {source}; pass hf: a folder written by transformers' save_pretrained")
     elif weights and not any(folder.glob("*.safetensors")):
         raise ConfigError(
             f"no safetensors file in {source}; only safetensors are read: load the model in transformers "
@@ -145,7 +145,7 @@ def _explain(source: str, error: Exception, *, local: bool) -> str:
         return f"no safetensors file in {source} on the hub; only safetensors are read: use another backbone"
     return (
         f"cannot get {source} from the Hugging Face hub ({_first_line(error)}); "
-        "check the name and the connection, or give a folder: hf:<folder>"
+        "check the name and the connection, or pass a folder: hf:<folder>"
     )
 
 

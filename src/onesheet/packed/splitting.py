@@ -124,7 +124,7 @@ def split(catalogue: Catalogue, *, seed: int, validation: float = 0.15, test: fl
     splits = np.empty(len(order), dtype="<U10")
     splits[order] = np.array(SPLITS)[np.repeat(split_of_item, sizes)]
     found = Split(catalogue, splits)
-    _check_splits(found, "give more films or larger shares")
+    _check_splits(found, "pass more films or larger shares")
     return found
 
 
@@ -155,7 +155,7 @@ def read_split(catalogue: Catalogue, *paths: str | Path) -> Split:
                 )
     if not named:
         shown = ", ".join(repr(str(path)) for path in paths)
-        raise CatalogueError(f"the split {shown} names no film of the catalogue; give the one that belongs to it")
+        raise CatalogueError(f"the split {shown} names no film of the catalogue; pass the one that belongs to it")
     films = tuple(film for film in catalogue.films if film.film_id in named)
     missing = [
         Finding("not-in-split", 1.0, film.film_id, film.poster, action="left out; name it in the split file")

@@ -36,7 +36,7 @@ _ROWS, _COLUMNS = ("upper", "", "lower"), ("left", "centre", "right")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeatMap:
-    """Where in a poster the evidence for a genre lies.
+    """Where in a poster the evidence for a genre is.
 
     Attributes:
         genre: the genre.
@@ -133,7 +133,7 @@ class Scorer(Protocol):
 
 
 def heat_maps(predictor: Scorer, poster: str | Path | bytes, genres: Sequence[str]) -> list[HeatMap]:
-    """Where in a poster the evidence for each of some genres lies, from reading it once.
+    """Where in a poster the evidence for each of some genres is, from reading it once.
 
     Raises:
         CatalogueError: the model has no such genre.

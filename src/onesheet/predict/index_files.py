@@ -55,17 +55,17 @@ def read_index(folder: Path) -> Stored | None:
         ValueError: it is damaged, or of another protocol.
     """
     try:
-        said = read_json(folder / INDEX)
+        stored = read_json(folder / INDEX)
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        if said["protocol"] != PROTOCOL:
-            raise ValueError(f"protocol {said['protocol']}")
-        files = [File(str(path), int(size), int(modified)) for path, size, modified in said["posters"]]
-        embeddings = np.load(folder / Path(said["embeddings"]).name, mmap_mode="r", allow_pickle=False)
+        if stored["protocol"] != PROTOCOL:
+            raise ValueError(f"protocol {stored['protocol']}")
+        files = [File(str(path), int(size), int(modified)) for path, size, modified in stored["posters"]]
+        embeddings = np.load(folder / Path(stored["embeddings"]).name, mmap_mode="r", allow_pickle=False)
         if embeddings.dtype != np.float32 or embeddings.ndim != 2 or len(embeddings) != len(files):
             raise ValueError(f"{embeddings.dtype} {embeddings.shape} for {len(files)} posters")
-        return Stored(str(said["model"]), files, embeddings)
+        return Stored(str(stored["model"]), files, embeddings)
     except (OSError, EOFError, KeyError, TypeError) as error:
         raise ValueError(str(error)) from error
 
@@ -93,8 +93,8 @@ def write_index(
                 for start in range(0, len(rows), BLOCK):
                     file.write(embeddings[rows[start : start + BLOCK]].astype("<f4").tobytes())
         with whole_file(folder / INDEX) as part:
-            said = {"protocol": PROTOCOL, "model": model, "embeddings": path.name, "posters": files}
-            part.write_text(json.dumps(said), encoding="utf-8")
+            stored = {"protocol": PROTOCOL, "model": model, "embeddings": path.name, "posters": files}
+            part.write_text(json.dumps(stored), encoding="utf-8")
     for old in folder.glob("embeddings-*.npy"):
         if old != path:
             old.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ def find_posters(sources: Iterable[str | Path]) -> list[str]:
     """Files, folders (searched to any depth but for hidden folders, sorted) and glob patterns -> poster paths.
 
     A named file is taken whatever its suffix. What is missing, a folder without posters and a pattern that matches
-    nothing stay in the list as they were named: predicting them then gives a Failure, so that nothing requested is
+    nothing stay in the list as they were named: predicting them then yields a Failure, so that nothing requested is
     lost and nothing stops the others.
 
     Raises:
@@ -69,7 +69,7 @@ def _expand(source: str) -> Iterator[str]:
 
 
 def _below(folder: str) -> Iterator[str]:
-    """Image files at any depth, broken links and folders that cannot be read too: predicting those gives a Failure.
+    """Image files at any depth, broken links and folders that cannot be read too: predicting those yields a Failure.
 
     Hidden folders hold what a system or a program keeps for itself: thumbnails, deleted files.
     """

@@ -67,7 +67,7 @@ class Predictor:
         Args:
             poster: the poster.
             at: operating point: "balanced", "precise", "generous" or "exact".
-            top: give the so many most probable genres instead; not with another `at` than the default.
+            top: the number of most probable genres to return instead; not with another `at` than the default.
 
         Raises:
             UnreadablePoster: the poster cannot be decoded.
@@ -78,7 +78,7 @@ class Predictor:
         return self.predictions([poster], self.score(pixels[None]), at, top)[0]
 
     def explain(self, poster: str | Path | bytes, genre: str | None = None) -> HeatMap:
-        """Where in a poster the evidence for a genre lies.
+        """Where in a poster the evidence for a genre is.
 
         From the model file's own class activation map; for a network without one, by covering the poster patch by
         patch, which reads it about a hundred times.
@@ -101,7 +101,7 @@ class Predictor:
         top: int | None = None,
         read: Callable[[Item], str | bytes] = str,
     ) -> Iterator[Prediction | Failure]:
-        """The genres of many posters, in their order; an unreadable one gives a Failure and never stops the rest.
+        """The genres of many posters, in their order; an unreadable one yields a Failure and never stops the rest.
 
         Memory does not grow with their number. Every core decodes and scores a batch of its own.
 
@@ -120,7 +120,7 @@ class Predictor:
         return self._answers(posters, lambda names, scores: self.predictions(names, scores, at, top), read)
 
     def embed_many(self, posters: Iterable[str | Path]) -> Iterator[NDArray[np.float32] | Failure]:
-        """The embeddings of many posters, float32 D each, in their order; an unreadable one gives a Failure."""
+        """The embeddings of many posters, float32 D each, in their order; an unreadable one yields a Failure."""
         return self._answers(posters, lambda _, scores: list(scores.embedding), str)
 
     def _answers(

@@ -98,8 +98,8 @@ def resample_bytes(posters: Tensor, sides: Tensor, offsets: Tensor, flipped: Ten
     Args:
         posters: uint8 N×3×H×W.
         sides: float N×2, heights and widths of the parts as shares of the poster's, in 0..1.
-        offsets: float N×2, where the parts' middles lie, down and across: 0 is the poster's middle, 1 - side the
-            farthest that a part may lie from it.
+        offsets: float N×2, the parts' middles, down and across: 0 is the poster's middle, 1 - side the
+            farthest that a part may be from it.
         flipped: bool N.
         size: H, W of the result.
 
@@ -127,7 +127,7 @@ def resample_by_grid(posters: Tensor, sides: Tensor, offsets: Tensor, flipped: T
 
 
 def _places(count: int, scale: Tensor, shift: Tensor) -> Tensor:
-    """Where `count` pixels of each crop's side lie on its poster, N×count in -1..1; scale and shift of N.
+    """Where `count` pixels of each crop's side are on its poster, N×count in -1..1; scale and shift of N.
 
     A crop has no turn, so that its two sides say all that `affine_grid` would, in less time.
     """

@@ -12,7 +12,7 @@ from onesheet.models import PosterNetwork
 
 
 def grad_cam(network: PosterNetwork, posters: Tensor, genre_column: int) -> Tensor:
-    """Where in posters the evidence for a genre lies (Selvaraju et al. 2017).
+    """Where in posters the evidence for a genre is (Selvaraju et al. 2017).
 
     The paper's map times h·w and without its ReLU, negative where a place speaks against the genre: for a network with
     evidence that is `Output.evidence`, of every level that its head reads; for another it is made from the gradients of

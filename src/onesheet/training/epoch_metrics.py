@@ -9,7 +9,7 @@ from torch import Tensor
 class EpochPredictions:
     """Logits and labels of the posters of an epoch, in one tensor.
 
-    Kept batch by batch, they would lie between the batches and keep the memory of those from being used again
+    Kept batch by batch, they would be placed between the batches and keep the memory of those from being used again
     (benchmarks/NOTES.md).
 
     Args:

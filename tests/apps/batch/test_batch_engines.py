@@ -107,7 +107,7 @@ def test_what_one_engine_began_the_other_finishes(posters: list[Path], motif_mod
 @pytest.mark.usefixtures("cluster")
 def test_a_worker_that_cannot_see_the_folder_says_so(posters: list[Path], motif_model: Path) -> None:
     with pytest.raises(
-        OnesheetError, match="a Ray worker cannot see 'memory:///elsewhere'; give --out a folder that every"
+        OnesheetError, match="a Ray worker cannot see 'memory:///elsewhere'; pass --out a folder that every"
     ):
         run_batch(posters[0].parent, "memory://elsewhere", model=motif_model, engine="ray")
 

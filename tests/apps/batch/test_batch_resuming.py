@@ -206,7 +206,7 @@ def test_wrong_options_and_missing_packages(
     ):
         with pytest.raises(ConfigError, match=message):
             run_batch(folder, tmp_path / "out", model=motif_model, **options)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="lies in the source; choose a folder outside it"):
+    with pytest.raises(ConfigError, match="is in the source; choose a folder outside it"):
         run_batch(folder, folder / "out", model=motif_model)
     with pytest.raises(BundleError):
         run_batch(folder, tmp_path / "out", model=tmp_path / "none.onnx")

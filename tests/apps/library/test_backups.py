@@ -283,7 +283,7 @@ def test_a_journal_that_is_not_ours_is_rejected(spoil: Callable[[dict[str, objec
     write(tmp_path, A=b"new")
     journal = tmp_path / BACKUPS / "0001" / JOURNAL
     journal.write_text(json.dumps(spoil(json.loads(journal.read_text()))) + "\n")
-    with pytest.raises(LibraryError, match="is damaged; the old files lie beside it"):
+    with pytest.raises(LibraryError, match="is damaged; the old files are beside it"):
         undo_write(tmp_path)
     assert contents(tmp_path) == {"A.nfo": b"new"}
 

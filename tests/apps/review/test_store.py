@@ -48,7 +48,7 @@ def test_only_what_stands_is_undone(store: DecisionStore) -> None:
     first = store.decide("a", "accept", genres=("Drama",), version=0)
     second = store.decide("a", "skip", version=first.id)
     for decision in (first.id, 99):
-        with pytest.raises(StaleDecision, match=rf"decision {decision} does not stand"):
+        with pytest.raises(StaleDecision, match=rf"decision {decision} is not current"):
             store.undo(decision)
     undone = store.undo(second.id)
     for decision in (second.id, undone.id):

@@ -129,7 +129,7 @@ UINT8 = {"name": "posters", "datatype": "UINT8", "shape": [1, 48, 32, 3]}
         ({"inputs": [as_bytes([b"x"])]}, "poster 0: cannot read poster of 1 bytes"),
         ({"inputs": [as_bytes([])]}, "there is no poster"),
         ({"inputs": [as_bytes([b"x"])], "parameters": {"at": "best"}}, "unknown operating point 'best'; use balanced"),
-        ({"inputs": [UINT8]}, "has no data, and 0 bytes lie behind the JSON; its binary_data_size is None"),
+        ({"inputs": [UINT8]}, "has no data, and 0 bytes are behind the JSON; its binary_data_size is None"),
         ({"inputs": [UINT8 | {"shape": [1, 48, 32, 4], "data": []}]}, "must have shape [N, 48, 32, 3]; got [1, 48"),
         ({"inputs": [UINT8 | {"shape": [-1, 48, 32, 3], "data": []}]}, "must have shape"),
         ({"inputs": [UINT8 | {"shape": [0, 48, 32, 3], "data": []}]}, "there is no poster"),
@@ -201,7 +201,7 @@ def test_an_unknown_output_is_named(client: Client, posters: list[bytes]) -> Non
     [
         (b"\x05\0\0\0ab", 6, "end in the middle"),
         (b"\x05\0", 2, "end in the middle"),
-        (b"", 6, "0 bytes lie behind the JSON; its binary_data_size is 6"),
+        (b"", 6, "0 bytes are behind the JSON; its binary_data_size is 6"),
     ],
 )
 def test_binary_data_that_end_too_soon(behind: bytes, size: int, error: str, client: Client) -> None:

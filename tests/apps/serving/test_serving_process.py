@@ -139,7 +139,7 @@ def test_a_catalogue_is_read_by_the_model_and_decided(model_path: Path, catalogu
 @pytest.mark.parametrize(
     ("options", "error"),
     [
-        (["--host", "0.0.0.0"], "--host 0.0.0.0 lets other machines in; give --token or set ONESHEET_TOKEN, or keep"),
+        (["--host", "0.0.0.0"], "--host 0.0.0.0 lets other machines in; pass --token or set ONESHEET_TOKEN, or keep"),
         (["--host", "::"], "--host :: lets other machines in"),
         (["--host", "posters.example"], "--host posters.example lets other machines in"),
         (
@@ -153,7 +153,7 @@ def test_a_catalogue_is_read_by_the_model_and_decided(model_path: Path, catalogu
         (["--run", "nowhere"], "no run in 'nowhere'; name a folder"),
         (["--catalogue", "nowhere.csv"], "no such path: 'nowhere.csv'"),
         (["--similar-in", "nowhere"], "no such folder: 'nowhere'"),
-        (["--decisions", "d.sqlite"], "--decisions needs something to decide about; give --run or --catalogue"),
+        (["--decisions", "d.sqlite"], "--decisions needs something to decide about; pass --run or --catalogue"),
     ],
 )
 def test_what_cannot_be_served_is_one_line(

@@ -86,7 +86,7 @@ def test_a_second_tab_is_told_what_is_there_now(served: TestClient, review: Revi
     assert now["decision"]["action"] == "accept" and now["version"] == 1
     assert served.post(f"/v1/review/films/{film}", json={"action": "skip", "version": 1}).status_code == 200
     late = served.post("/v1/review/undo", json={"decision": 1})
-    assert late.status_code == 409 and "does not stand" in late.json()["error"]
+    assert late.status_code == 409 and "is not current" in late.json()["error"]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_second_tab_is_told_what_is_there_now(served: TestClient, review: Revi
         ("films/FILM", '{"action": "skip", "version": 99999999999999999999}', 422, "version: "),
         ("films/FILM", "no json", 422, "the body: "),
         ("films/FILM", " " * 5000, 413, "at most 4,000 bytes"),
-        ("undo", '{"decision": 7}', 409, "decision 7 does not stand"),
+        ("undo", '{"decision": 7}', 409, "decision 7 is not current"),
         ("undo", "[]", 422, "the body: "),
     ],
 )

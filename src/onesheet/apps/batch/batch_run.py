@@ -61,9 +61,9 @@ def run_batch(
         at: operating point.
         part_rows: posters a part, a whole number of eights: what is lost when it is stopped; a shard is a part anyway.
         threads: local: posters decoded and scored at the same time; None = the cores this process may use.
-        progress: told of the posters (or shards) that are done.
+        progress: called with the posters (or shards) that are done.
         verbose: tell each file that is left out, too.
-        tell: told when a folder has changed since the batch was begun.
+        tell: called when a folder has changed since the batch was begun.
 
     Raises:
         ConfigError: an option is wrong.
@@ -83,7 +83,7 @@ def run_batch(
     predictor.check(at, None)
     place, found = Place(str(out)), open_source(str(source))
     if f"{place.url}/".startswith(f"{found.location.rstrip('/')}/"):
-        raise ConfigError(f"--out {place.url!r} lies in the source; choose a folder outside it")
+        raise ConfigError(f"--out {place.url!r} is in the source; choose a folder outside it")
     with sole_use(Path(place.url) / FOLDER) if place.local else nullcontext():
         plan = begin(place, found, model=predictor.fingerprint, at=at, form=form, part_rows=part_rows, tell=tell)
         done = _finish(place, plan, predictor, engine, progress)

@@ -44,7 +44,7 @@ def _on_ray(place: Place, plan: Plan, predictor: Predictor, left: Sequence[int])
         def task(row: dict[str, Any]) -> dict[str, Any]:
             try:
                 return {"done": _maker(url, plan, model).make(row["part"]), "error": ""}
-            except OnesheetError as error:  # told by hand: Ray keeps only the text of what a task raises
+            except OnesheetError as error:  # passed on as text: Ray keeps only the text of what a task raises
                 return {"done": None, "error": str(error)}
 
         parts = data.from_items([{"part": number} for number in left], override_num_blocks=len(left))
@@ -70,7 +70,7 @@ def _maker(url: str, plan: Plan, model: Any) -> PartMaker:
     ray = require("ray", purpose="the engine 'ray'", extra="batch")
     place = Place(url)
     if read_plan(place) is None:
-        raise RunError(f"a Ray worker cannot see {url!r}; give --out a folder that every node shares, or s3://")
+        raise RunError(f"a Ray worker cannot see {url!r}; pass --out a folder that every node shares, or s3://")
     system, path = file_system(plan.source)
     if not system.exists(path):
         raise RunError(f"a Ray worker cannot see {plan.source!r}; use a source that every node shares, or s3://")

@@ -34,7 +34,7 @@ class PartDone(NamedTuple):
 class PartMaker:
     """Makes any part of a batch; the one scoring function of every engine.
 
-    Batches never reach over a part, so that a part's answers are the same to the last bit whoever makes it.
+    Batches never reach over a part, so that a part's answers are the same to the last bit on every worker.
     """
 
     def __init__(self, place: Place, plan: Plan, predictor: Predictor) -> None:

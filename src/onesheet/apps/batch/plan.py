@@ -73,10 +73,10 @@ class Plan:
 def begin(
     place: Place, source: Source, *, model: str, at: str, form: str, part_rows: int, tell: Callable[[str], None]
 ) -> Plan:
-    """The plan that lies in a folder, if it is this very batch's, else a new one.
+    """The plan in a folder, if it is this very batch's, else a new one.
 
     Args:
-        tell: told when a folder of posters has changed since its batch was begun: what was listed then is done.
+        tell: called when a folder of posters has changed since its batch was begun: what was listed then is done.
 
     Raises:
         RunError: the folder holds another batch or other files.
@@ -92,7 +92,7 @@ def begin(
     else:
         listing, listed = _digest(source.listing())
     if not listed:
-        raise CatalogueError(f"nothing is listed in {source.location!r}; give a source with at least one poster")
+        raise CatalogueError(f"nothing is listed in {source.location!r}; pass a source with at least one poster")
     plan = Plan(source.location, source.kind, listing, listed, model, at, form, part_rows)
     if old is not None:
         _check_same(place, old, plan, tell)
@@ -110,10 +110,10 @@ def read_plan(place: Place) -> Plan | None:
     """
     try:
         with place.open(BATCH) as file:
-            said: Any = parse_json(file.read())
-        if said["protocol"] > PROTOCOL:
+            stored: Any = parse_json(file.read())
+        if stored["protocol"] > PROTOCOL:
             raise RunError(f"the batch in {place.url!r} is of a newer onesheet; {NEWER}")
-        return Plan(**said)
+        return Plan(**stored)
     except FileNotFoundError:
         return None
     except (KeyError, TypeError, ValueError) as error:

@@ -1,6 +1,6 @@
 """Shards: many posters in one file, tar as WebDataset writes it or Parquet with the image's bytes in a column.
 
-A shard that is damaged in the middle gives what stands before, and then a row that says so.
+A shard that is damaged in the middle yields the posters before the damage, then a row with the error.
 """
 
 from __future__ import annotations

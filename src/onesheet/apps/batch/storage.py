@@ -26,7 +26,7 @@ def file_system(url: str) -> tuple[Any, str]:
 
     Raises:
         MissingExtra: a package that reads this kind of URL is not installed.
-        ConfigError: a kind of URL that nobody knows.
+        ConfigError: an unknown kind of URL.
     """
     fsspec = require("fsspec", purpose="batch", extra="batch")
     if "://" not in url:
@@ -134,7 +134,7 @@ class Place:
 
         Raises:
             FileNotFoundError: there is none.
-            OnesheetError: a file stands where the folder should be.
+            OnesheetError: a file has the name of the folder.
         """
         try:
             return self._system.open(self._path(name), "rb")
@@ -142,14 +142,14 @@ class Place:
             raise cannot_write(self.url, error) from error
 
     def sweep(self) -> None:
-        """Remove what killed writers left; for when nobody writes any more."""
+        """Remove what killed writers left; call it when no writer is running."""
         for path in self._system.find(self._root):
             if path.endswith(".part"):
                 self._system.rm_file(path)
 
     @contextmanager
     def whole(self, name: str) -> Iterator[Path]:
-        """Yield a local path to write to; what lies there when the block ends well becomes the file.
+        """Yield a local path to write to; what is there when the block ends well becomes the file.
 
         Raises:
             OnesheetError: it cannot be written.

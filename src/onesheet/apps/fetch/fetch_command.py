@@ -32,7 +32,7 @@ def add_commands(commands: Any) -> None:
     )
     from_omdb = step_command(services, "omdb", _run, "films of OMDb, by id or by title")
     from_omdb.add_argument("films", nargs="+", metavar="FILM", help=_FILMS)
-    from_urls = step_command(services, "urls", _run, "posters whose web addresses stand in a table with genres")
+    from_urls = step_command(services, "urls", _run, "posters by the web addresses in a table with genres")
     from_urls.add_argument("films", nargs="+", metavar="TABLE", help="tables with columns of addresses and genres")
     for service in (from_tmdb, from_omdb, from_urls):
         add_out(service, "the folder")

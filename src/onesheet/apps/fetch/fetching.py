@@ -74,10 +74,10 @@ def fetch(
         limit: of the films that `discover` finds, at most so many.
         size: tmdb: the posters' size, one of `tmdb.SIZES`.
         url: where the service is asked instead.
-        posters_url: tmdb: where the posters lie instead.
+        posters_url: tmdb: where the posters are instead.
         per_second: requests a second instead of the service's own.
         patience: how long a service that does not answer is asked again.
-        progress: told of every film.
+        progress: called for every film.
 
     Raises:
         ConfigError: no key, no film, or an option that is wrong.
@@ -117,7 +117,7 @@ def _wishes(service: str, films: Sequence[str | Path], discover: str | None) -> 
     if discover and service != "tmdb":
         raise ConfigError(f"only tmdb can discover films; got {service!r}")
     if not films and not discover:
-        raise ConfigError(f"no film to fetch from {service}; give ids, 'Title (1995)' or files of them")
+        raise ConfigError(f"no film to fetch from {service}; pass ids, 'Title (1995)' or files of them")
     return read_addresses(films) if service == "urls" else read_wishes(films, tmdb=service == "tmdb")
 
 

@@ -33,14 +33,14 @@ class Patience:
 
 
 class Stopped(Exception):
-    """The fetch is at its end; whoever waits gives up."""
+    """The fetch has ended; waiting threads give up."""
 
 
 class Pace:
     """Turns at one host, for all threads: at most so many a second, none while it wants to be left alone."""
 
     def __init__(self, per_second: float, stopped: threading.Event) -> None:
-        """A pace of `per_second` turns; once `stopped` is set nobody waits any more."""
+        """A pace of `per_second` turns; once `stopped` is set no thread waits any more."""
         self._seconds = 1 / per_second
         self._next = time.monotonic()
         self._lock = threading.Lock()
@@ -63,7 +63,7 @@ class Pace:
         self.rest(0)
 
     def hold(self, seconds: float) -> None:
-        """Nobody has a turn for so long."""
+        """No thread has a turn for so long."""
         with self._lock:
             self._next = max(self._next, time.monotonic() + seconds)
 

@@ -91,7 +91,7 @@ class Connection:
             self._clients["service"] = httpx2.Client(transport=_Signed(url, headers, params), **options)
 
     def stop(self) -> None:
-        """Let nobody wait any longer."""
+        """End all waiting."""
         self._stopped.set()
 
     def close(self) -> None:
@@ -169,7 +169,7 @@ class Connection:
             self._left_alone.add(host)
             raise _LeftAlone(f"asks for a pause of {asked:.0f} s")
         if asked is not None:
-            pace.hold(asked)  # what one is told holds for all
+            pace.hold(asked)  # one answer holds for all threads
         if tried < self._patience.tries:
             pace.rest(self._patience.pause(tried, self._rng))
 

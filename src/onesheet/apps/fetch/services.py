@@ -16,13 +16,13 @@ class Service:
 
     Attributes:
         name: as people write it.
-        url: where it is asked, "" where nobody is.
-        posters: where its posters lie, "" where its answers say.
+        url: its address, "" where there is none.
+        posters: where its posters are, "" where its answers name the address.
         key: the environment variable that holds the key, "" where none is needed.
         per_second: requests a second.
         sign: a key -> the headers and the query parameters that carry it.
         rejection: status and body of an answer -> why nothing more will be answered, or "".
-        look_up: a wish, a way to ask, where posters lie -> the film.
+        look_up: a wish, a way to ask, where posters are -> the film.
         notice: licence and attribution, for those who use what was fetched.
     """
 

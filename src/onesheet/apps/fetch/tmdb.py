@@ -46,7 +46,7 @@ def look_up(wish: Wish, ask: Ask, posters: str) -> Found:
     Args:
         wish: the film.
         ask: asks TMDB.
-        posters: where posters lie, with the size.
+        posters: address of the posters, with the size.
 
     Raises:
         NotFetched: TMDB has no such film, or does not answer.

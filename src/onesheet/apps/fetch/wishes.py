@@ -96,7 +96,7 @@ def _text_of(path: Path) -> str:
     try:
         return read_within(path, MAX_DOCUMENT_BYTES).decode("utf-8-sig", "replace")
     except (OSError, ValueError) as error:
-        raise CatalogueError(f"cannot read {str(path)!r}: {error}; give a text file, a film a line") from error
+        raise CatalogueError(f"cannot read {str(path)!r}: {error}; pass a text file, a film a line") from error
 
 
 def read_addresses(tables: Sequence[str | Path]) -> Wishes:
@@ -163,7 +163,7 @@ def _wish(written: str, tmdb: bool) -> Wish:
     if title != named and year:
         return Wish(title=title, year=year)
     number = ", a TMDB number" if tmdb else ""
-    raise ConfigError(f"{written!r} is no film; give an IMDb id{number}, 'Title (1995)', or a file of them")
+    raise ConfigError(f"{written!r} is no film; pass an IMDb id{number}, 'Title (1995)', or a file of them")
 
 
 def _rows(table: Table, tmdb: bool) -> Iterator[tuple[str, Wish | None]]:

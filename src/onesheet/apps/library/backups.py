@@ -43,7 +43,7 @@ class Undone:
     """What `undo_write` did.
 
     Attributes:
-        folder: where the backups lie.
+        folder: where the backups are.
         restored: the files that are as before again.
         left: the files left as they are, and why.
     """
@@ -296,7 +296,7 @@ def _records(folder: Path) -> list[tuple[int, dict[str, Any]]]:
             return [(n, record) for n, record in enumerate(changes, 1) if record["file"] not in withdrawn]
     except (OSError, KeyError, TypeError, ValueError, AttributeError):
         pass
-    raise LibraryError(f"the journal {str(journal)!r} is damaged; the old files lie beside it, byte for byte")
+    raise LibraryError(f"the journal {str(journal)!r} is damaged; the old files are beside it, byte for byte")
 
 
 def _sound(record: dict[str, Any]) -> bool:

@@ -84,7 +84,7 @@ def plan_changes(
     Args:
         suggestions: what the model says.
         policy: which films get genres.
-        locked: change genres that Jellyfin is told to leave alone, too.
+        locked: change genres that are locked in Jellyfin, too.
         create: make an NFO where there is none.
         lock: tell Jellyfin to leave the genres alone from then on.
     """
@@ -108,7 +108,7 @@ def plan_clean(
     Args:
         films: of a library.
         genre_map: as in `suggest_genres`.
-        locked: change genres that Jellyfin is told to leave alone, too.
+        locked: change genres that are locked in Jellyfin, too.
 
     Raises:
         CatalogueError: the mapping cannot be read.
@@ -191,9 +191,9 @@ def writable_file(path: Path) -> os.stat_result:
     except OSError as error:
         raise LibraryError(f"its NFO cannot be read: {error.strerror}") from error
     if stat.S_ISLNK(state.st_mode):
-        raise LibraryError(f"its NFO is a link to {str(path.readlink())!r}; work on the folder where that lies")
+        raise LibraryError(f"its NFO is a link to {str(path.readlink())!r}; work on the folder that contains it")
     if state.st_nlink > 1:
         raise LibraryError("its NFO has other names (hard links), which would keep the old genres; make a copy of it")
     if not state.st_mode & 0o222 or not os.access(path, os.W_OK):
-        raise LibraryError("its NFO is read-only; give it write permission")
+        raise LibraryError("its NFO is read-only; pass it write permission")
     return state

@@ -46,9 +46,7 @@ def add_commands(commands: Any) -> None:
     _add_forms(
         scan, "film, title, year, poster, nfo, genres, missing, locked_by, ids, outside, unclear, address_only, fault"
     )
-    suggest = _add_action(
-        actions, "suggest", _suggest, "films without genres, and those to which the model gives one they have not"
-    )
+    suggest = _add_action(actions, "suggest", _suggest, "films without genres, and those that lack a predicted genre")
     _add_forms(suggest, "film, title, year, reason, poster, nfo, genres, suggested, one column a genre")
     _add_suggesting(suggest)
     write = _add_action(
@@ -295,7 +293,7 @@ class _Answers:
         """List what had no answer, once all have come; 1 if there is something."""
         _tell_left_out(self._arguments, self._library)
         bare = [
-            f"{film.name} (several videos lie beside {', '.join(film.unclear)})" if film.unclear else film.name
+            f"{film.name} (several videos beside {', '.join(film.unclear)})" if film.unclear else film.name
             for film in self._library.films
             if {"poster", "genres"} <= set(film.missing)
         ]

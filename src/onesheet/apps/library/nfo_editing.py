@@ -86,7 +86,7 @@ def _insertion(nfo: Nfo, added: Sequence[str]) -> tuple[int, int, bytes]:
 
 
 def _break_before(nfo: Nfo, element: Element) -> bytes:
-    """The line break and the indent that an element stands behind; b"" where it shares its line."""
+    """The line break and the indent before an element; b"" where it shares its line."""
     before = nfo.data[max(0, element.start - MAX_INDENT) : element.start].decode(nfo.encoding, "replace")
     found = _LINE_BREAK.search(before)
     return _encoded(nfo, found[0]) if found else b""

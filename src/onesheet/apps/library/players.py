@@ -1,4 +1,4 @@
-"""Players told to read films again after their NFO files were written; artwork and other metadata stay as they are.
+"""Make players read films again after their NFO files were written; artwork and other metadata stay as they are.
 
 Kodi: `VideoLibrary.RefreshMovie` of its JSON-RPC API, https://kodi.wiki/view/JSON-RPC_API/v13. Jellyfin: a refresh of
 the item, https://api.jellyfin.org (`POST /Items/{itemId}/Refresh`). Films are found by the ends of their paths, as a

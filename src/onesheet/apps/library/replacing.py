@@ -149,7 +149,7 @@ def copy_state(source: Path, target: Path, state: os.stat_result, *, mtime_ns: i
 
 
 def _put_back(path: Path, *, ours: set[str], kept: Path) -> None:
-    """Give another program's bytes their place again; of two versions the newer one stands and the older is kept."""
+    """Give another program's bytes their place again; of two versions the newer one stays and the older is kept."""
     swap = _swap(path)
     _exchange(swap, path)
     if _digest_at(swap) not in ours:  # it was written once more

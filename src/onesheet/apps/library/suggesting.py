@@ -44,7 +44,7 @@ class Suggestion:
 
     @property
     def reason(self) -> str:
-        """ "missing": the film has no genre; "disagree": the model gives one that it has not; else ""."""
+        """ "missing": the film has no genre; "disagree": a predicted genre is not among its genres; else ""."""
         if not self.held:
             return "missing"
         return "disagree" if self.added else ""
@@ -80,9 +80,9 @@ def suggest_genres(
     at_least: float = 0.0,
     progress: Progress = silent,
 ) -> Iterator[Suggestion | Failure]:
-    """Each film with a poster beside the model's answer, in their order; an unreadable poster gives a Failure.
+    """Each film with a poster beside the model's answer, in their order; an unreadable poster yields a Failure.
 
-    Films whose NFO cannot be read are left out, as nobody knows their genres.
+    Films whose NFO cannot be read are left out, as their genres are unknown.
 
     Args:
         films: of a library.
@@ -99,7 +99,7 @@ def suggest_genres(
     Raises:
         ConfigError: no such operating point.
         CatalogueError: the mapping cannot be read.
-        LibraryError: the mapping names a genre that cannot stand in an NFO.
+        LibraryError: the mapping names a genre that cannot be written to an NFO.
     """
     predictor.check(at, None)
     films = [film for film in films if film.poster and not film.fault]
@@ -173,7 +173,7 @@ def _suggestion(
 
 
 def _named(genres: Mapping[str, float], names: Names) -> dict[str, float]:
-    """By the library's names, most probable first; a name that stands for several genres has the likeliest's value."""
+    """By the library's names, most probable first; a name for several genres has the likeliest's value."""
     found: dict[str, float] = {}
     for genre, value in sorted(genres.items(), key=lambda pair: -pair[1]):
         for name in names[genre]:

@@ -16,11 +16,11 @@ from onesheet.genres import GenreSet
 
 
 def export(source: Source, decisions: Mapping[str, Decision]) -> bytes:
-    """The table's own bytes with other genre cells, or where films stand in no single table, their catalogue as CSV.
+    """The table's own bytes with other genre cells, or where no single table has all films, their catalogue as CSV.
 
     Args:
         source: what was reviewed.
-        decisions: film id -> the decision that stands.
+        decisions: film id -> the current decision.
 
     Raises:
         CatalogueError: the table is not as it was any more.
@@ -28,8 +28,8 @@ def export(source: Source, decisions: Mapping[str, Decision]) -> bytes:
     if source.table is None:
         return catalogue_csv(corrected(source.catalogue, source.bare, decisions))
     before = {film.film_id: film.genres for film in (*source.catalogue.films, *source.bare)}
-    changes = {film: Change(before[film], genres) for film, genres in _told(decisions).items() if film in before}
-    (found,) = read_table_rows(*source.paths, **source.told)
+    changes = {film: Change(before[film], genres) for film, genres in _decided(decisions).items() if film in before}
+    (found,) = read_table_rows(*source.paths, **source.options)
     return relabelled(found, changes, read_genre_map(source.genre_map or {}))
 
 
@@ -41,13 +41,13 @@ def about_export(source: Source) -> str:
             f"The corrected catalogue is {name} with other genres for the films decided, and every other letter as it "
             f"is. Keep it beside {name}: its posters are looked for from there."
         )
-    said = f"The corrected catalogue is a new table of the {len(source.catalogue):,} films read."
+    note = f"The corrected catalogue is a new table of the {len(source.catalogue):,} films read."
     if source.left_out:
         reasons = ", ".join(f"{count:,} {flag}" for flag, count in source.left_out.items())
-        said += f" Not in it: {reasons}{' (until they are given genres)' if source.bare else ''}."
+        note += f" Not in it: {reasons}{' (until they are given genres)' if source.bare else ''}."
     if source.run:
-        said += " To have the run's own CSV or TSV file corrected, export to .csv where the run was started."
-    return said
+        note += " To have the run's own CSV or TSV file corrected, export to .csv where the run was started."
+    return note
 
 
 def corrected(catalogue: Catalogue, bare: Iterable[Film], decisions: Mapping[str, Decision]) -> Catalogue:
@@ -56,14 +56,14 @@ def corrected(catalogue: Catalogue, bare: Iterable[Film], decisions: Mapping[str
     Args:
         catalogue: films with genres.
         bare: films without; those that have been given some join the catalogue.
-        decisions: film id -> the decision that stands.
+        decisions: film id -> the current decision.
     """
-    told = _told(decisions)
-    films = [replace(film, genres=told.get(film.film_id, film.genres)) for film in (*catalogue.films, *bare)]
+    decided = _decided(decisions)
+    films = [replace(film, genres=decided.get(film.film_id, film.genres)) for film in (*catalogue.films, *bare)]
     kept = tuple(film for film in films if film.genres)
     return Catalogue(kept, GenreSet(sorted({name for film in kept for name in film.genres})), catalogue.findings)
 
 
-def _told(decisions: Mapping[str, Decision]) -> dict[str, tuple[str, ...]]:
+def _decided(decisions: Mapping[str, Decision]) -> dict[str, tuple[str, ...]]:
     """Film id -> genres decided."""
     return {film: decision.genres for film, decision in decisions.items() if decision.action != "skip"}

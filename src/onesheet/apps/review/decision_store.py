@@ -48,7 +48,7 @@ class Decision:
         id: rises with time.
         film: the film's id.
         action: "accept", "correct", "skip", or "undo", which takes an earlier decision back.
-        genres: what the film is said to have; () for "skip" and "undo".
+        genres: the genres of the film; () for "skip" and "undo".
         undoes: id of the decision taken back, None unless `action` is "undo".
         at: when, UTC, ISO 8601.
     """
@@ -124,24 +124,24 @@ class DecisionStore:
             return self._add(film, action, genres, None)
 
     def undo(self, decision: int) -> Decision:
-        """Take a decision back, by a new row; what stood before it stands again.
+        """Take a decision back, by a new row; the one before it is current again.
 
         Args:
-            decision: id of the decision that stands for its film.
+            decision: id of the film's current decision.
 
         Raises:
-            StaleDecision: it does not stand, or there is none.
+            StaleDecision: it is not current, or there is none.
             ReviewError: the file cannot be written.
         """
         with self._writing():
             row = self._database.execute("SELECT film FROM history WHERE id = ?", (decision,)).fetchone()
-            stands = self._decisions("AND film = ? ORDER BY id DESC LIMIT 1", row["film"]) if row else []
-            if not stands or stands[0].id != decision:
-                raise StaleDecision(f"decision {decision} does not stand (any more); look at the history")
+            current = self._decisions("AND film = ? ORDER BY id DESC LIMIT 1", row["film"]) if row else []
+            if not current or current[0].id != decision:
+                raise StaleDecision(f"decision {decision} is not current (any more); look at the history")
             return self._add(row["film"], UNDO, (), decision)
 
     def standing(self) -> dict[str, Decision]:
-        """Film id -> the decision that stands, for every film that has one."""
+        """Film id -> the current decision, for every film that has one."""
         with self._reading():
             return {decision.film: decision for decision in self._decisions("ORDER BY id")}
 

@@ -35,7 +35,7 @@ def open_review(
         source: what is reviewed.
         predictor: reads the posters of a catalogue, or those of the run's held-out films that it has no answers to.
         decisions: the SQLite file; made where it is not there.
-        progress: told of the posters read.
+        progress: called with the posters read.
         tell: called with a line for a person about what was left out.
 
     Raises:

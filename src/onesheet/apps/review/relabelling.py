@@ -51,15 +51,17 @@ def relabelled(found: TableRows, changes: Mapping[str, Change], mapping: Mapping
     settled = dict(zip(written, settle_genres([[name] for name in written], mapping)[0], strict=True))
     cells = [text(row[column]) for row in read_delimited(found.table.path).rows]
     style = _Style(cells)
-    told = {}
+    edited = {}
     for row in rows:
         names = _renamed(row.genres, settled, changed[found.film_ids[row.number - 1]])
-        told[row.number] = style.cell(names, like=cells[row.number - 1])
-    before, after = (genre_delimiter(each) for each in (cells, [told.get(n, cell) for n, cell in enumerate(cells, 1)]))
-    plain = [number for number, cell in told.items() if not cell.startswith("[")]
+        edited[row.number] = style.cell(names, like=cells[row.number - 1])
+    before, after = (
+        genre_delimiter(each) for each in (cells, [edited.get(n, cell) for n, cell in enumerate(cells, 1)])
+    )
+    plain = [number for number, cell in edited.items() if not cell.startswith("[")]
     if plain and before and after and after != before:  # its last cell is gone; the others would be read by another
-        told[plain[0]] += before
-    return with_cells(Path(found.table.path), column, told)
+        edited[plain[0]] += before
+    return with_cells(Path(found.table.path), column, edited)
 
 
 def _renamed(names: Sequence[str], settled: Mapping[str, tuple[str, ...]], change: Change) -> list[str]:
@@ -104,7 +106,7 @@ def with_cells(path: Path, column: int, cells: Mapping[int, str]) -> bytes:
     Args:
         path: a file that `read_delimited` reads.
         column: its index.
-        cells: number of the row, from 1 as in `Row.number` -> what stands in it from now on.
+        cells: number of the row, from 1 as in `Row.number` -> its new text.
 
     Raises:
         CatalogueError: the file cannot be read, or a row cannot be told apart into its cells.

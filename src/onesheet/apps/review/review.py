@@ -16,12 +16,12 @@ from onesheet.genres import GenreSet
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A case as it stands now.
+    """A case as it is now.
 
     Attributes:
         case: the film, and why to look at it.
         version: to be named by the next decision about it; 0 = none was ever made.
-        decision: the one that stands, None where there is none.
+        decision: the current one, None where there is none.
     """
 
     case: Case
@@ -49,7 +49,7 @@ class Review:
     """The queue of one catalogue, and what has been decided of it. Safe to share between threads.
 
     Attributes:
-        genres: what a film may be said to have: the catalogue's genres and the model's, sorted.
+        genres: what a film may have: the catalogue's genres and the model's, sorted.
         cases: film id -> case, in the queue's order.
         store: the decisions.
         source: what is reviewed.
@@ -98,7 +98,7 @@ class Review:
         return {reason: waiting[reason] for reason in REASONS} | {name: made[name] for name in ("decided", "skipped")}
 
     def standing(self, film: str) -> Standing:
-        """A case as it stands now.
+        """A case as it is now.
 
         Raises:
             CatalogueError: the film is not in the queue.
@@ -123,14 +123,14 @@ class Review:
         case = self.case(film)
         if action not in ACTIONS:
             raise CatalogueError(f"unknown decision {action!r}; use {', '.join(ACTIONS)}")
-        said = {
+        genres = {
             "accept": case.film.genres or case.predicted,
             "correct": self.genres.decode(self.genres.encode([genres]))[0],
             "skip": (),
         }[action]
-        if action != "skip" and not said:
+        if action != "skip" and not genres:
             raise CatalogueError("a film needs at least one genre; correct it with some, or skip it")
-        self.store.decide(film, action, genres=said, version=version)
+        self.store.decide(film, action, genres=genres, version=version)
         return self.standing(film)
 
     def undo(self, decision: int) -> Decision:

@@ -33,7 +33,7 @@ def add_commands(commands: Any) -> None:
 
 
 def add_source(parser: argparse.ArgumentParser, *, required: bool) -> None:
-    """Add what is reviewed, and where the decisions lie."""
+    """Add what is reviewed, and where the decisions are stored."""
     source = parser.add_mutually_exclusive_group(required=required)
     source.add_argument(
         "--run", dest="run_folder", metavar="RUN", help="review the films of a run's validation and test sets"
@@ -78,6 +78,6 @@ def _training(source: Source, out: Path) -> str:
     words = ["onesheet", "train", str(out)]
     if source.run:
         words += ["--config", str(source.run / "config.toml"), "--split", str(source.run / "split.csv")]
-    if source.table and "posters" not in source.told and out.absolute().parent != source.table.absolute().parent:
+    if source.table and "posters" not in source.options and out.absolute().parent != source.table.absolute().parent:
         words += ["--posters", str(source.table.parent)]
     return shlex.join([*words, "--out", "better"])

@@ -15,7 +15,7 @@ from onesheet.errors import CatalogueError, ConfigError
 
 RUN_CATALOGUE = "catalogue.parquet"
 DECISIONS = "decisions.sqlite"
-_TOLD = ("posters", "poster_column", "id_column", "genre_column")
+_OPTIONS = ("posters", "poster_column", "id_column", "genre_column")
 _GONE = frozenset({"no-poster", "no-row", "no-genre", "bad-row", "not-in-split"})
 
 
@@ -27,9 +27,9 @@ class Source:
         catalogue: its films with genres.
         bare: its films without, whose posters are there.
         run: the run's folder whose held-out films are looked at; None = a model reads the whole catalogue.
-        table: the one table that the films stand in; None where they are no single CSV or TSV file.
+        table: the one table that has all films; None where they are no single CSV or TSV file.
         paths: what `read_table_rows` reads to find that table.
-        told: with which options.
+        options: the options it was read with.
         genre_map: the mapping file it was read with, None = none.
         left_out: flag -> how many posters and rows have no film in `catalogue`.
     """
@@ -39,7 +39,7 @@ class Source:
     run: Path | None
     table: Path | None
     paths: tuple[str, ...]
-    told: dict[str, Any]
+    options: dict[str, Any]
     genre_map: str | None
     left_out: dict[str, int]
 
@@ -72,7 +72,7 @@ def read_source(*, run: str | Path | None = None, catalogue: str | Path | None =
 
 
 def decisions_path(*, run: str | Path | None = None, catalogue: str | Path | None = None) -> Path:
-    """Where the decisions lie unless said otherwise: in the run's or catalogue's folder, or beside the table."""
+    """Where decisions are stored by default: in the run's or catalogue's folder, or beside the table."""
     if run is not None:
         return Path(run) / DECISIONS
     assert catalogue is not None
@@ -87,14 +87,14 @@ def _of_run(run: Path) -> Source:
     films = read_catalogue(run / RUN_CATALOGUE)
     gone = _left_out(Findings.read_csv(run / "findings.csv")) if (run / "findings.csv").is_file() else {}
     recipe = _recipe(run / "config.toml")
-    told = {name: recipe[name] for name in _TOLD if recipe.get(name)}
+    options = {name: recipe[name] for name in _OPTIONS if recipe.get(name)}
     paths = tuple(recipe.get("catalogue", ()))
     try:
-        tables = read_table_rows(*paths, **told)
+        tables = read_table_rows(*paths, **options)
         table = tables[0].table.path if is_one_table(tables) else None
-    except CatalogueError:  # it lies elsewhere by now
+    except CatalogueError:  # it has been moved
         table = None
-    return Source(films, (), run, table, paths, told, recipe.get("genre_map"), gone)
+    return Source(films, (), run, table, paths, options, recipe.get("genre_map"), gone)
 
 
 def _recipe(path: Path) -> dict[str, Any]:

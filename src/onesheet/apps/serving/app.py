@@ -154,12 +154,12 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def unknown(request: Request, error: HTTPException) -> JSONResponse:
         allowed = (error.headers or {}).get("Allow")
-        said = f"{error.detail}: use {allowed}" if allowed else error.detail
+        text = f"{error.detail}: use {allowed}" if allowed else error.detail
         for prefix, options in OFFERED_WITH.items():
             offered = any(getattr(route, "path", "").startswith(prefix) for route in app.routes)
             if request.url.path.startswith(prefix) and not offered:
-                said = f"{said}: start the service with {options}"
-        return JSONResponse({"error": f"{said}; see /openapi.json"}, error.status_code, error.headers)
+                text = f"{text}: start the service with {options}"
+        return JSONResponse({"error": f"{text}; see /openapi.json"}, error.status_code, error.headers)
 
     @app.exception_handler(ClientDisconnect)
     async def gone(_: Request, error: ClientDisconnect) -> JSONResponse:

@@ -21,7 +21,7 @@ from onesheet.predict import Predictor
 from onesheet.predict.predictor import BATCH
 from onesheet.threads import thread_count
 
-RETRY_SECONDS = 1  # what a client that finds the queue full is told to wait
+RETRY_SECONDS = 1  # what a client that finds the queue full should wait
 
 
 Result = TypeVar("Result")

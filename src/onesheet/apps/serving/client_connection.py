@@ -11,7 +11,7 @@ MAX_HEAD_BYTES = 64_000
 
 
 class Connection(HttpToolsProtocol):
-    """Uvicorn's connection, closed where a request's head, or what stands between and after its chunks, is too long.
+    """Uvicorn's connection, closed where a request's head, or what is between and after its chunks, is too long.
 
     The head may take `timeout_keep_alive` seconds of the server's configuration; the body is the gate's. Trailers,
     headers after the body, are passed over: they could say anything of a request that was already let in.

@@ -19,7 +19,7 @@ PREDICTIONS = {
 MODEL = {
     "name": "default",
     "card": {"genres": ["Comedy", "Drama", "Horror"], "size": [224, 160], "resize": "stretch"},
-    "model_card": "# The model that ships",
+    "model_card": "# The bundled model",
     "offers": ["review", "report"],
 }
 LIMITS = {

@@ -1,4 +1,4 @@
-"""Routes for who wants to see why: heat maps, the nearest posters, the run's report."""
+"""Routes that explain: heat maps, the nearest posters, the run's report."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from onesheet.predict import PosterIndex
 MOST_SIMILAR = 50
 Answer = TypeVar("Answer")
 REPORT_HEADERS = {
-    # its own script and style stand inside it; sandboxed, it can ask this service for nothing
+    # its own script and style are inside it; sandboxed, it can ask this service for nothing
     "Content-Security-Policy": (
         "sandbox allow-scripts allow-modals; default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
         "script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

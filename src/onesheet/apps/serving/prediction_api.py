@@ -45,8 +45,8 @@ def prediction_routes(service: Service) -> APIRouter:
         A file that cannot be read has its error in its place, and the others are answered; only where the body is the
         file is the whole request rejected.
         """
-        said = await _predictions(service, request, at, top)
-        return JSONResponse({"predictions": [one.to_dict() for one in said]})
+        predictions = await _predictions(service, request, at, top)
+        return JSONResponse({"predictions": [one.to_dict() for one in predictions]})
 
     return router
 

@@ -38,7 +38,7 @@ class DecisionBody(BaseModel):
 class UndoBody(BaseModel):
     """Which decision to take back."""
 
-    decision: int = Field(ge=1, le=LARGEST_ID, description="id of the decision that stands for its film")
+    decision: int = Field(ge=1, le=LARGEST_ID, description="id of the current decision of its film")
 
 
 def review_routes(service: Service, review: Review) -> APIRouter:
@@ -93,8 +93,8 @@ def _add_deciding(router: APIRouter, service: Service, review: Review) -> None:
     async def decide(film: str, request: Request) -> JSONResponse:
         """Decide about a film; written to the disk before this answers."""
         _known(review, film)
-        said = await _body(request, service, DecisionBody)
-        decide_now = partial(review.decide, film, said.action, genres=said.genres, version=said.version)
+        body = await _body(request, service, DecisionBody)
+        decide_now = partial(review.decide, film, body.action, genres=body.genres, version=body.version)
         try:
             standing = await asyncio.to_thread(decide_now)
         except StaleDecision as error:
@@ -109,10 +109,10 @@ def _add_deciding(router: APIRouter, service: Service, review: Review) -> None:
         openapi_extra=schema.json_body(UndoBody, {"decision": 7}),
     )
     async def undo(request: Request) -> JSONResponse:
-        """Take back a decision, by a new row of the history; what stood before it stands again."""
-        said = await _body(request, service, UndoBody)
+        """Take back a decision, by a new row of the history; the one before it is current again."""
+        body = await _body(request, service, UndoBody)
         try:
-            undone = await asyncio.to_thread(review.undo, said.decision)
+            undone = await asyncio.to_thread(review.undo, body.decision)
         except StaleDecision as error:
             return JSONResponse({"error": str(error), "now": None}, 409)
         now = await asyncio.to_thread(review.standing, undone.film) if undone.film in review.cases else None

@@ -90,7 +90,7 @@ class HistoryRow(BaseModel):
     id: int
     film: str
     action: str = Field(description="accept, correct, skip or undo")
-    genres: list[str] = Field(description="what the film is said to have")
+    genres: list[str] = Field(description="the genres of the film")
     undoes: int | None = Field(None, description="id of the decision that an undo takes back")
     at: str = Field(description="when, UTC")
 
@@ -104,10 +104,10 @@ class FilmBody(BaseModel):
     reason: str = Field(description="suspect, unsure or no-genres")
     doubted: list[str] = Field(description="the genres whose label is suspect")
     genres: list[str] = Field(description="as the catalogue has them")
-    predicted: list[str] = Field(description="what the model gives at the balanced operating point")
+    predicted: list[str] = Field(description="the predicted genres at the balanced operating point")
     probabilities: dict[str, float]
     version: int = Field(description="to be named by the next decision about the film")
-    decision: HistoryRow | None = Field(None, description="the one that stands")
+    decision: HistoryRow | None = Field(None, description="the current one")
 
 
 class ReviewBody(BaseModel):
@@ -115,7 +115,7 @@ class ReviewBody(BaseModel):
 
     about: str = Field(description="what is reviewed, and what the corrected catalogue is")
     counts: dict[str, int] = Field(description="films that wait, by reason; and those decided and skipped")
-    genres: list[str] = Field(description="what a film may be said to have")
+    genres: list[str] = Field(description="the genres that a film may have")
     films: list[FilmBody]
 
 
@@ -123,14 +123,14 @@ class StaleBody(BaseModel):
     """Why a decision came too late."""
 
     error: str
-    now: FilmBody | None = Field(description="the film as it stands")
+    now: FilmBody | None = Field(description="the film as it is now")
 
 
 class UndoneBody(BaseModel):
     """What was taken back."""
 
     undo: HistoryRow
-    now: FilmBody | None = Field(description="the film as it stands; null where it is in the queue no more")
+    now: FilmBody | None = Field(description="the film as it is now; null where it is in the queue no more")
 
 
 class HistoryBody(BaseModel):
@@ -204,7 +204,7 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
 STALE: dict[int | str, dict[str, Any]] = {
     409: {
         "model": StaleBody,
-        "description": "Another decision came first; `now` is the film as it stands.",
+        "description": "Another decision came first; `now` is the film as it is now.",
         "content": {"application/json": {"example": examples.STALE}},
     }
 }

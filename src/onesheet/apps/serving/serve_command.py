@@ -48,7 +48,7 @@ def add_commands(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until told to stop."""
+    """Serve until a stop signal comes."""
     for package in PACKAGES:
         require(package, purpose="serving", extra="serve")
     from onesheet.apps.serving.limits import Limits

@@ -61,7 +61,7 @@ def serve(
         catalogue: a table or folder whose films can be reviewed, in place of `run`.
         decisions: where decisions are kept; None = in the run's folder, or beside the catalogue.
         similar_in: folder of posters among which the nearest are found.
-        progress: told of the posters read before the service listens.
+        progress: called with the posters read before the service listens.
         tell: called with lines for a person, the last of them when the service listens.
 
     Raises:
@@ -72,7 +72,7 @@ def serve(
     """
     _check_token(host, token)
     if decisions and not (run or catalogue):
-        raise ConfigError("--decisions needs something to decide about; give --run or --catalogue")
+        raise ConfigError("--decisions needs something to decide about; pass --run or --catalogue")
     source = read_source(run=run, catalogue=catalogue) if run or catalogue else None
     model = Path(run) / RUN_MODEL if run and model is None else model
     predictor = load(model, threads=threads)
@@ -98,7 +98,7 @@ def serve(
 
 
 def _run(app: Gate, host: str, port: int, tell: Callable[[str], None]) -> None:
-    """Listen and answer until told to stop."""
+    """Listen and answer until it receives a stop signal."""
     config = uvicorn.Config(
         app,
         http=Connection,
@@ -117,7 +117,7 @@ def _run(app: Gate, host: str, port: int, tell: Callable[[str], None]) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn's server; when told to stop it answers 503 to what is new and waits for what is begun."""
+    """Uvicorn's server; on a stop signal it answers 503 to what is new and waits for what is begun."""
 
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
@@ -145,7 +145,7 @@ def _check_token(host: str, token: str | None) -> None:
         return
     if token is None:
         raise ConfigError(
-            f"--host {host} lets other machines in; give --token or set ONESHEET_TOKEN, or keep --host 127.0.0.1"
+            f"--host {host} lets other machines in; pass --token or set ONESHEET_TOKEN, or keep --host 127.0.0.1"
         )
     if len(token) < LEAST_TOKEN:
         raise ConfigError(
@@ -162,7 +162,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _shown(host: str) -> str:
-    """As it stands in a web address."""
+    """As it is written in a web address."""
     return f"[{host}]" if ":" in host else host
 
 

@@ -38,9 +38,9 @@ class Measures:
         self._queue = Gauge("onesheet_queue_posters", "Posters waiting.", registry=registry)
 
     def watch_queue(self, length: Callable[[], float]) -> None:
-        """Ask `length` for the queue's length whenever the figures are read."""
+        """Ask `length` for the queue's length whenever the metrics are read."""
         self._queue.set_function(length)
 
     def text(self) -> bytes:
-        """The figures in Prometheus' text form."""
+        """The metrics in Prometheus' text form."""
         return generate_latest(self._registry)

@@ -1,7 +1,7 @@
 """Tensors of the Open Inference Protocol: JSON and binary data to posters, scores to JSON and binary data.
 
 In JSON a UINT8 tensor is a list of numbers, flat or nested, and each element of a BYTES tensor is the base64 text of
-an image file. As binary data (the protocol's binary tensor data extension, as Triton and KServe have it) tensors lie
+an image file. As binary data (the protocol's binary tensor data extension, as Triton and KServe have it) tensors are
 behind the JSON, row-major and little-endian, a BYTES element as its length in 4 bytes and then itself.
 """
 
@@ -36,7 +36,7 @@ class InputTensor(BaseModel):
     shape: list[int]
     datatype: str = Field(description="BYTES (image files) or UINT8 (pixels)")
     parameters: Parameters = Field(default_factory=dict)
-    data: list[object] | None = Field(None, description="absent where the tensor lies behind the JSON as binary data")
+    data: list[object] | None = Field(None, description="absent where the tensor is behind the JSON as binary data")
 
 
 class OutputTensor(BaseModel):
@@ -71,7 +71,7 @@ def read_posters(
 
     Args:
         tensor: the input, as the JSON describes it.
-        binary: what lies behind the JSON.
+        binary: the bytes behind the JSON.
         poster_size: the model's H, W.
 
     Raises:
@@ -82,7 +82,7 @@ def read_posters(
     size = tensor.parameters.get("binary_data_size")
     if behind and size != len(binary):
         raise rejected(
-            f"input {name} has no data, and {len(binary):,} bytes lie behind the JSON; "
+            f"input {name} has no data, and {len(binary):,} bytes are behind the JSON; "
             f"its binary_data_size is {reprlib.repr(size)}"
         )
     if tensor.datatype == "BYTES":
