@@ -100,7 +100,7 @@ def test_another_batch_in_the_same_place_is_rejected(
     assert "holds a batch with source = '" in rejected(capsys, posters[0].parent, *mine[1:])
     assert "holds a batch with at = 'balanced', not 'exact'" in rejected(capsys, *mine, "--at", "exact")
     assert "holds a batch with form = 'parquet', not 'csv'" in rejected(capsys, *mine, "--format", "csv")
-    assert "with part_rows = 64, not 8; give it as before, or choose" in rejected(capsys, *mine[:-1], "8")
+    assert "with part_rows = 64, not 8; pass it as before, or choose" in rejected(capsys, *mine[:-1], "8")
     assert parts_of(out) == before
     assert main(["batch", *map(str, mine)]) == 0
     assert "0 of 4 parts written, 0 posters, 0 of them unreadable; 4 were there already" in capsys.readouterr().out

@@ -188,7 +188,7 @@ def test_every_nfo_of_a_film_is_changed_or_none(library: Path) -> None:
     assert steps[1].after == b"<movie><genre>Drama</genre><genre>Sci-Fi</genre></movie>"
     other.chmod(0o444)
     left = {step.film.name: step.why for step in plan_changes(answers) if isinstance(step, Left)}
-    assert left["bare"] == "its NFO is read-only; give it write permission"
+    assert left["bare"] == "its NFO is read-only; make it writable"
     assert [step for step in plan_changes(answers) if isinstance(step, Change)] == []
 
 
@@ -218,7 +218,7 @@ def test_files_that_must_not_be_replaced_are_said_before_anything_is_written(lib
     answers = suggested(list(scan_library(library).films))
     (library / "has" / "movie.nfo").write_text("<movie/>")
     left = {step.film.name: step.why for step in plan_changes(answers, policy="add") if isinstance(step, Left)}
-    assert left["bare"] == "its NFO is read-only; give it write permission"
+    assert left["bare"] == "its NFO is read-only; make it writable"
     assert left["has"] == "its NFO has changed meanwhile"
 
 

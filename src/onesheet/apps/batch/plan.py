@@ -141,7 +141,7 @@ def _check_same(place: Place, old: Plan, new: Plan, tell: Callable[[str], None])
         if item.name not in ("protocol", "listing", "listed") and before != now:
             raise RunError(
                 f"{place.url!r} holds a batch with {item.name} = {before!r}, not {now!r}; "
-                "give it as before, or choose another folder with --out"
+                "pass it as before, or choose another folder with --out"
             )
     if old.listing == new.listing:
         return

@@ -195,5 +195,5 @@ def writable_file(path: Path) -> os.stat_result:
     if state.st_nlink > 1:
         raise LibraryError("its NFO has other names (hard links), which would keep the old genres; make a copy of it")
     if not state.st_mode & 0o222 or not os.access(path, os.W_OK):
-        raise LibraryError("its NFO is read-only; pass it write permission")
+        raise LibraryError("its NFO is read-only; make it writable")
     return state
