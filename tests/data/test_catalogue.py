@@ -131,8 +131,9 @@ def test_written_catalogues_read_back(tmp_path, suffix, place):
     assert not again.findings
 
 
-def test_genres_with_delimiters_read_back(tmp_path):
-    catalogue = on_disk(tmp_path, ["a.png", "b.png"], ("Action, Adventure", "Mind | Body [new]"))
+@pytest.mark.parametrize("odd", ["Action, Adventure", "Mind | Body [new]", "Action/Drama", "'Quoted'"])
+def test_genres_with_delimiters_read_back(tmp_path, odd):
+    catalogue = on_disk(tmp_path, ["a.png", "b.png"], tuple(sorted(("Drama", odd))))
     write_catalogue(catalogue, tmp_path / "catalogue.csv")
     assert read_catalogue(tmp_path / "catalogue.csv").films == catalogue.films
 

@@ -15,7 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from onesheet.data.cells import genre_delimiter, genre_names, imdb_id
+from onesheet.data.cells import imdb_id
+from onesheet.data.genre_cells import GenreCells
+from onesheet.data.genre_map import is_no_genre
 from onesheet.data.reading import read_catalogue
 from onesheet.data.tables import read_table
 from onesheet.errors import CatalogueError, MissingExtra
@@ -189,8 +191,10 @@ def test_parquet_without_pyarrow_names_the_extra(posters, monkeypatch):
         read_catalogue(posters / "t.parquet")
 
 
-GENRE = st.text(st.characters(blacklist_categories=["Cs", "Cc"], blacklist_characters="|;,/['\""), min_size=1).map(
-    str.strip
+GENRE = (
+    st.text(st.characters(blacklist_categories=["Cs", "Cc"], blacklist_characters="|;,/[](){}'\""), min_size=1)
+    .map(str.strip)
+    .filter(lambda name: not is_no_genre(name) and " - " not in name and not name.isdigit())
 )
 
 
@@ -201,8 +205,8 @@ GENRE = st.text(st.characters(blacklist_categories=["Cs", "Cc"], blacklist_chara
 def test_genre_cells_read_back(rows, form):
     write = {"j": json.dumps, "p": str}.get(form, form.join)
     cells = [write(names) for names in rows]
-    delimiter = genre_delimiter(cells)
-    assert [list(genre_names(cell, delimiter)) for cell in cells] == rows
+    read = GenreCells(cells)
+    assert [list(read.read(cell)) for cell in cells] == rows
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)

@@ -179,7 +179,7 @@ def test_leaks_are_said_and_kept(tmp_path):
 @pytest.mark.parametrize(
     "rows, message",
     [
-        ([["id", "part"], ["tt0000001", "train"]], "no column 'split'; seen: id, part"),
+        ([["id", "kind"], ["tt0000001", "train"]], "no column 'split'; seen: id, kind"),
         ([["id", "split"], ["tt0000001", "trian"]], "unknown split 'trian'"),
         ([["id", "split"], ["tt0000001", "trian"]], "did you mean 'train'"),
         ([["id", "split"], ["tt9999999", "train"]], "names no film of the catalogue"),

@@ -32,7 +32,11 @@ def add_commands(commands: Any) -> None:
     )
     adopt.add_argument("network", metavar="MODEL", help=".onnx, .keras, .h5, or .json with --weights")
     adopt.add_argument(
-        "--genres", required=True, metavar="FILE", help="text file: a genre a line, in the outputs' order"
+        "--genres",
+        required=True,
+        dest="labels",
+        metavar="FILE",
+        help="text file: a genre a line, in the outputs' order",
     )
     adopt.add_argument("--weights", metavar="FILE", help="the .h5 that belongs to a .json")
     for name, help_text in CHOICES.items():
@@ -46,7 +50,14 @@ def add_commands(commands: Any) -> None:
     )
     add_out(adopt, "the model file (ONNX)")
     add_options(
-        adopt, *options.CATALOGUE, *options.AUDIT, "size", "resize", "precision_target", "recall_target", size=SIZE
+        adopt,
+        *(name for name in options.CATALOGUE if name != "genres"),
+        *options.AUDIT,
+        "size",
+        "resize",
+        "precision_target",
+        "recall_target",
+        size=SIZE,
     )
 
 
@@ -57,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     from onesheet.pipeline.preparation import whole_catalogue
 
     recipe = recipe_from(arguments)
-    genres = read_genres(arguments.genres)
+    genres = read_genres(arguments.labels)
     conventions = Conventions(
         **{name: getattr(arguments, name) for name in CHOICES}, size=recipe.size, resize=cast(Resize, recipe.resize)
     )

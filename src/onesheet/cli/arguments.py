@@ -11,9 +11,11 @@ from onesheet.options import GROUPS, Option, options_of, read_config
 from onesheet.pipeline.recipe import OPTIONS, REMOVED, Recipe
 from onesheet.training.config import TrainConfig
 
-CATALOGUE = ("posters", "poster_column", "genre_column", "id_column", "genre_map", "min_films")
+CATALOGUE = (
+    *("posters", "poster_column", "genre_column", "genre_delimiter", "genres", "id_column", "genre_map", "min_films"),
+)
 AUDIT = ("keep", "threads")
-SPLIT = ("split", "validation", "test", "seed")
+SPLIT = ("split", "resplit", "validation", "test", "seed")
 PACK = ("size", "resize", "threads")
 FIT = tuple(options_of(TrainConfig))
 EXPORT = ("precision", "precision_target", "recall_target")

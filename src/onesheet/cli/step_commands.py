@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -27,7 +27,7 @@ def add_commands(commands: Any) -> None:
     """Add the commands."""
     audit = step_command(commands, "audit", _audit, "what is wrong with a catalogue; changes nothing")
     add_catalogue(audit)
-    add_out(audit, "folder for findings.csv and audit.html")
+    audit.add_argument("--out", metavar="PATH", help="folder for findings.csv and audit.html (default: none written)")
     add_options(audit, *options.CATALOGUE, "threads")
 
     split = step_command(commands, "split", _split, "films to train, validate and test on")
@@ -88,10 +88,11 @@ def _audit(arguments: argparse.Namespace) -> int:
         audited = audit(catalogue, threads=recipe.training.threads, progress=console.progress)
         usable = catalogue.drop_rare(recipe.min_films)
         findings, staying = usable.findings + audited, len(usable.without(audited))
-    write_audit(findings, catalogue, arguments.out)
+    if arguments.out:
+        write_audit(findings, catalogue, arguments.out)
     if arguments.json:
         counts = {"films": len(catalogue), "staying": staying, "genres": len(catalogue.genres)}
-        print(json.dumps({**counts, "findings": findings.counts}))
+        print(json.dumps({**counts, "findings": findings.counts, **_understood(usable)}))
         return 0
     print_table(
         f"{len(catalogue):,} films, {len(findings):,} findings",
@@ -100,9 +101,20 @@ def _audit(arguments: argparse.Namespace) -> int:
     )
     for finding in findings.of("rare-genre"):
         print(f"rare: {finding.detail}")
+    for finding in findings.of("odd-genre", "unlabelled"):
+        print(f"{FLAGS[finding.flag]}: {finding.detail}; {finding.action}")
     print(f"{staying:,} of {len(catalogue):,} films stay")
-    print(f"see {Path(arguments.out) / 'audit.html'} and {Path(arguments.out) / 'findings.csv'}")
+    if arguments.out:
+        print(f"see {Path(arguments.out) / 'audit.html'} and {Path(arguments.out) / 'findings.csv'}")
+    else:
+        print("--out FOLDER writes audit.html and findings.csv")
     return 0
+
+
+def _understood(catalogue: Catalogue) -> dict[str, Any]:
+    """How the sources were understood, and which genres came of them."""
+    kept, left_out = catalogue.genre_counts
+    return {"sources": [asdict(s) for s in catalogue.sources], "genre_films": kept, "genres_left_out": left_out}
 
 
 def _clean_catalogue(arguments: argparse.Namespace, recipe: Recipe, console: Console) -> Catalogue:
@@ -136,7 +148,7 @@ def _split(arguments: argparse.Namespace) -> int:
         genres = found.catalogue.genres.names
         sizes = {split: len(found.rows(split)) for split in SPLITS}
         share_of = {split: dict(zip(genres, map(float, shares[split]), strict=True)) for split in SPLITS}
-        print(json.dumps({"films": sizes, "shares": share_of}))
+        print(json.dumps({"films": sizes, "shares": share_of, **_understood(found.catalogue)}))
         return 0
     rows = [
         [genre, *(f"{shares[split][column]:.1%}" for split in SPLITS)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -11,9 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onesheet.data.findings import FLAGS, Finding, Findings
+from onesheet.data.source_summary import SourceSummary
 from onesheet.errors import CatalogueError
 from onesheet.genres import GenreSet
 from onesheet.markup import bar, table
+
+RARE = re.compile(r"(.*): (\d+) films, fewer than \d+", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,8 @@ class Film:
         year: year of release, None where unknown.
         source: the catalogue it came from (a file or folder name).
         group: films of one group (near-duplicate posters) must stay on one side of a split; "" = alone.
+        split: "train", "validation" or "test" where the collection comes with a split, else "".
+        unknown: genres of which the collection does not say whether the film has them.
     """
 
     film_id: str
@@ -37,6 +43,8 @@ class Film:
     year: int | None = None
     source: str = ""
     group: str = ""
+    split: str = ""
+    unknown: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -47,11 +55,13 @@ class Catalogue:
         films: every film has a poster path and at least one genre of `genres`.
         genres: the genres in column order (sorted by name).
         findings: rows, posters and genres that were left out while reading, none silently.
+        sources: how each table was understood.
     """
 
     films: tuple[Film, ...]
     genres: GenreSet
     findings: Findings = field(default_factory=Findings)
+    sources: tuple[SourceSummary, ...] = ()
 
     def __len__(self) -> int:
         return len(self.films)
@@ -67,6 +77,22 @@ class Catalogue:
     def labels(self) -> NDArray[np.bool_]:
         """The truth, bool N×G."""
         return self.genres.encode([film.genres for film in self.films])
+
+    @property
+    def genre_counts(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Films of each genre kept, and of each genre left out as too rare."""
+        kept = Counter(genre for film in self.films for genre in film.genres)
+        rare = (finding.detail for finding in self.findings if finding.flag == "rare-genre")
+        found = (RARE.fullmatch(detail) for detail in rare)
+        return dict(kept), {match[1]: int(match[2]) for match in found if match}
+
+    @property
+    def known(self) -> NDArray[np.bool_] | None:
+        """Where the truth is known, bool N×G; None where it is known everywhere."""
+        if not any(film.unknown for film in self.films):
+            return None
+        names = set(self.genres.names)
+        return ~self.genres.encode([film.unknown & names for film in self.films])
 
     @property
     def fingerprint(self) -> str:
@@ -103,7 +129,7 @@ class Catalogue:
             for film in self.films
             if film.film_id not in dropped
         )
-        return Catalogue(films, self.genres, self.findings + findings)
+        return replace(self, films=films, findings=self.findings + findings)
 
     def drop_rare(self, min_films: int, *, spare: Iterable[str] = ()) -> Catalogue:
         """Leave out genres that fewer than `min_films` films have, and films that keep no genre by it.
@@ -127,7 +153,8 @@ class Catalogue:
         for film in self.films:
             genres = tuple(genre for genre in film.genres if genre in kept)
             if genres:
-                films.append(film if genres == film.genres else replace(film, genres=genres))
+                same = genres == film.genres and film.unknown <= kept
+                films.append(film if same else replace(film, genres=genres, unknown=film.unknown & kept))
             else:
                 findings.append(
                     Finding(
@@ -141,4 +168,5 @@ class Catalogue:
                     )
                 )
         names = [name for name in self.genres.names if name in kept]
-        return Catalogue(tuple(films), GenreSet(names), self.findings + Findings(findings))
+        found = self.findings + Findings(findings)
+        return replace(self, films=tuple(films), genres=GenreSet(names), findings=found)

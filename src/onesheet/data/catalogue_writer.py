@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from onesheet.data.catalogue import Catalogue
-from onesheet.data.cells import GENRE_DELIMITERS
+from onesheet.data.genre_cells import GenreCells
 from onesheet.errors import CatalogueError, require
 from onesheet.files import whole_file
 from onesheet.spreadsheets import Writer
@@ -20,6 +20,8 @@ COLUMNS = ("film_id", "poster", "genres", "title", "year", "source", "group")
 
 def write_catalogue(catalogue: Catalogue, path: str | Path) -> None:
     """Write one row a film to Parquet or CSV, by the suffix; whole or not at all.
+
+    Columns `split` and `unknown` (genres) are there only if a film has either.
 
     Poster paths are relative to the table when they lie below its folder, so that both can move together, and
     absolute otherwise. Genres are a list in Parquet, "Comedy|Drama" in CSV.
@@ -64,12 +66,21 @@ def _write_csv(catalogue: Catalogue, posters: Sequence[str], path: Path) -> None
 
 
 def _write_rows(catalogue: Catalogue, posters: Sequence[str], file: IO[str]) -> None:
-    as_lists = any(d in genre for genre in catalogue.genres.names for d in (*GENRE_DELIMITERS, "["))
+    cells = {"|".join(film.genres): film.genres for film in catalogue.films}
+    read = GenreCells(cells)
+    as_lists = any(read.read(cell) != genres for cell, genres in cells.items())
     writer = Writer(file)
-    writer.write(COLUMNS)
+    has_split, has_unknown = _more(catalogue)
+    writer.write((*COLUMNS, *["split"] * has_split, *["unknown"] * has_unknown))
     for film, poster in zip(catalogue.films, posters, strict=True):
         genres = json.dumps(film.genres, ensure_ascii=False) if as_lists else "|".join(film.genres)
-        writer.write((film.film_id, poster, genres, film.title, film.year, film.source, film.group))
+        more = [film.split] * has_split + [json.dumps(sorted(film.unknown), ensure_ascii=False)] * has_unknown
+        writer.write((film.film_id, poster, genres, film.title, film.year, film.source, film.group, *more))
+
+
+def _more(catalogue: Catalogue) -> tuple[bool, bool]:
+    """Whether any film has a split, and whether any has unknown genres."""
+    return any(film.split for film in catalogue.films), any(film.unknown for film in catalogue.films)
 
 
 def _write_parquet(catalogue: Catalogue, posters: Sequence[str], path: Path) -> None:
@@ -84,6 +95,12 @@ def _write_parquet(catalogue: Catalogue, posters: Sequence[str], path: Path) -> 
             return arrow.array([value.encode("utf-8", "surrogateescape") for value in values], arrow.binary())
 
     films = catalogue.films
+    has_split, has_unknown = _more(catalogue)
+    more: dict[str, Any] = {}
+    if has_split:
+        more["split"] = texts([film.split for film in films])
+    if has_unknown:
+        more["unknown"] = arrow.array([sorted(film.unknown) for film in films], arrow.list_(arrow.string()))
     table = arrow.table(
         {
             "film_id": texts([film.film_id for film in films]),
@@ -93,6 +110,7 @@ def _write_parquet(catalogue: Catalogue, posters: Sequence[str], path: Path) -> 
             "year": arrow.array([film.year for film in films], arrow.int32()),
             "source": texts([film.source for film in films]),
             "group": texts([film.group for film in films]),
+            **more,
         }
     )
     with whole_file(path) as part:

@@ -5,37 +5,49 @@ from __future__ import annotations
 import difflib
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 
-from onesheet.data.cells import genre_delimiter, genre_names, imdb_id, raw_text, text, title_and_year
+from onesheet.data.cells import id_text, imdb_id, raw_text, text, title_and_year
+from onesheet.data.genre_cells import GenreCells
+from onesheet.data.genre_map import is_no_genre
+from onesheet.data.genre_synonyms import is_known
+from onesheet.data.headless_tables import is_headless
+from onesheet.data.own_splits import FLAG_HEADINGS, split_in_column, split_name
 from onesheet.data.poster_folders import is_image
 from onesheet.data.tables import Table
 from onesheet.errors import CatalogueError
 
 # Headings are compared by their letters and digits alone: "Imdb_ID" = "imdbid". First come, first taken.
 GENRES = (
-    "genres",
-    "genre",
-    "genrenames",
-    "genrelist",
-    "moviegenre",
-    "moviegenres",
-    "labels",
-    "label",
-    "category",
+    *("genres", "genre", "genrenames", "genrelist", "moviegenre", "moviegenres"),
+    *("labels", "label", "category", "categories", "tags"),
 )
-IMDB_IDS = ("imdbid", "tconst", "imdbtitleid")
+GENRE_IDS = ("genreids", "genreid", "genresids")
+IMDB_IDS = ("imdbid", "tconst", "imdbtitleid", "imdbtt")
 IDS = ("filmid", *IMDB_IDS, "id", "movieid", "tmdbid", "posterid", "imageid")
 POSTERS = (
-    *("poster", "posterpath", "posterfile", "posterfilename", "path", "file", "filename", "filepath"),
-    *("image", "imagepath", "imagefile", "imagename", "img", "imgpath", "imgs"),
+    *("poster", "posterpath", "posterfile", "posterfilename", "path", "file", "filename", "filepath", "fname"),
+    *("image", "imagepath", "imagefile", "imagename", "img", "imgpath", "imgs", "imgpaths"),
 )
 TITLES = ("title", "primarytitle", "movietitle", "filmtitle", "name", "originaltitle", "movie", "film")
 YEARS = ("year", "startyear", "releaseyear", "releasedate", "released")
-NEVER_GENRES = frozenset({"", "unnamed0", "index", "split", "fold", "isadult", "adult", "video", "group", "source"})
-_ON = frozenset({"1", "1.0", "true", "yes"})
-_OFF = frozenset({"0", "0.0", "false", "no", ""})
+SPLIT_HEADINGS = ("split", "set", "part", "fold", "subset", "partition")
+_ON = frozenset({"1", "true", "yes", "y", "t", "x", "on", "✓", "✔"})
+_OFF = frozenset({"0", "-1", "−1", "false", "no", "n", "f", "off"})
+_UNKNOWN = frozenset({"", "nan", "na", "n/a", "<na>", "#n/a", "none", "null", "?"})
+_ENDS_OF_PREFIXES = re.compile(r"(?i)[\s_.:\-/]+(?:is[\s_.]+)?|(?<=[a-z])(?=[A-Z])")
+# Columns of 0 and 1 that say something else about a film.
+_NO_GENRE = re.compile(
+    r"(?i)(is|has|in|on|rated|rating|won|num|no|n|count|unnamed|index|year|award|oscars?)([\s_.:\-]|$)"
+    r"|.*[\s_.\-](wins?|won|nominated|nominations?|rated|count|flag|id|index)$"
+    r"|(is|has|rated)[A-Z].*|level_\d+$|column\s?\d*$|\d+$|$"
+)
+NEVER_GENRES = frozenset({"isadult", "adult", "video", "group", "source", "train", "training", "test", "testing"}) | {
+    *("val", "valid", "validation", "dev", "holdout", "color", "colour", "sequel", "remake", *SPLIT_HEADINGS)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +62,9 @@ class Row:
         poster: the poster's path as written, "" where there is none.
         genres: names as written.
         problem: why the genres cannot be read, "" where they can.
+        split: the split that the table has the film in, "" where it has none.
+        unknown: one-hot genres of which the row does not say whether the film has them.
+        odd: cells of one-hot columns that are neither on nor off, for a person.
     """
 
     table: str
@@ -63,6 +78,9 @@ class Row:
     year: int | None
     source: str
     group: str
+    split: str = ""
+    unknown: tuple[str, ...] = ()
+    odd: str = ""
 
     @property
     def where(self) -> str:
@@ -72,17 +90,31 @@ class Row:
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of a table by meaning; indices, None where there is none."""
+    """The columns of a table by meaning; indices, None where there is none.
+
+    Attributes:
+        genres: columns of genres as text or lists, united.
+        one_hot: column -> the genre it is.
+        unused: headings of columns of 0 and 1 that were not taken for genres.
+    """
 
     ids: tuple[int, ...]
     imdb: tuple[bool, ...]
     poster: int | None
-    genre: int | None
-    one_hot: tuple[int, ...]
+    genres: tuple[int, ...]
+    one_hot: dict[int, str]
     title: int | None
     year: int | None
+    split: int | None
     source: int | None
     group: int | None
+    unknown: int | None = None
+    unused: tuple[str, ...] = ()
+
+    @property
+    def genre(self) -> int | None:
+        """The one column of genres as text, None where there is none or several."""
+        return self.genres[0] if len(self.genres) == 1 else None
 
 
 def plain(heading: str) -> str:
@@ -95,18 +127,28 @@ def plain(heading: str) -> str:
     return re.sub(r"[\W_]", "", heading).lower()
 
 
+def named_columns(table: Table, written: str | None) -> list[int]:
+    """The columns that an option names, several separated by commas; none where the table lacks one of them."""
+    if written is None or written in table.columns:
+        return [] if written is None else [table.columns.index(written)]
+    names = [name.strip() for name in written.split(",")]
+    return [table.columns.index(name) for name in names] if set(names) <= set(table.columns) else []
+
+
 def check_columns(tables: Sequence[Table], named: Sequence[str | None]) -> None:
-    """Refuse column names that no table has.
+    """Reject column names that no table has.
 
     Raises:
         CatalogueError: with the nearest right name.
     """
     seen = list(dict.fromkeys(column for table in tables for column in table.columns))
-    for name in named:
-        if name is not None and name not in seen:
-            near = difflib.get_close_matches(name.lower(), [column.lower() for column in seen], 1, 0.4)
-            hint = next((f"did you mean {c!r}? " for c in seen if near and c.lower() == near[0]), "")
-            raise CatalogueError(f"no column {name!r}; {hint}seen: {_listing(seen)}")
+    for written in named:
+        if written is None or any(named_columns(table, written) for table in tables):
+            continue
+        name = next((name for name in map(str.strip, written.split(",")) if name not in seen), written)
+        near = difflib.get_close_matches(name.lower(), [column.lower() for column in seen], 1, 0.4)
+        hint = next((f"did you mean {c!r}? " for c in seen if near and c.lower() == near[0]), "")
+        raise CatalogueError(f"no column {name!r}; {hint}seen: {_listing(seen)}")
 
 
 def find_columns(
@@ -120,22 +162,19 @@ def find_columns(
     known = [plain(name) for name in table.columns]
 
     def find(names: Sequence[str], told: str | None = None) -> list[int]:
-        if told in table.columns:
-            return [table.columns.index(told)]
-        return [known.index(name) for name in names if name in known]
+        return named_columns(table, told)[:1] or [known.index(name) for name in names if name in known]
 
-    genre = find(GENRES, genre_column) or [i for i, name in enumerate(known) if "genre" in name and "id" not in name]
-    poster = [table.columns.index(poster_column)] if poster_column in table.columns else poster_columns(table)
+    poster = named_columns(table, poster_column) or poster_columns(table)
     title, year = [i for i in find(TITLES) if i not in poster], find(YEARS)
-    ids = list(dict.fromkeys(find((), id_column) + find(IDS)))
+    ids = list(dict.fromkeys([*find((), id_column), *find(IDS), *_links(table)]))
+    ids = [i for i in ids if i not in poster or named_columns(table, id_column) == [i]]
+    split = [i for i in find((*SPLIT_HEADINGS, *FLAG_HEADINGS)) if i not in poster and _is_split(table, i)]
     ours = "filmid" in known
-    taken = {*poster, *title, *year, *ids, *(i for i, name in enumerate(known) if name in NEVER_GENRES)}
-    one_hot = () if genre else tuple(i for i in range(len(known)) if i not in taken and _is_one_hot(table, i))
-    if not genre and len(one_hot) < 2:
-        raise CatalogueError(
-            f"{str(table.path)!r} has no usable genre column; seen: {_listing(table.columns)}; "
-            "name it with --genre-column"
-        )
+    taken = {*poster, *title, *year, *ids, *split}
+    told = named_columns(table, genre_column)
+    genres, one_hot, unused = _genre_columns(table, told, taken)
+    if not genres and not one_hot:
+        raise CatalogueError(_no_genres(table, unused))
     if not poster and not ids:
         raise CatalogueError(
             f"{str(table.path)!r} has no column of posters or ids; seen: {_listing(table.columns)}; "
@@ -145,13 +184,97 @@ def find_columns(
         ids=tuple(ids),
         imdb=tuple(known[i] in IMDB_IDS for i in ids),
         poster=next(iter(poster), None),
-        genre=next(iter(genre), None),
+        genres=tuple(genres),
         one_hot=one_hot,
         title=next(iter(title), None),
         year=next(iter(year), None),
+        split=next(iter(split), None),
         source=next(iter(find(("source",))), None) if ours else None,
         group=next(iter(find(("group",))), None) if ours else None,
+        unknown=next(iter(find(("unknown",))), None) if ours else None,
+        unused=tuple(unused),
     )
+
+
+def _genre_columns(
+    table: Table, told: Sequence[int], taken: set[int]
+) -> tuple[Sequence[int], dict[int, str], Sequence[str]]:
+    """Columns of genre text, one-hot columns with their genres, and headings of 0/1 columns that are neither."""
+    known = [plain(name) for name in table.columns]
+    if told:
+        flags = [i for i in told if _is_one_hot(table, i)]
+        if len(flags) == len(told) > 1:
+            headings = {i: table.columns[i] for i in flags}
+            return (), _without_prefix(headings) or headings, ()
+        return told, {}, ()
+    named = [known.index(name) for name in GENRES if name in known]
+    if named and not _is_one_hot(table, named[0]):
+        family = [i for i, name in enumerate(known) if re.fullmatch(rf"{known[named[0]]}\d+", name)]
+        return [named[0], *(i for i in family if not _is_one_hot(table, i))], {}, ()
+    flags = [i for i in range(len(known)) if i not in taken and _is_one_hot(table, i)]
+    off = (_counted_states(table.rows, i) for i in flags)
+    if not any(states[_State.OFF] or states[_State.UNKNOWN] for states in off):
+        flags = []
+    one_hot, unused = _one_hot_genres({i: table.columns[i] for i in flags})
+    text_columns = [i for i, name in enumerate(known) if "genre" in name and i not in flags and name not in GENRE_IDS]
+    text_columns = [i for i in text_columns if not _is_number(table, i)] or [
+        known.index(name) for name in GENRE_IDS if name in known
+    ]
+    if text_columns and not any(map(is_known, one_hot.values())):
+        return text_columns, {}, ()
+    if len(one_hot) < 2:
+        return named, {}, [table.columns[i] for i in flags]
+    return (), one_hot, unused
+
+
+def _one_hot_genres(flags: Mapping[int, str]) -> tuple[dict[int, str], list[str]]:
+    """Which columns of 0 and 1 are genres, without the prefix they share, and the headings of the others."""
+    prefixed = _without_prefix(flags)
+    if prefixed and sum(map(is_known, prefixed.values())) >= len(prefixed) / 2:
+        genres = prefixed
+    else:
+        genres = {i: name for i, name in flags.items() if is_known(name) or not says_something_else(name)}
+        sure = [i for i in genres if is_known(genres[i])]
+        if len(sure) * 2 >= len(genres) and sure:  # an unknown name beside a row of known ones is no genre
+            genres = {i: name for i, name in genres.items() if sure[0] <= i <= sure[-1]}
+    return genres, [name for i, name in flags.items() if i not in genres and plain(name) not in NEVER_GENRES]
+
+
+def _without_prefix(flags: Mapping[int, str]) -> dict[int, str]:
+    """The columns that share a prefix, without it: "genre_Action", "Genre_is_Drama"; {} where no two do, or most of
+    what is left is no genre."""
+    prefixes: Counter[str] = Counter()
+    for name in flags.values():
+        prefixes.update(name[: end.end()] for end in _ENDS_OF_PREFIXES.finditer(name) if 0 < end.end() < len(name))
+    best: dict[int, str] = {}
+    for prefix, count in prefixes.items():
+        rest = {i: name[len(prefix) :] for i, name in flags.items() if name.startswith(prefix) and name != prefix}
+        sure = sum(map(is_known, rest.values()))
+        if count > 1 and sure * 2 >= len(rest) and sure > sum(map(is_known, best.values())):
+            best = rest
+    return best if sum(map(is_known, best.values())) > sum(map(is_known, flags.values())) else {}
+
+
+def says_something_else(name: str) -> bool:
+    """Whether a heading or name says something else about a film than a genre.
+
+    Example:
+        >>> says_something_else("Rated_PG"), says_something_else("Drama")
+        (True, False)
+    """
+    return plain(name) in NEVER_GENRES or bool(_NO_GENRE.match(name)) or is_no_genre(name)
+
+
+def _no_genres(table: Table, unused: Sequence[str]) -> str:
+    where = f"{str(table.path)!r} has no usable genre column"
+    if is_headless(table.columns):
+        return (
+            f"{str(table.path)!r} has no heading, its first line is {_listing(table.columns)}; add one, or name the "
+            "genres of its columns of 0 and 1 with --genres FILE"
+        )
+    if unused:
+        return f"{where}; columns of 0 and 1: {_listing(unused)}; name the genres with --genre-column A,B,C"
+    return f"{where}; seen: {_listing(table.columns)}; name it with --genre-column"
 
 
 def poster_columns(table: Table) -> list[int]:
@@ -161,23 +284,41 @@ def poster_columns(table: Table) -> list[int]:
     return named or [i for i in range(len(known)) if _names_images(table, i)]
 
 
-def read_rows(table: Table, columns: Columns) -> Iterator[Row]:
-    """The table's rows by meaning, in order; equal genres are one tuple, equal sources one string."""
-    delimiter = genre_delimiter(row[columns.genre] for row in table.rows) if columns.genre is not None else ""
+def read_rows(table: Table, columns: Columns, cells: GenreCells) -> Iterator[Row]:
+    """The table's rows by meaning, in order; equal genres are one tuple, equal sources one string.
+
+    Args:
+        table: as read.
+        columns: what `find_columns` returned.
+        cells: how the table's genre cells are read.
+    """
 
     def cell(row: Sequence[object], column: int | None) -> str:
         return "" if column is None else text(row[column])
 
-    shared: dict[tuple[str, ...], tuple[str, ...]] = {}
+    states = _states(table, columns.one_hot)
+    split_heading = "" if columns.split is None else table.columns[columns.split]
+    shared: dict[tuple[str, ...], tuple[str, ...]] = {(): ()}
     for number, row in enumerate(table.rows, 1):
-        ids = [(text(row[i]), imdb) for i, imdb in zip(columns.ids, columns.imdb, strict=True)]
+        ids = [(id_text(row[i]), imdb) for i, imdb in zip(columns.ids, columns.imdb, strict=True)]
         best = next(((written, imdb) for written, imdb in ids if written), ("", False))
-        problem, genres = "", tuple(table.columns[i] for i in columns.one_hot if text(row[i]).lower() in _ON)
-        if columns.genre is not None:
-            try:
-                genres = genre_names(row[columns.genre], delimiter)
-            except ValueError as error:
-                problem = str(error)
+        found = [cells.read(row[i]) for i in columns.genres]
+        problem = next((str(error) for error in found if isinstance(error, ValueError)), "")
+        genres = tuple(name for names in found if not isinstance(names, ValueError) for name in names)
+        unknown = _listed_names(row[columns.unknown]) if columns.unknown is not None else ()
+        odd = ""
+        if states:
+            seen = [state[row[i]] for i, state in states]
+            names = columns.one_hot.values()
+            genres = tuple(name for name, state in zip(names, seen, strict=True) if state >= _State.ON)
+            if _State.UNKNOWN in seen or _State.ODD in seen:
+                unknown = tuple(n for n, state in zip(names, seen, strict=True) if state < _State.OFF)
+            if _State.ODD in seen or _State.ODD_NUMBER in seen:
+                odd = ", ".join(
+                    f"{table.columns[i]}={text(row[i])[:20]!r}"
+                    for (i, _), state in zip(states, seen, strict=True)
+                    if state in (_State.ODD, _State.ODD_NUMBER)
+                )
         title, year = title_and_year(cell(row, columns.title), cell(row, columns.year))
         yield Row(
             table=table.path.name,
@@ -191,7 +332,49 @@ def read_rows(table: Table, columns: Columns) -> Iterator[Row]:
             year=year,
             source=sys.intern(cell(row, columns.source)),
             group=cell(row, columns.group),
+            split=split_in_column(split_heading, cell(row, columns.split)) or table.split,
+            unknown=shared.setdefault(unknown, unknown),
+            odd=odd,
         )
+
+
+def _listed_names(value: object) -> tuple[str, ...]:
+    found = GenreCells([value]).read(value)
+    return () if isinstance(found, ValueError) else found
+
+
+class _State(IntEnum):
+    """What a cell of a one-hot column says."""
+
+    ODD = 0
+    UNKNOWN = 1
+    OFF = 2
+    ON = 3
+    ODD_NUMBER = 4
+
+
+def _states(table: Table, columns: Iterable[int]) -> list[tuple[int, dict[object, _State]]]:
+    """Each one-hot column's cells as written -> what they say. Blank is off in a table that writes no other off."""
+    values = {i: dict.fromkeys(row[i] for row in table.rows) for i in columns}
+    written = {value: _state(value) for found in values.values() for value in found}
+    if _State.OFF not in written.values():
+        written = {v: _State.OFF if s is _State.UNKNOWN else s for v, s in written.items()}
+    return [(i, {value: written[value] for value in found}) for i, found in values.items()]
+
+
+def _state(value: object) -> _State:
+    found = text(value).lower()
+    if found in _ON:
+        return _State.ON
+    if found in _OFF:
+        return _State.OFF
+    if found in _UNKNOWN:
+        return _State.UNKNOWN
+    try:
+        number = float(found)
+    except ValueError:
+        return _State.ODD
+    return {0.0: _State.OFF, 1.0: _State.ON, -1.0: _State.OFF}.get(number, _State.ODD_NUMBER)
 
 
 def _names_images(table: Table, column: int) -> bool:
@@ -201,8 +384,47 @@ def _names_images(table: Table, column: int) -> bool:
 
 
 def _is_one_hot(table: Table, column: int) -> bool:
-    values = {text(row[column]).lower() for row in table.rows}
-    return values <= _ON | _OFF and bool(values - {""})
+    """Whether nearly all cells of a column are on or off, as judged by its first rows and then by all."""
+    return _mostly_flags(table.rows[:200], column) and _mostly_flags(table.rows, column)
+
+
+def _counted_states(rows: Sequence[Sequence[object]], column: int) -> Counter[_State]:
+    states: Counter[_State] = Counter()
+    try:
+        for value, count in Counter(row[column] for row in rows).items():
+            states[_state(value)] += count
+    except TypeError:  # lists
+        states[_State.ODD] = len(rows)
+    return states
+
+
+def _mostly_flags(rows: Sequence[Sequence[object]], column: int) -> bool:
+    states = _counted_states(rows, column)
+    flags = states[_State.ON] + states[_State.OFF]
+    return flags > 0 and flags >= 0.9 * (len(rows) - states[_State.UNKNOWN])
+
+
+def _first_texts(table: Table, column: int) -> list[str]:
+    return [found for row in table.rows[:200] if (found := text(row[column]))]
+
+
+def _is_number(table: Table, column: int) -> bool:
+    values = _first_texts(table, column)
+    return bool(values) and all(re.fullmatch(r"-?\d+(\.\d*)?", value) for value in values)
+
+
+def _links(table: Table) -> list[int]:
+    """Columns of links to IMDb."""
+    columns = ((i, _first_texts(table, i)) for i in range(len(table.columns)))
+    return [i for i, values in columns if sum("://" in v and bool(imdb_id(v)) for v in values) > len(values) / 2]
+
+
+def _is_split(table: Table, column: int) -> bool:
+    """Whether most cells of a column are the names of splits, or true and false in fastai's `is_valid`."""
+    values = _first_texts(table, column)
+    if plain(table.columns[column]) in FLAG_HEADINGS:
+        return _is_one_hot(table, column)
+    return bool(values) and sum(split_name(value) != "" for value in values) > len(values) / 2
 
 
 def _listing(names: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from onesheet.spreadsheets import Writer, original
 FLAGS: dict[str, str] = {
     # reading the table
     "no-poster": "a row whose poster file is not there",
+    "ambiguous-poster": "a row whose poster may be any of several files",
     "no-row": "a poster file that no row names",
     "no-genre": "a row without a usable genre, or with rare ones alone",
     "repeated-id": "a film id that stands in several rows",
@@ -23,6 +24,10 @@ FLAGS: dict[str, str] = {
     "rare-genre": "a genre with too few films to learn",
     "mapped-genre": "a genre renamed or dropped by the mapping file",
     "bad-row": "a row that cannot be read",
+    "odd-cell": "a cell of a one-hot column that is neither 0 nor 1",
+    "odd-genre": "a name that does not look like a genre's",
+    "unused-column": "a column of 0 and 1 that was not taken for a genre",
+    "unlabelled": "a table or folder of a split without genres",
     "not-fetched": "a film or poster that a service does not have or did not give",
     # looking at the posters
     "missing": "the file is gone or is a folder",
@@ -40,7 +45,7 @@ FLAGS: dict[str, str] = {
     "mis-encoded-title": "a title whose letters were decoded wrongly",
     "imbalance": "a genre far rarer than the commonest",
     # splitting
-    "leak": "nearly the same poster is in two splits",
+    "leak": "the same film or nearly the same poster in two splits",
     "not-in-split": "a film that the given split file does not name",
 }
 

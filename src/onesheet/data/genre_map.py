@@ -16,7 +16,7 @@ from onesheet.files import parse_json, read_within
 
 NOT_GENRES = frozenset(
     {
-        *("", "n/a", "na", "nan", "nat", "<na>", "#n/a", "#na", "none", "null", "nil", "-", "--", "?", r"\n"),
+        *("", "n/a", "na", "nan", "nat", "<na>", "#n/a", "#na", "none", "null", "nil", "-", "--", r"\n"),
         *("(no genres listed)", "no genres listed", "no genre", "no genres", "unknown", "undefined", "not available"),
     }
 )

@@ -91,7 +91,15 @@ _NEAR = (
     *(("Action & Adventure", "Action"), ("Sci-Fi & Fantasy", "Sci-Fi"), ("War & Politics", "War")),
     *(("Supernatural", "Horror"), ("Épouvante", "Horror"), ("Concert", "Music"), ("Docudrama", "Documentary")),
 )
-_JOINTS = re.compile(r"(?<=\w)[\s\-_'’‐‑–]+(?=\w)")
+# Names that people and services use besides, without a synonym.
+_OTHERS = (
+    *("Art House", "Buddy", "Christmas", "Cult", "Dance", "Dark Comedy", "Dystopia", "Epic"),
+    *("Faith", "Foreign", "Heist", "Historical Drama", "Kaiju", "Legal", "Medical", "Melodrama", "Monster", "Opera"),
+    *("Parody", "Political", "Psychological", "Religious", "Road Movie", "Satire", "Silent", "Slapstick", "Splatter"),
+    *("Survival", "Swashbuckler", "Sword and Sorcery", "Teen", "Time Travel", "Tragedy", "Vampire", "Werewolf"),
+    *("Wuxia", "Zombie", "Steampunk", "Cyberpunk", "Mockumentary", "Podcast", "Stand-Up", "Home and Garden"),
+)
+_JOINTS = re.compile(r"(?<=\w)[\s\-_.'’‐‑–]+(?=\w)")
 _ACCENTS = re.compile("[\u0300-\u036f]")
 
 
@@ -114,6 +122,7 @@ _CANONICAL = {
     if name
 }
 _CANONICAL |= {str(number): _CANONICAL[genre_key(name)] for number, name in TMDB_GENRES.items()}
+_KNOWN = frozenset(_CANONICAL) | {genre_key(name) for name in (*_OTHERS, *(one for pair in _NEAR for one in pair))}
 # TMDB's Spanish and Portuguese call a thriller "Suspense", which English has as a genre of its own.
 _IBERIAN = {
     *("accion", "acao", "accao", "aventura", "animacion", "animacao", "comedia", "crimen", "documental"),
@@ -132,6 +141,17 @@ def canonical(name: str) -> str | None:
         ('Sci-Fi', 'Sci-Fi', 'Crime', None)
     """
     return _CANONICAL.get(genre_key(name))
+
+
+def is_known(name: str) -> bool:
+    """Whether a name is a genre of some service, or one that people often use; numbers are none.
+
+    Example:
+        >>> is_known("film noir"), is_known("Heist"), is_known("Rated_PG"), is_known("28")
+        (True, True, False, False)
+    """
+    key = genre_key(name)
+    return key in _KNOWN and not key.isdigit()
 
 
 def synonym_key(name: str) -> str:

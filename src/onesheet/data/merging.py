@@ -9,6 +9,7 @@ from dataclasses import replace
 from onesheet.data.catalogue import Film
 from onesheet.data.cells import imdb_id
 from onesheet.data.findings import Finding
+from onesheet.data.own_splits import SPLITS
 from onesheet.data.readers.layouts import same_contents
 
 
@@ -40,7 +41,25 @@ def join_rows(films: Sequence[Film], *, say: bool) -> tuple[list[Film], list[Fin
                     action="made one film: first poster kept, genres united",
                 )
             )
+        if first.split != film.split and first.split and film.split:
+            findings.append(_leak(first, film))
     return list(joined.values()), findings
+
+
+def _leak(first: Film, film: Film) -> Finding:
+    return Finding(
+        flag="leak",
+        score=1.0,
+        film_id=film.film_id,
+        poster=film.poster,
+        detail=f"the film is both {first.split} and {film.split}",
+        action=f"kept as {_later(first.split, film.split)} alone",
+    )
+
+
+def _later(first: str, other: str) -> str:
+    """Of two splits the later: a film that is tested on is not trained on."""
+    return max(first, other, key=("", *SPLITS).index)
 
 
 def merge(sources: Sequence[Sequence[Film]]) -> tuple[list[Film], list[Finding]]:
@@ -83,6 +102,8 @@ def merge(sources: Sequence[Sequence[Film]]) -> tuple[list[Film], list[Finding]]
         films[target] = _united(kept, film)
         how = "the same IMDb id" if position in by_id else "the same poster file"
         findings.append(_merged(kept, film, how))
+        if kept.split != film.split and kept.split and film.split:
+            findings.append(_leak(kept, film))
     left = [position for position in range(len(films)) if position not in into]
     return _with_unique_ids([films[position] for position in left], [origin[position] for position in left]), findings
 
@@ -106,6 +127,8 @@ def _united(first: Film, other: Film) -> Film:
         title=first.title or other.title,
         year=first.year or other.year,
         group=first.group or other.group,
+        split=_later(first.split, other.split),
+        unknown=(first.unknown & other.unknown).difference(first.genres, other.genres),
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -130,35 +131,87 @@ class PosterFolders:
         self._joined: dict[tuple[str, str], str] = {}
 
     @cached_property
-    def _by_stem(self) -> dict[str, str]:
-        """Name without suffix -> the first such poster; made only where a poster is not named by its path."""
-        return {_composed(Path(path).stem): path for path in reversed(self.images)}
+    def _by_stem(self) -> dict[str, list[str]]:
+        """Name without suffix -> such posters; made only where a poster is not named by its path."""
+        return _grouped(self.images, _stem)
 
-    def by_path(self, written: str) -> str | None:
-        """The poster that a cell names: absolute, relative to a base, or ("/x.jpg", a web address) by end."""
+    @cached_property
+    def _by_name(self) -> dict[str, list[str]]:
+        return _grouped(self.images, lambda path: _composed(os.path.basename(path)))  # noqa: PTH119 - speed
+
+    @cached_property
+    def _by_folded_stem(self) -> dict[str, list[str]]:
+        return _grouped(self.images, lambda path: _stem(path).casefold())
+
+    def by_path(self, written: str) -> list[str]:
+        """The poster that a cell names, absolute or relative to a base; two where a bare name is in several folders."""
         if not written or "\x00" in written:
-            return None
+            return []
         names = (written, _as_windows(written), written.replace("\\", "/"))
         for name in dict.fromkeys(names) if "://" not in written else ():
             folder, last = os.path.split(name)
+            found: list[str] = []
             for base in self._bases:
-                if found := self._disk.files(self._join(base, folder)).get(_composed(last)):
-                    return found
-        last = written.rsplit("/", 1)[-1]
-        if "://" in written or written == f"/{last}":
-            for folder in self.folders:
-                if found := self._disk.files(folder).get(_composed(last)):
-                    return found
-        return None
+                if path := self._disk.files(self._join(base, folder)).get(_composed(last)):
+                    found.append(path)
+                    if folder or base == self._bases[0] or len(found) > 1:
+                        break
+            if found:
+                return found
+        return []
+
+    def has(self, written: str) -> bool:
+        """Whether any poster fits what a cell names."""
+        return bool(self.by_path(written) or self.by_end(written) or self.by_id([written]))
+
+    def by_end(self, written: str) -> list[str]:
+        """The posters whose paths end as a written path or web address does, the longest common end alone.
+
+        By name, or else by name without suffix, or else regardless of case.
+        """
+        parts = [
+            _composed(part) for part in re.split(r"[/\\]+", written.split("?")[0] if "://" in written else written)
+        ]
+        if not parts[-1] or "\x00" in written:
+            return []
+        found = self._by_name.get(parts[-1])
+        if not found and "://" not in written:
+            stem = (
+                parts[-1][: -len(suffix)] if is_image(parts[-1]) and (suffix := Path(parts[-1]).suffix) else parts[-1]
+            )
+            found = self._by_stem.get(stem) or self._by_folded_stem.get(stem.casefold())
+        if not found or len(found) == 1:
+            return found or []
+        common = [_common_end(parts[:-1], Path(path).parts[:-1]) for path in found]
+        return [path for path, length in zip(found, common, strict=True) if length == max(common)]
 
     def _join(self, base: str, folder: str) -> str:
         if (base, folder) not in self._joined:
             self._joined[base, folder] = str(Path(base, folder))  # an absolute folder wins
         return self._joined[base, folder]
 
-    def by_id(self, ids: Iterable[str]) -> str | None:
-        """The poster whose name without suffix is one of the ids."""
-        return next((self._by_stem[i] for i in map(_composed, ids) if i in self._by_stem), None)
+    def by_id(self, ids: Iterable[str]) -> list[str]:
+        """The posters whose name without suffix is one of the ids, the first id that has any."""
+        return next((self._by_stem[i] for i in map(_composed, ids) if i in self._by_stem), [])
+
+
+def _stem(path: str) -> str:
+    return _composed(os.path.splitext(os.path.basename(path))[0])  # noqa: PTH119, PTH122 - speed
+
+
+def _grouped(paths: Iterable[str], key: Callable[[str], str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for path in paths:
+        found.setdefault(key(path), []).append(path)
+    return found
+
+
+def _common_end(first: Sequence[str], other: Sequence[str]) -> int:
+    """How many folders two paths share, from their ends."""
+    pairs = zip(reversed(first), reversed(other), strict=False)
+    return next(
+        (length for length, (a, b) in enumerate(pairs) if a.casefold() != b.casefold()), min(len(first), len(other))
+    )
 
 
 def folders_beside(disk: Disk, folder: Path) -> Iterator[str]:

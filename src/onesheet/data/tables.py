@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import json
+import re
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
@@ -13,7 +15,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from onesheet.errors import CatalogueError, require
-from onesheet.files import parse_json
+from onesheet.files import encodable, parse_json
 from onesheet.spreadsheets import original
 
 DELIMITED = frozenset({".csv", ".tsv", ".tab", ".txt"})
@@ -24,6 +26,8 @@ MAX_DOCUMENT_BYTES = 100_000_000  # of JSON, which is one value and takes ten ti
 MAX_RECORD_LINES = 500  # a quoted cell over more lines is a quote that was never closed
 _END = "\x00end of table"
 _CSV_LIMIT = threading.Lock()
+_SEP_LINE = re.compile(r"sep=(.)", re.IGNORECASE)
+_MONGO = re.compile(r'(?:ObjectId|ISODate|NumberInt|NumberLong|NumberDecimal)\(\s*("[^"]*"|-?[\d.]+)\s*\)')
 
 
 @dataclass(frozen=True)
@@ -35,12 +39,16 @@ class Table:
         columns: the headings.
         rows: one value a column; text may hold surrogate-escaped bytes where the file is not UTF-8.
         bad: what was wrong with each row that could not be read.
+        split: the split that all rows are in, "" where the file's name says none.
+        notes: decisions of the reading that a person should know, each a clause.
     """
 
     path: Path
     columns: tuple[str, ...]
     rows: list[Sequence[object]]
     bad: list[str] = field(default_factory=list)
+    split: str = ""
+    notes: tuple[str, ...] = ()
 
 
 class Record(NamedTuple):
@@ -52,12 +60,16 @@ class Record(NamedTuple):
 
 
 class Parsed(NamedTuple):
-    """A delimited table's text: delimiter, headings, records of as many fields, and what is wrong with the others."""
+    """A delimited table's text: delimiter, headings, records of as many fields, and what is wrong with the others.
+
+    `short` counts the rows whose last cells were not written.
+    """
 
     delimiter: str
     columns: tuple[str, ...]
     rows: list[Record]
     bad: list[str]
+    short: int
 
 
 def read_table(path: Path) -> Table:
@@ -116,34 +128,61 @@ def read_delimited(path: Path, *, headings_only: bool = False) -> Table:
         text = _decode(_first_line(path) if headings_only else _read_lines(path, MAX_LINE_BYTES))
     except OSError as error:
         raise _cannot_read(path, error) from error
+    if path.suffix.lower() == ".txt" and text.lstrip()[:1] in ("{", "["):
+        return _json_table(text, path)
     parsed = parse_delimited(text)
-    return Table(path, parsed.columns, [list(map(original, fields)) for _, _, fields in parsed.rows], parsed.bad)
+    rows: list[Sequence[object]] = [list(map(original, fields)) for _, _, fields in parsed.rows]
+    notes = (f"{parsed.short:,} short rows filled with empty cells",) if parsed.short else ()
+    return Table(path, parsed.columns, rows, parsed.bad, notes=notes)
 
 
 def parse_delimited(text: str) -> Parsed:
-    """The records of CSV or TSV, its line ends made one."""
+    """The records of CSV or TSV, its line ends made one; short rows are filled with empty cells."""
     lines = text.split("\n" if "\n" in text else "\r")
+    told = _SEP_LINE.fullmatch(lines[0].strip('"\r'))  # Excel's own first line
+    if told and len(lines) > 1:
+        lines[0] = ""
     with _long_fields():
-        heading = lines[0].replace("\r", " ")
-        delimiter = max(DELIMITERS, key=lambda d: len(next(csv.reader([heading], delimiter=d), [])))
+        heading = next((line for line in lines if line.strip()), "").replace("\r", " ")
+        delimiter = told[1] if told else _delimiter(heading)
         try:
-            records = _records(lines, delimiter)
+            records, whole = _records(lines, delimiter)
         except csv.Error:  # a stray carriage return outside quotes
-            records = _records([line.replace("\r", " ") for line in lines], delimiter)
+            records, whole = _records([line.replace("\r", " ") for line in lines], delimiter)
     if not records:
-        return Parsed(delimiter, (), [], [])
-    columns = tuple(original(name.strip()) for name in records[0].fields)
-    rows = []
-    bad = []
+        return Parsed(delimiter, (), [], [], 0)
+    names = records[0].fields
+    if not told and delimiter not in heading:  # one column, or separated by spaces
+        split = [record._replace(fields=record.fields[0].split()) for record in records if len(record.fields) == 1]
+        if len(split) == len(records) and len(split[0].fields) > 2 and _same_length(split[:200]):
+            records, names, delimiter = split, split[0].fields, " "
+    while len(names) > 1 and not names[-1].strip() and all(len(record.fields) < len(names) for record in records[1:]):
+        names = names[:-1]
+    if len(records) > 1 and all(len(record.fields) == len(names) + 1 for record in records[1:]):
+        names = ["", *names]  # an index without a heading, as R writes it
+    columns = tuple(original(name.strip()) for name in names)
+    rows, bad, short = [], [], 0
     for record in records[1:]:
         fields = record.fields
         while len(fields) > len(columns) and not fields[-1].strip():
             fields.pop()
+        if 1 < len(fields) < len(columns) and whole:
+            fields += [""] * (len(columns) - len(fields))
+            short += 1
         if len(fields) == len(columns):
             rows.append(record)
         else:
             bad.append(f"line {record.last}: {len(fields)} fields where the heading has {len(columns)}")
-    return Parsed(delimiter, columns, rows, bad)
+    return Parsed(delimiter, columns, rows, bad, short)
+
+
+def _delimiter(heading: str) -> str:
+    return max(DELIMITERS, key=lambda d: len(next(csv.reader([heading], delimiter=d), [])))
+
+
+def _same_length(records: Sequence[Record]) -> bool:
+    """Whether most records have as many fields as the first."""
+    return sum(len(record.fields) == len(records[0].fields) for record in records) * 2 > len(records)
 
 
 def _cannot_read(path: Path, error: OSError) -> CatalogueError:
@@ -177,15 +216,18 @@ def too_long(path: Path, longest: int) -> CatalogueError:
 
 
 def _decode(data: bytes) -> str:
+    zeros = data[:200:2].count(0), data[1:200:2].count(0)
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):  # what Excel calls Unicode text
         text = data.decode("utf-16", "replace")
+    elif max(zeros) > 0.8 * min(len(data) // 2, 100) > 3:  # the same without its mark
+        text = data.decode("utf-16-be" if zeros[0] > zeros[1] else "utf-16-le", "replace")
     else:
         text = data.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
     return text.replace("\r\n", "\n")
 
 
-def _records(lines: list[str], delimiter: str) -> list[Record]:
-    """The records that are not empty; line by line when a quote is never closed."""
+def _records(lines: list[str], delimiter: str) -> tuple[list[Record], bool]:
+    """The records that are not empty, and True; line by line, and False, when a quote is never closed."""
     records = []
     reader = csv.reader(chain((line + "\n" for line in lines), [_END]), delimiter=delimiter)
     before = 0
@@ -195,10 +237,10 @@ def _records(lines: list[str], delimiter: str) -> list[Record]:
         records.append(Record(before + 1, reader.line_num, fields))
         before = reader.line_num
     if records and records[-1].fields == [_END]:
-        return [record for record in records[:-1] if any(record.fields)]
+        return [record for record in records[:-1] if any(record.fields)], True
     quoting: Literal[0, 3] = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
     alone = (next(csv.reader([line], delimiter=delimiter, quoting=quoting), []) for line in lines)
-    return [Record(line, line, fields) for line, fields in enumerate(alone, 1) if any(fields)]
+    return [Record(line, line, fields) for line, fields in enumerate(alone, 1) if any(fields)], False
 
 
 @contextmanager
@@ -214,37 +256,119 @@ def _long_fields() -> Iterator[None]:
 
 def _read_json(path: Path) -> Table:
     with path.open("rb") as file:
-        one_value = file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
-    if one_value and path.stat().st_size > MAX_DOCUMENT_BYTES:
+        begins = _decode(file.read(4096)).lstrip()
+    lines = begins.startswith("{") and _is_json(begins.split("\n")[0], whole="\n" in begins)
+    if not lines and path.stat().st_size > MAX_DOCUMENT_BYTES:
         raise CatalogueError(
             f"{str(path)!r} is one JSON value of more than {MAX_DOCUMENT_BYTES:,} bytes; use JSON lines"
         )
-    text = _decode(_read_lines(path, MAX_DOCUMENT_BYTES if one_value else MAX_LINE_BYTES)).strip()
+    return _json_table(_decode(_read_lines(path, MAX_LINE_BYTES if lines else MAX_DOCUMENT_BYTES)), path)
+
+
+def _is_json(line: str, *, whole: bool) -> bool:
+    """Whether a line is a JSON value; one that is longer than what was read may be one."""
+    if not whole:
+        return True
+    try:
+        parse_json(line)
+    except ValueError:
+        return False
+    return True
+
+
+def _json_table(text: str, path: Path) -> Table:
+    """JSON lines; a list of objects; an object around one, or of columns; objects one after the other."""
     bad: list[str] = []
     records: list[dict[str, object]] = []
-    for place, value in _json_values(text, path):
+    for place, value in _json_values(text.strip(), path):
         if isinstance(value, dict):
-            records.append(value)
+            records.append({name: _plain_value(item) for name, item in value.items()})
         else:
             bad.append(f"{place}: not a JSON object")
     columns = tuple(dict.fromkeys(name for record in records for name in record))
     return Table(path, columns, [[record.get(name) for name in columns] for record in records], bad)
 
 
+def _plain_value(value: object) -> object:
+    """A value without MongoDB's wrapping: {"$oid": "…"}, {"$numberInt": "1999"}."""
+    if isinstance(value, dict) and len(value) == 1 and (name := next(iter(value))).startswith("$"):
+        return _plain_value(value[name])
+    return [_plain_value(item) for item in value] if isinstance(value, list) else value
+
+
 def _json_values(text: str, path: Path) -> Iterator[tuple[str, object]]:
-    if text.startswith("["):
+    """Each record and its place."""
+    first = text.partition("\n")[0]
+    if text.startswith("{") and "\n" in text and _is_json(first, whole=True):
+        for number, line in enumerate(text.split("\n"), 1):
+            if line.strip():
+                try:
+                    yield f"line {number}", parse_json(line)
+                except ValueError:
+                    yield f"line {number}", None
+        return
+    try:
+        values = _documents(text)
+    except ValueError:
         try:
-            values = parse_json(text)
+            values = _documents(_MONGO.sub(r"\1", text))
         except ValueError as error:
             raise CatalogueError(f"{str(path)!r} is no JSON: {error}; repair the file") from error
-        yield from ((f"entry {number}", value) for number, value in enumerate(values, 1))
-        return
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            try:
-                yield f"line {number}", parse_json(line)
-            except ValueError:
-                yield f"line {number}", None
+    found = _records_of(values[0]) if len(values) == 1 else values
+    yield from ((f"entry {number}", value) for number, value in enumerate(found, 1))
+
+
+def _documents(text: str) -> list[object]:
+    """JSON values one after the other, or with commas between.
+
+    Raises:
+        ValueError: something else is between them.
+    """
+    found: list[object] = []
+    decoder, place = json.JSONDecoder(), 0
+    while place < len(text):
+        try:
+            value, place = decoder.raw_decode(text, place)
+        except RecursionError:
+            raise ValueError("nested too deep") from None
+        found.append(encodable(value) if "\\ud" in text or "\\uD" in text else value)
+        place = _BETWEEN.match(text, place).end()  # type: ignore[union-attr]  # it matches nothing, too
+    return found
+
+
+_BETWEEN = re.compile(r"[\s,]*")
+
+
+def _records_of(value: object) -> Sequence[object]:
+    """The records in one JSON value: its own, those of its only list of objects, or pandas' columns."""
+    if isinstance(value, list):
+        return value
+    if not isinstance(value, dict):
+        return [value]
+    if isinstance(value.get("columns"), list) and isinstance(value.get("data"), list):
+        return [
+            dict(zip(map(str, value["columns"]), row, strict=False)) for row in value["data"] if isinstance(row, list)
+        ]
+    lists = [item for item in value.values() if isinstance(item, list) and item and isinstance(item[0], dict)]
+    if lists and any(not isinstance(item, list | dict) or item in lists for item in value.values()):
+        return max(lists, key=len) if not _is_film(value) else [value]
+    if value and all(isinstance(item, dict) for item in value.values()):
+        return _keyed(value)
+    if value and all(isinstance(item, list) for item in value.values()):  # name -> column
+        return [dict(zip(value, row, strict=False)) for row in zip(*value.values(), strict=False)]
+    return [value]
+
+
+def _is_film(value: Mapping[str, object]) -> bool:
+    return any(name.lower().startswith("genre") for name in value)
+
+
+def _keyed(value: Mapping[str, dict[str, object]]) -> Sequence[object]:
+    """Objects by id, or by the name of their column."""
+    rows = list(value.values())
+    if len({tuple(row) for row in rows}) == 1 and any(_is_film({name: 0}) for name in value):
+        return [{name: column[key] for name, column in value.items()} for key in rows[0]]
+    return [row if "id" in map(str.lower, row) else {"id": key, **row} for key, row in value.items()]
 
 
 def _read_parquet(path: Path) -> Table:

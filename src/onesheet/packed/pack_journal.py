@@ -34,13 +34,14 @@ Failure = tuple[int, str, str]
 """Index of a film whose poster could not be decoded, its flag, and the message."""
 
 
-_FILM_COLUMNS = tuple(field.name for field in fields(Film))
+_FILM_COLUMNS = tuple(field.name for field in fields(Film) if field.name not in ("split", "unknown"))
 COLUMNS = {*_FILM_COLUMNS, "part", "crc32"}  # of a store's films.jsonl; part = split in protocol 1
 
 
 def film_record(film: Film) -> dict[str, Any]:
     """A film as plain values; `dataclasses.asdict` would copy deeply, ten times slower."""
-    return {name: getattr(film, name) for name in _FILM_COLUMNS}
+    record = {name: getattr(film, name) for name in _FILM_COLUMNS}
+    return record | {"unknown": sorted(film.unknown)} if film.unknown else record
 
 
 class PackOrder:

@@ -20,7 +20,7 @@ from onesheet.files import LOCK, cannot_write, sole_use, whole_file, write_text
 from onesheet.genres import GenreSet
 from onesheet.images import RESIZES, Resize, Size, read_poster
 from onesheet.packed.pack_journal import JOURNAL, PROTOCOL, Failure, Journal, PackOrder, film_record
-from onesheet.packed.store import FilmLines, Packed, open_packed
+from onesheet.packed.store import FilmLines, Packed, known_labels, open_packed
 from onesheet.progress import Progress, silent
 from onesheet.threads import in_order, thread_count
 
@@ -168,7 +168,13 @@ def _finish(folder: Path, order: PackOrder, journal: Journal) -> Packed:
         findings=findings,
         fingerprint=order.fingerprint,
         checksums=np.array(journal.checksums, np.uint32),
+        known=known_labels(genres, _unknown(order, journal), len(journal.kept)),
     )
+
+
+def _unknown(order: PackOrder, journal: Journal) -> dict[int, frozenset[str]]:
+    films = (order.films[index] for index in journal.kept)
+    return {row: film.unknown for row, film in enumerate(films) if film.unknown}
 
 
 def _findings(order: PackOrder, journal: Journal) -> Findings:

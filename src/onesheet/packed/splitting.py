@@ -5,36 +5,28 @@ from __future__ import annotations
 import difflib
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onesheet.data.catalogue import Catalogue
+from onesheet.data.catalogue import Catalogue, Film
 from onesheet.data.catalogue_writer import stored_path, write_catalogue
-from onesheet.data.cells import imdb_id, text
-from onesheet.data.columns import plain
+from onesheet.data.cells import id_text, imdb_id, text
+from onesheet.data.columns import IDS, POSTERS, SPLIT_HEADINGS, plain
 from onesheet.data.findings import Finding, Findings
+from onesheet.data.own_splits import SPLIT_NAMES, split_name
+from onesheet.data.own_splits import SPLITS as SPLITS
 from onesheet.data.tables import MAX_DOCUMENT_BYTES, Table, read_table
 from onesheet.errors import CatalogueError
 from onesheet.files import parse_json, read_within, whole_file
 from onesheet.packed.stratification import stratify
 from onesheet.spreadsheets import Writer
 
-SPLITS = ("train", "validation", "test")
 WHOLE = "catalogue"  # the one split of a catalogue that is not split
-_SPELLINGS = {
-    **{split: split for split in SPLITS},
-    **{
-        "training": "train",
-        "val": "validation",
-        "valid": "validation",
-        "dev": "validation",
-        "testing": "test",
-    },
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +121,9 @@ def split(catalogue: Catalogue, *, seed: int, validation: float = 0.15, test: fl
 
 
 def read_split(catalogue: Catalogue, *paths: str | Path) -> Split:
-    """A split given by files: ids in the first column, a column `split` of train, validation, test.
+    """A split given by files: films by id, path or file name, and a column `split` of train, validation, test.
+
+    The column may also be called part, set, fold or subset.
 
     "val", "valid" and "dev" mean validation; numbers match IMDb ids that lost "tt" and zeros.
 
@@ -142,14 +136,14 @@ def read_split(catalogue: Catalogue, *paths: str | Path) -> Split:
             catalogue, or a split without films.
         MissingExtra: Parquet without pyarrow.
     """
-    known = {film.film_id for film in catalogue.films}
+    known = _Names(catalogue.films)
     named: dict[str, str] = {}
     for path in map(Path, paths):
         if not path.is_file():
             raise CatalogueError(f"no such split file: {str(path)!r}; check its spelling")
         for film_id, split in read_split_rows(path):
-            film_id = film_id if film_id in known else imdb_id(film_id, numbers=True)
-            if film_id in known and named.setdefault(film_id, split) != split:
+            film_id = known.film_id(film_id)
+            if film_id and named.setdefault(film_id, split) != split:
                 raise CatalogueError(
                     f"film {film_id!r} is both {named[film_id]} and {split} in the split files; keep one"
                 )
@@ -163,9 +157,78 @@ def read_split(catalogue: Catalogue, *paths: str | Path) -> Split:
         if film.film_id not in named
     ]
     splits = np.array([named[film.film_id] for film in films], dtype="<U10")
-    kept = Catalogue(films, catalogue.genres, catalogue.findings)
+    kept = replace(catalogue, films=films)
     found = Split(kept, splits, Findings(missing + _leaks(kept, splits)))
     _check_splits(found, "name films for it in the split file")
+    return found
+
+
+class _Names:
+    """The ways in which a split file may name films."""
+
+    def __init__(self, films: Sequence[Film]) -> None:
+        self._films = films
+        self._ids = {film.film_id for film in films}
+
+    def film_id(self, written: str) -> str:
+        """The id of the film that is meant, "" for none: by id, or else by path, file name or name without suffix."""
+        if written in self._ids:
+            return written
+        if (imdb := imdb_id(written, numbers=True)) in self._ids:
+            return imdb
+        name = written.replace("\\", "/").rsplit("/", 1)[-1]
+        ways = (written, name, name.rsplit(".", 1)[0])
+        return next((self._by_poster[way] for way in ways if way in self._by_poster), "")
+
+    @cached_property
+    def _by_poster(self) -> Mapping[str, str]:
+        """Path, file name and file name without suffix -> film id; what several films share is left out."""
+        found: dict[str, str] = {}
+        for film in self._films:
+            path = film.poster.replace("\\", "/")
+            name = path.rsplit("/", 1)[-1]
+            for way in {path, name, name.rsplit(".", 1)[0]}:
+                found[way] = film.film_id if found.get(way, film.film_id) == film.film_id else ""
+        return found
+
+
+def has_own_split(catalogue: Catalogue) -> bool:
+    """Whether the films come with a split: some to train on, and others."""
+    found = {film.split for film in catalogue.films} - {""}
+    return "train" in found and len(found) > 1
+
+
+def own_split(catalogue: Catalogue, *, seed: int, validation: float = 0.15, test: float = 0.15) -> Split:
+    """The split that the films come with; a validation or test set that it lacks is taken from the training set.
+
+    Args:
+        catalogue: as `has_own_split` wants it.
+        seed: any whole number.
+        validation: share of the training films, in (0, 1).
+        test: share of the training films, in (0, 1).
+
+    Returns:
+        The films that are in a split; findings "not-in-split" for the others, "leak" as in `read_split`.
+
+    Raises:
+        CatalogueError: too few films for a split.
+    """
+    films = tuple(film for film in catalogue.films if film.split)
+    splits = np.array([film.split for film in films], dtype="<U10")
+    missing = [name for name in SPLITS[1:] if not (splits == name).any()]
+    if missing:
+        rows = np.flatnonzero(splits == "train")
+        train = replace(catalogue, films=tuple(films[row] for row in rows))
+        new = split(train, seed=seed, validation=validation, test=test).splits
+        splits[rows] = np.where(np.isin(new, missing), new, "train")
+    left = [
+        Finding("not-in-split", 1.0, film.film_id, film.poster, action="left out; --resplit takes it")
+        for film in catalogue.films
+        if not film.split
+    ]
+    kept = replace(catalogue, films=films)
+    found = Split(kept, splits, Findings(left + _leaks(kept, splits)))
+    _check_splits(found, "give more films, or pass --resplit")
     return found
 
 
@@ -182,20 +245,21 @@ def read_split_rows(path: Path) -> list[tuple[str, str]]:
     """
     table = _split_lists(path) or read_table(path)
     headings = [plain(name) for name in table.columns]
-    if "split" not in headings:
+    column = next((headings.index(name) for name in SPLIT_HEADINGS if name in headings), None)
+    if column is None or len(headings) < 2:
         raise CatalogueError(f"{str(path)!r} has no column 'split'; seen: {', '.join(table.columns)}; rename one")
     if table.bad:
         raise CatalogueError(f"the split {str(path)!r} has an unreadable row, {table.bad[0]}; repair it")
-    column = headings.index("split")
+    film = next((headings.index(name) for name in (*IDS, *POSTERS) if name in headings), int(column == 0))
     named = []
     for row in table.rows:
         written = text(row[column]).lower()
-        if written and written not in _SPELLINGS:
-            near = difflib.get_close_matches(written, _SPELLINGS, 1)
+        if written and not split_name(written):
+            near = difflib.get_close_matches(written, SPLIT_NAMES, 1)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise CatalogueError(f"unknown split {written!r} in {str(path)!r}; {hint}use {', '.join(SPLITS)}")
         if written:
-            named.append((text(row[0]), _SPELLINGS[written]))
+            named.append((id_text(row[film]), split_name(written)))
     return named
 
 

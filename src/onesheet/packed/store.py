@@ -18,7 +18,7 @@ import operator
 import sys
 import zlib
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, overload
@@ -47,6 +47,7 @@ class Packed:
         posters: uint8 N×H×W×3, RGB, memory-mapped, read-only.
         films: the film of each row, read from the disk on access; `films[:]` is the tuple of all.
         labels: the truth, bool N×G, made read-only.
+        known: where the truth is known, bool N×G; None where it is known everywhere.
         genres: in column order.
         splits: "train", "validation" or "test", one per row.
         size: height and width in pixels.
@@ -67,6 +68,7 @@ class Packed:
     findings: Findings
     fingerprint: str
     checksums: NDArray[np.uint32]
+    known: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         self.labels.flags.writeable = False
@@ -148,6 +150,7 @@ class FilmLines(Sequence[Film]):
             record = parse_json(self._lines[self._starts[row] : self._starts[row + 1]])
             del record["part"], record["crc32"]
             shared = {"genres": tuple(map(sys.intern, record["genres"])), "source": sys.intern(record["source"])}
+            record["unknown"] = frozenset(record.get("unknown", ()))
             return Film(**(record | shared))
         except (KeyError, TypeError, ValueError) as error:
             raise PackError(f"{str(self._path)!r} has changed since it was opened; delete it and pack again") from error
@@ -211,7 +214,24 @@ def _read(folder: Path, manifest: dict[str, Any]) -> Packed:
         findings=Findings.read_csv(folder / "findings.csv"),
         fingerprint=manifest["fingerprint"],
         checksums=np.array(lines.checksums, dtype=np.uint32),
+        known=known_labels(genres, lines.unknown, len(lines.genres)),
     )
+
+
+def known_labels(genres: GenreSet, unknown: Mapping[int, Iterable[str]], rows: int) -> NDArray[np.bool_] | None:
+    """Where the truth is known, bool N×G; None where it is known everywhere.
+
+    Args:
+        genres: in column order.
+        unknown: row -> the genres that are unknown of its film.
+        rows: N.
+    """
+    if not unknown:
+        return None
+    known = np.ones((rows, len(genres)), dtype=bool)
+    for row, names in unknown.items():
+        known[row, [genres.column(name) for name in names]] = False
+    return known
 
 
 class _Lines(NamedTuple):
@@ -221,23 +241,26 @@ class _Lines(NamedTuple):
     genres: list[tuple[str, ...]]
     splits: list[str]
     checksums: array[int]
+    unknown: dict[int, list[str]]
 
 
 def _read_lines(path: Path, sha256: str) -> _Lines:
     """Read every line once, and reject what was not written by `pack`; equal genres share one tuple."""
-    digest, lines = hashlib.sha256(), _Lines(array("Q", [0]), [], [], array("Q"))
+    digest, lines = hashlib.sha256(), _Lines(array("Q", [0]), [], [], array("Q"), {})
     known: dict[tuple[str, ...], tuple[str, ...]] = {}
     with path.open("rb") as file:
         for line in file:
             digest.update(line)
             record = parse_json(line)
-            if not isinstance(record, dict) or record.keys() != COLUMNS:
+            if not isinstance(record, dict) or record.keys() - {"unknown"} != COLUMNS:
                 raise ValueError("films.jsonl has other columns")
             names = tuple(record["genres"])
             lines.starts.append(lines.starts[-1] + len(line))
             lines.genres.append(known.setdefault(names, names))
             lines.splits.append(sys.intern(record["part"]))
             lines.checksums.append(record["crc32"])
+            if "unknown" in record:
+                lines.unknown[len(lines.genres) - 1] = record["unknown"]
     if digest.hexdigest() != sha256:
         raise ValueError("films.jsonl has changed")
     return lines

@@ -11,12 +11,14 @@ from typing import cast
 from onesheet.audit import audit
 from onesheet.data import Catalogue, Film, Findings, read_catalogue
 from onesheet.data.findings import AUDIT_FLAGS
+from onesheet.data.source_summary import genres_line
 from onesheet.errors import CatalogueError, ConfigError, RunError
 from onesheet.files import write_text
 from onesheet.genres import GenreSet, check_genres
 from onesheet.images import Resize
 from onesheet.options import to_toml
 from onesheet.packed import SPLITS, Packed, Split, open_packed, pack, read_split, split
+from onesheet.packed.splitting import has_own_split, own_split
 from onesheet.pipeline.recipe import Recipe
 from onesheet.progress import Progress, silent
 from onesheet.reporting import write_audit
@@ -193,21 +195,29 @@ def open_catalogue(recipe: Recipe, *, tell: Tell = mute) -> Catalogue:
         poster_column=recipe.poster_column,
         id_column=recipe.id_column,
         genre_column=recipe.genre_column,
+        genre_delimiter=recipe.genre_delimiter,
+        genres=recipe.genres,
         genre_map=recipe.genre_map,
         min_films=recipe.min_films,
     )
-    tell(f"read {len(catalogue):,} films in {len(catalogue.genres)} genres{_noted(catalogue.findings)}")
+    for source in catalogue.sources:
+        tell(source.line)
+    tell(f"read {len(catalogue):,} films{_noted(catalogue.findings)}")
+    tell(genres_line(*catalogue.genre_counts))
     return catalogue
 
 
 def split_by(recipe: Recipe, catalogue: Catalogue, *, files: Sequence[str | Path] = (), tell: Tell = mute) -> Split:
-    """Split by the split files, or anew."""
+    """Split by the split files, by the split that the catalogue comes with, or anew."""
     if files:
         found = read_split(catalogue, *files)
         fewer = found.catalogue.drop_rare(recipe.min_films)  # a file may name some of the films only
         smaller = _enough(fewer, recipe.min_films)
         if smaller.genres != found.catalogue.genres:
             found = read_split(smaller, *files)
+    elif has_own_split(catalogue) and not recipe.resplit:
+        tell("the catalogue comes with a split, which is used; --resplit makes a new one")
+        found = own_split(catalogue, seed=recipe.training.seed, validation=recipe.validation, test=recipe.test)
     else:
         found = split(catalogue, seed=recipe.training.seed, validation=recipe.validation, test=recipe.test)
     sizes = ", ".join(f"{len(found.rows(name)):,} {name}" for name in SPLITS)

@@ -41,7 +41,15 @@ class Recipe:
     poster_column: str | None = option(
         None, "column of the posters' paths", group="catalogue", unset="found", common=True
     )
-    genre_column: str | None = option(None, "column of the genres", group="catalogue", unset="found", common=True)
+    genre_column: str | None = option(
+        None, "column of the genres, several with commas between", group="catalogue", unset="found", common=True
+    )
+    genre_delimiter: str | None = option(
+        None, "what separates genres in a cell", group="catalogue", unset="found for each cell"
+    )
+    genres: str | None = option(
+        None, "file of genre names, a line each, for a table of 0 and 1 without headings", group="catalogue"
+    )
     id_column: str | None = option(None, "column of the films' ids", group="catalogue", unset="found")
     genre_map: str | None = option(
         None,
@@ -58,6 +66,7 @@ class Recipe:
     split: tuple[str, ...] = option(
         (), "split file to use instead of splitting, repeatable", group="audit and split", separate=True
     )
+    resplit: bool = option(False, "split anew a catalogue that comes with a split of its own", group="audit and split")
     validation: float = option(
         0.15, "share of the films in the validation set", group="audit and split", bounds=(0.001, 0.98), common=True
     )

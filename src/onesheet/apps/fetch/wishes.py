@@ -13,6 +13,7 @@ from onesheet.data.cells import imdb_id, text, title_and_year
 from onesheet.data.columns import IMDB_IDS, TITLES, YEARS, find_columns, plain, read_rows
 from onesheet.data.film_library.films import ids_in, without_tags
 from onesheet.data.findings import Finding
+from onesheet.data.genre_cells import GenreCells
 from onesheet.data.genre_map import settle_genres
 from onesheet.data.tables import MAX_DOCUMENT_BYTES, Table, read_table
 from onesheet.errors import CatalogueError, ConfigError
@@ -110,7 +111,8 @@ def read_addresses(tables: Sequence[str | Path]) -> Wishes:
     for path in tables:
         table = read_table(Path(path))
         columns = find_columns(table, poster_column=None, id_column=None, genre_column=None)
-        rows = list(read_rows(table, columns))
+        cells = GenreCells(row[i] for row in table.rows for i in columns.genres)
+        rows = list(read_rows(table, columns, cells))
         settled, _ = settle_genres([row.genres for row in rows], {})
         for row, genres in zip(rows, settled, strict=True):
             if row.poster.startswith(("https://", "http://")):

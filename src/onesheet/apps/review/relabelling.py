@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from onesheet.data.cells import GENRE_DELIMITERS, genre_delimiter, text
+from onesheet.data.cells import text
+from onesheet.data.genre_cells import GENRE_DELIMITERS, GenreCells
 from onesheet.data.genre_map import NOT_GENRES, settle_genres, tidy
 from onesheet.data.reading import TableRows
 from onesheet.data.tables import DELIMITED, parse_delimited, read_delimited
@@ -55,9 +56,8 @@ def relabelled(found: TableRows, changes: Mapping[str, Change], mapping: Mapping
     for row in rows:
         names = _renamed(row.genres, settled, changed[found.film_ids[row.number - 1]])
         edited[row.number] = style.cell(names, like=cells[row.number - 1])
-    before, after = (
-        genre_delimiter(each) for each in (cells, [edited.get(n, cell) for n, cell in enumerate(cells, 1)])
-    )
+    changed_cells = [edited.get(n, cell) for n, cell in enumerate(cells, 1)]
+    before, after = (GenreCells(each).delimiter for each in (cells, changed_cells))
     plain = [number for number, cell in edited.items() if not cell.startswith("[")]
     if plain and before and after and after != before:  # its last cell is gone; the others would be read by another
         edited[plain[0]] += before
@@ -82,7 +82,7 @@ class _Style:
     """How a column writes several genres."""
 
     def __init__(self, cells: Sequence[str]) -> None:
-        self._delimiter = genre_delimiter(cells) or "|"
+        self._delimiter = GenreCells(cells).delimiter or "|"
         self._example = next(filter(None, cells), "")
         spaced = re.compile(rf"\s*{re.escape(self._delimiter)}\s*")
         plain = (cell for cell in cells if not cell.startswith("["))

@@ -7,12 +7,15 @@ import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
 from onesheet.data.columns import GENRES, plain
 from onesheet.data.components import connected
-from onesheet.data.poster_folders import USUAL_FOLDERS, Disk
+from onesheet.data.genre_synonyms import is_known
+from onesheet.data.own_splits import split_in_name, split_name
+from onesheet.data.poster_folders import USUAL_FOLDERS, Disk, is_image
 from onesheet.data.readers.hf_datasets import HF_DATASET
 from onesheet.data.readers.imdb import IMDB
 from onesheet.data.readers.mm_imdb import MM_IMDB_FOLDER, MM_IMDB_HDF5
@@ -22,7 +25,7 @@ from onesheet.data.readers.source import Layout, Source, name_of
 from onesheet.data.tables import TABLE_SUFFIXES, Table, read_headings, read_table
 from onesheet.errors import CatalogueError
 
-_PARTS = ("train", "val", "valid", "validation", "test")
+_READ = TABLE_SUFFIXES | {".gz", ".tar", ".h5", ".hdf5", ".arrow", ".tgz"}
 _BARE_NUMBER = re.compile(r"\d+")
 
 
@@ -37,6 +40,7 @@ def read_source(path: Path, disk: Disk, folders: Sequence[str] | None = None) ->
     Raises:
         CatalogueError: no such path, an empty folder, or nothing that any layout knows.
     """
+    path = _unwrapped(path, disk)
     for layout in LAYOUTS.values():
         if layout.recognises(path, disk):
             return layout.read(path, disk, folders)
@@ -50,15 +54,57 @@ def read_source(path: Path, disk: Disk, folders: Sequence[str] | None = None) ->
     )
 
 
-def _part_tables(path: Path, disk: Disk) -> list[Path]:
-    """Chu & Guo: train.csv (val.csv, test.csv) at the root or beside the images, or train/metadata.csv."""
+def _unwrapped(path: Path, disk: Disk) -> Path:
+    """The folder inside a folder that holds nothing else, as archives are unpacked."""
+    while path.is_dir():
+        folders = [folder for folder in disk.folders(str(path)) if Path(folder).name != "__MACOSX"]
+        files = [name for name in disk.files(str(path)) if not name.startswith(".")]
+        if len(folders) != 1 or any(is_image(name) or Path(name).suffix.lower() in _READ for name in files):
+            break
+        inside = Path(folders[0])
+        tables = any(Path(name).suffix.lower() in _READ for name in disk.files(str(inside)))
+        if split_name(inside.name) or not (tables or disk.folders(str(inside))):
+            break
+        path = inside
+    return path
+
+
+def _split_tables(path: Path, disk: Disk) -> list[tuple[Path, str]]:
+    """Tables of splits and their splits: train.csv and test.csv at the root or beside the images, or
+    train/metadata.csv and the like."""
     for folder in (path, path / "Images"):
-        files = disk.files(str(folder))
-        found = [Path(files[f"{part}.csv"]) for part in _PARTS if f"{part}.csv" in files]
-        if found and all(_has_genres(table) for table in found):
-            return found
-    parts = [disk.files(str(path / part)) for part in _PARTS]
-    return [Path(files["metadata.csv"]) for files in parts if "metadata.csv" in files]
+        files = [Path(file) for name, file in disk.files(str(folder)).items() if not name.startswith(".")]
+        tables = [(file, split_in_name(file.stem)) for file in files if file.suffix.lower() in TABLE_SUFFIXES]
+        exact = [(file, split) for file, split in tables if split_name(file.stem)]
+        for found in (exact, [(file, split) for file, split in tables if split]):
+            splits = {split for _, split in found}
+            if (
+                "train" in splits
+                and (found is exact or len(splits) > 1)
+                and any(_has_genres(file) for file, _ in found)
+            ):
+                return found
+    found = []
+    for folder in map(Path, disk.folders(str(path))):
+        if split := split_name(folder.name):
+            inside = [Path(file) for name, file in disk.files(str(folder)).items() if not name.startswith(".")]
+            inside = [file for file in inside if file.suffix.lower() in TABLE_SUFFIXES - {".txt"}]
+            found += [(file, split) for file in inside if len(inside) == 1 or file.stem == "metadata"]
+    return found if any(_has_genres(file) for file, _ in found) else []
+
+
+def _has_split_tables(path: Path, disk: Disk) -> bool:
+    return path.is_dir() and bool(_split_tables(path, disk))
+
+
+def _read_split_tables(path: Path, disk: Disk, folders: Sequence[str] | None) -> Source:
+    tables, unlabelled = [], []
+    for file, split in _split_tables(path, disk):
+        if _has_genres(file):
+            tables.append(replace(read_table(file), split=split))
+        else:
+            unlabelled.append(f"{file.name} has no genres")
+    return Source(name_of(path), tuple(tables), folder=path, unlabelled=tuple(unlabelled))
 
 
 def _movie_genre(path: Path, disk: Disk) -> list[Path]:
@@ -79,10 +125,12 @@ def _only_table(path: Path, disk: Disk) -> list[Path]:
 
 def _has_genres(table: Path) -> bool:
     try:
-        known = {plain(name) for name in read_headings(table)}
+        headings = read_headings(table)
     except CatalogueError:
         return False
-    return any(name in known for name in GENRES)
+    known = {plain(name) for name in headings}
+    genres = sum(is_known(name) or is_known(re.split(r"[_.]", name)[-1]) for name in headings)
+    return any(name in known for name in GENRES) or any("genre" in name for name in known) or genres > 1
 
 
 def _from(tables: Callable[[Path, Disk], list[Path]]) -> Layout:
@@ -98,19 +146,21 @@ def _from(tables: Callable[[Path, Disk], list[Path]]) -> Layout:
 
 
 def _read_file(path: Path, disk: Disk, folders: Sequence[str] | None) -> Source:
-    return Source(path.name, (read_table(path),))
+    return Source(path.name, (replace(read_table(path), split=split_in_name(path.stem)),))
 
 
-def _genre_folders(path: Path, disk: Disk) -> list[str]:
-    """The sub-folders, or those of train/ and test/ where there is nothing else."""
+def _genre_folders(path: Path, disk: Disk) -> list[tuple[str, str]]:
+    """The sub-folders and their split, "" for none; those of train/ and test/ where there is nothing else."""
     folders = disk.folders(str(path))
-    if folders and all(Path(folder).name.lower() in _PARTS for folder in folders):
-        return [genre for folder in folders for genre in disk.folders(folder)]
-    return folders
+    splits = [split_name(Path(folder).name) for folder in folders]
+    if folders and all(splits):
+        pairs = zip(folders, splits, strict=True)
+        return [(genre, split) for folder, split in pairs for genre in disk.folders(folder)]
+    return [(folder, "") for folder in folders]
 
 
 def _is_genre_folders(path: Path, disk: Disk) -> bool:
-    folders = _genre_folders(path, disk)
+    folders = [folder for folder, _ in _genre_folders(path, disk)]
     return any(Path(folder).name.lower() not in USUAL_FOLDERS for folder in folders) and any(
         disk.images(below) for folder in folders for below in disk.walk(folder)
     )
@@ -118,15 +168,16 @@ def _is_genre_folders(path: Path, disk: Disk) -> bool:
 
 def _read_genre_folders(path: Path, disk: Disk, folders: Sequence[str] | None) -> Source:
     """A folder per genre: a film stands in each of its genres' folders, known by its file name or content."""
+    genres = _genre_folders(path, disk)
     posters = [
-        (image, Path(genre).name)
-        for genre in _genre_folders(path, disk)
+        (image, Path(genre).name, split)
+        for genre, split in genres
         for folder in disk.walk(genre)
         for image in disk.images(folder)
     ]
-    films = _same_films([poster for poster, _ in posters])
+    films = _same_films([poster for poster, *_ in posters])
     first: dict[int, str] = {}
-    for film, (poster, _) in zip(films, posters, strict=True):
+    for film, (poster, *_) in zip(films, posters, strict=True):
         first[film] = min(first.get(film, poster), poster)
     stems = Counter(Path(poster).stem for poster in first.values())
     ids = {}
@@ -134,10 +185,15 @@ def _read_genre_folders(path: Path, disk: Disk, folders: Sequence[str] | None) -
         stem = Path(poster).stem
         ids[film] = stem if stems[stem] == 1 else Path(poster).relative_to(path).as_posix()
     rows: list[Sequence[object]] = [
-        (ids[film], str(Path(poster).absolute()), [genre]) for film, (poster, genre) in zip(films, posters, strict=True)
+        (ids[film], str(Path(poster).absolute()), [genre], split)
+        for film, (poster, genre, split) in zip(films, posters, strict=True)
     ]
-    table = Table(path, ("film_id", "poster", "genres"), rows)
-    return Source(name_of(path), (table,), folder=path, one_row_a_film=False)
+    table = Table(path, ("film_id", "poster", "genres", "split"), rows)
+    bare = [folder for folder in disk.folders(str(path)) if split_name(Path(folder).name) and disk.images(folder)]
+    unlabelled = tuple(
+        f"{Path(folder).name}/ has {len(disk.images(folder)):,} posters outside of genres" for folder in bare
+    )
+    return Source(name_of(path), (table,), folder=path, one_row_a_film=False, unlabelled=unlabelled)
 
 
 def _same_films(posters: list[str]) -> list[int]:
@@ -182,9 +238,9 @@ LAYOUTS: dict[str, Layout] = {
     "mm-imdb folder": MM_IMDB_FOLDER,
     "imdb": IMDB,
     "movielens": MOVIELENS,
-    "chu2017": _from(_part_tables),
     "movie-genre": _from(_movie_genre),
     "parquet shards": PARQUET_SHARDS,
+    "tables of splits": Layout(_has_split_tables, _read_split_tables),
     "folder with a table": _from(_only_table),
     "folder per genre": Layout(_is_genre_folders, _read_genre_folders),
     "webdataset": WEBDATASET,  # after those that a stray tar file does not make another

@@ -10,6 +10,7 @@ from typing import Any
 
 from onesheet.data.cells import imdb_id
 from onesheet.data.columns import IMDB_IDS, POSTERS, plain
+from onesheet.data.own_splits import split_in_name
 from onesheet.data.poster_folders import Disk, image_suffix, is_image
 from onesheet.data.readers.source import Layout, Source, name_of
 from onesheet.data.readers.unpacking import Unpacked, identity, unpack
@@ -129,7 +130,9 @@ def _parquet_rows(paths: Sequence[Path]) -> Iterator[Unpacked]:
         try:
             file = parquet.ParquetFile(path, memory_map=True)
             column = _image_column(file.schema_arrow)
-            yield from arrow_rows(file.iter_batches(_BATCH), column or "", _features(file.schema_arrow))
+            split = {"split": found} if (found := split_in_name(path.stem)) else {}
+            for record, image in arrow_rows(file.iter_batches(_BATCH), column or "", _features(file.schema_arrow)):
+                yield {**split, **record}, image
         except (OSError, ValueError) as error:
             message = str(error).splitlines()[0]
             raise CatalogueError(f"cannot read {str(path)!r}: {message}; download or write it again") from error

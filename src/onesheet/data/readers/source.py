@@ -21,6 +21,7 @@ class Source:
         folder: posters are looked for in all of this folder; None = beside each table.
         one_row_a_film: whether a film in several rows is worth a finding.
         imdb_numbers: whether posters may be named by IMDb ids that lost their "tt".
+        unlabelled: tables and folders that were left out as they have no genres, each with the reason.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Source:
     folder: Path | None = None
     one_row_a_film: bool = True
     imdb_numbers: bool = True
+    unlabelled: tuple[str, ...] = ()
 
 
 class Layout(NamedTuple):

@@ -19,7 +19,7 @@ from onesheet.data.readers.source import Source
 from onesheet.data.tables import read_table
 from onesheet.errors import CatalogueError
 
-_PROTOCOL = "1"
+_PROTOCOL = "2"
 _FILMS = "films.jsonl"
 
 Unpacked = tuple[Mapping[str, object], bytes | None]

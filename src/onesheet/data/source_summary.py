@@ -1,0 +1,74 @@
+"""How a table was understood, and which genres came of it, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+_SHOWN = 20  # genres in a line
+
+
+@dataclass(frozen=True)
+class SourceSummary:
+    """How one table was understood.
+
+    Attributes:
+        name: the file's or folder's name.
+        rows: rows that were read.
+        columns: what was looked for ("ids", "posters", "genres" …) -> the headings taken for it.
+        separators: what separates genres in cells ("list", "|" …), the commonest first.
+        one_hot: the number of one-hot columns of genres, 0 = none.
+        unused: headings of columns of 0 and 1 that were not taken for genres.
+        unread: why rows could not be read -> how many.
+        notes: other decisions, each a clause.
+    """
+
+    name: str
+    rows: int
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    separators: tuple[str, ...] = ()
+    one_hot: int = 0
+    unused: tuple[str, ...] = ()
+    unread: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def line(self) -> str:
+        """All of it in one line, for a person.
+
+        Example:
+            >>> SourceSummary("a.csv", 20, {"ids": ("imdb_id",), "genres": ("Genre",)}, ("|",)).line
+            "a.csv: 20 rows; ids in imdb_id; genres in Genre, separated by '|'"
+        """
+        said = [f"{self.name}: {self.rows:,} rows"]
+        said += [f"{meaning} in {_listed(headings)}" for meaning, headings in self.columns.items()]
+        if self.separators:
+            how = [f"separated by {s!r}" if s != "list" else "as lists" for s in self.separators]
+            said[-1] += f", {' and '.join(how)}"
+        if self.one_hot:
+            said.append(f"{self.one_hot} one-hot columns of genres")
+        if self.unused:
+            said.append(f"not taken for genres: {_listed(self.unused)} (--genre-column A,B,C takes them)")
+        said += [f"{count:,} rows not read: {reason}" for reason, count in self.unread.items()]
+        return "; ".join((*said, *self.notes))
+
+
+def genres_line(counts: Mapping[str, int], left_out: Mapping[str, int]) -> str:
+    """The genres kept and left out, with the number of their films, the commonest first.
+
+    Example:
+        >>> genres_line({"Drama": 78, "Comedy": 46}, {"War": 1})
+        'genres (2): Drama 78, Comedy 46; left out: War 1'
+    """
+    said = f"genres ({len(counts)}): {_counted(counts)}"
+    return said + (f"; left out: {_counted(left_out)}" if left_out else "")
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    more = f" and {len(counts) - _SHOWN} more" if len(counts) > _SHOWN else ""
+    return ", ".join(f"{name} {count:,}" for name, count in ordered[:_SHOWN]) + more
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
