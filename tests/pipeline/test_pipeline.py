@@ -32,16 +32,16 @@ def entered(work: Callable[[], Any]) -> list[str]:
     """The packages whose functions the pipeline calls, in order; repeated ones once."""
     calls: list[str] = []
 
-    def trace(frame: FrameType, event: str, _: object) -> None:
+    def trace(frame: FrameType, _event: str, _: object) -> None:
         name = frame.f_code.co_qualname
-        if event == "call" and "." not in name and name[0] not in "<_" and package_of(frame.f_back) == "pipeline":
+        if "." not in name and name[0] not in "<_" and package_of(frame.f_back) == "pipeline":
             calls.append(package_of(frame))
 
-    sys.setprofile(trace)
+    sys.settrace(trace)  # of calls alone: a profile would also trace returns and C functions
     try:
         work()
     finally:
-        sys.setprofile(None)
+        sys.settrace(None)
     return [package for package, _ in groupby(one for one in calls if one in PACKAGES)]
 
 
