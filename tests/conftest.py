@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
@@ -137,3 +138,14 @@ def posters(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> l
     (folder / "0011-text.png").write_text("no poster")
     (folder / "0013-cut.png").write_bytes(Path(catalogue.films[13].poster).read_bytes()[:700])
     return sorted((path for path in folder.rglob("*") if path.is_file()), key=str)
+
+
+@pytest.fixture(scope="module")
+def unrendered() -> Iterator[None]:
+    """Plots are drawn but not rendered: for modules that evaluate on the way to something else."""
+    matplotlib_figure = pytest.importorskip("matplotlib.figure", reason="matplotlib is not installed")
+    from unrendered import save_empty
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(matplotlib_figure.Figure, "savefig", save_empty)
+        yield

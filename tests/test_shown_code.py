@@ -31,6 +31,8 @@ from onesheet.drawn import draw_catalogue
 from onesheet.packed import SPLITS
 from pages import ROOT, Block, blocks
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 FILMS = 80
 HEADS = "--min-films 15 --draws 10 --threads 1"
 QUICK = {
@@ -114,7 +116,7 @@ def outside(line: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def full(unrendered: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that the pages speak of."""
     folder = tmp_path_factory.mktemp("shown")
     with pytest.MonkeyPatch.context() as patch:

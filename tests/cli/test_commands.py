@@ -19,6 +19,8 @@ from onesheet.pipeline import pipeline
 from onesheet.predict import DEFAULT_MODEL
 from onesheet.training import Run, TrainConfig
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 TINY = [
     *("--model", "poster-cnn", "--widths", "8,16", "--size", "48x32", "--epochs", "2"),
     *("--learning-rate", "0.01", "--threads", "1", "--draws", "20", "--no-tta"),
@@ -37,8 +39,8 @@ RUN_FILES = {
 }
 
 
-@pytest.fixture(scope="session")
-def trained(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module")
+def trained(table: Path, unrendered: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("trained") / "run"
     assert main(["train", str(table), "--out", str(out), *TINY]) == 0
     return out
