@@ -42,7 +42,7 @@ class Recipe:
         None, "column of the posters' paths", group="catalogue", unset="found", common=True
     )
     genre_column: str | None = option(
-        None, "column of the genres, several with commas between", group="catalogue", unset="found", common=True
+        None, "columns of the genres, as A,B,C", group="catalogue", unset="found", common=True
     )
     genre_delimiter: str | None = option(
         None, "what separates genres in a cell", group="catalogue", unset="found for each cell"
