@@ -203,7 +203,7 @@ def test_a_catalogue_tunes_it(catalogue: Catalogue, packed: Packed, tmp_path: Pa
         ({"kind": WHOLE}, {"scaling": "tf"}, "takes whole numbers from 0 to 255; got --scaling tf"),
         ({"size": ("h", "w")}, {"scaling": "none"}, "takes images of any size; pass the size of training with --size"),
         ({}, {"scaling": "none", "size": (64, 64)}, "takes images of 48×32; leave out --size"),
-        ({"colours": 1}, {"scaling": "none"}, "does not show the axis of the 3 colours"),
+        ({"colours": 1}, {"scaling": "none"}, "takes grey posters, and only networks that take colour"),
         ({"batch": 4}, {"scaling": "none"}, "takes 4 images at once; export it with a free batch size"),
         (
             {"answers": 4},

@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     from onesheet.pipeline.preparation import whole_catalogue
 
     recipe = recipe_from(arguments)
-    genres = read_genres(arguments.labels)
+    genres = read_genres(arguments.labels, tell=lambda message: print(message, file=sys.stderr))
     conventions = Conventions(
         **{name: getattr(arguments, name) for name in CHOICES}, size=recipe.size, resize=cast(Resize, recipe.resize)
     )

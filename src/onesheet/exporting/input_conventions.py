@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -91,8 +92,12 @@ def scaling_unknown(name: str) -> ConfigError:
     return ConfigError(f"{name!r} does not show how pixels were scaled in training; pass that with --scaling: {known}")
 
 
-def read_genres(path: str | Path) -> GenreSet:
+def read_genres(path: str | Path, *, tell: Callable[[str], None] = lambda _: None) -> GenreSet:
     """Genres in the order of a network's outputs: a text file, one a line.
+
+    Args:
+        path: the file; numbers in order before the names ("0 Action") are left out.
+        tell: called with a message when numbers are left out.
 
     Raises:
         CatalogueError: not there, not text, a genre twice, or fewer than two.
@@ -104,7 +109,16 @@ def read_genres(path: str | Path) -> GenreSet:
         raise CatalogueError(
             f"cannot read the genres in {str(path)!r}: {why}; pass a text file with one genre per line"
         ) from error
-    genres = GenreSet(line.strip() for line in lines if line.strip())
+    names = [line.strip() for line in lines if line.strip()]
+    numbered = [name.partition(" ") for name in names]
+    for first in (0, 1):
+        if names and [number for number, _, _ in numbered] == [str(first + i) for i in range(len(names))]:
+            if not all(rest.strip() for _, _, rest in numbered):
+                raise CatalogueError(f"{str(path)!r} has numbers for genres; write the genres' names, one per line")
+            names = [rest.strip() for _, _, rest in numbered]
+            tell(f"{Path(path).name} numbers its lines; genres, without the numbers: {', '.join(names)}")
+            break
+    genres = GenreSet(names)
     if len(genres) < 2:
         raise CatalogueError(f"{str(path)!r} names {len(genres)} genre(s); pass at least two, one per line")
     return genres

@@ -25,7 +25,8 @@ from onesheet.images import Size
 OWN_SCALING = ("Rescaling", "Normalization")
 MODELS = ("Functional", "Model", "Sequential")
 BATCH = 4
-CURE = "save it as .h5 where it was trained, or as ONNX with model.export(PATH, format='onnx'), and adopt that"
+CURE = "save it as ONNX where it was trained, with model.export(PATH, format='onnx') or tf2onnx, and adopt that"
+NOT_IN_KERAS_3 = ("kernel_initializer", "kernel_regularizer", "kernel_constraint")  # of SeparableConv2D
 
 
 class KerasNetwork(nn.Module):
@@ -66,9 +67,12 @@ def open_keras(path: Path, weights: Path | None = None) -> Any:
             warnings.simplefilter("ignore")  # advice to who builds a model, not to who brings one
             model = _read(keras, path, weights)
         ends = len(model.inputs), len(model.outputs)
+    except ConfigError as error:
+        raise ConfigError(f"{str(path)!r} {error}") from error
     except Exception as error:  # Keras raises nearly anything
         reason = " ".join(str(error).split())[:200]
-        raise ConfigError(f"Keras cannot read {str(path)!r} ({reason}); {CURE}") from error
+        cure = CURE if path.suffix == ".keras" else f"save it as .keras with Keras 3; or {CURE}"
+        raise ConfigError(f"Keras cannot read {str(path)!r} ({reason}); {cure}") from error
     if ends != (1, 1) or len(model.inputs[0].shape) != 4:
         raise ConfigError(f"{str(path)!r} has {ends[0]} inputs and {ends[1]} outputs; adopt an image classifier")
     return model
@@ -86,8 +90,13 @@ def _read(keras: Any, path: Path, weights: Path | None) -> Any:
     with h5py.File(weights or path) as file, tempfile.TemporaryDirectory(prefix="onesheet-") as folder:
         text = path.read_text(encoding="utf-8") if weights else file.attrs["model_config"]
         group = file if weights else file["model_weights"]
-        if "layer_names" not in group.attrs:  # Keras 3's own form
-            model = keras.models.model_from_json(text)
+        if "layer_names" not in group.attrs:  # Keras 3's own form, which Keras 2.13 began to write
+            architecture = json.loads(text)
+            if str(architecture.get("keras_version", "3")).startswith("3"):
+                model = keras.models.model_from_json(text)
+            else:
+                kind = keras.Sequential if architecture["class_name"] == "Sequential" else keras.Model
+                model = kind.from_config(_for_keras_3(architecture)["config"])
             model.load_weights(weights)
             return model
         architecture = json.loads(text)
@@ -108,13 +117,19 @@ def _for_keras_3(part: Any) -> Any:
     """An architecture of Keras 2 as Keras 3 reads it.
 
     Keras 3 takes the batch in a first layer's shape for a side, knows no `groups` where there is one only, looks for
-    classes in modules that are gone, and counts the calls of a model in a model from 0 where Keras 2 did from 1.
+    classes in modules that are gone, and counts the calls of a model in a model from 0 where Keras 2 did from 1. A
+    model's one output in a list is a list of outputs to it, and a policy of dtypes is known by its name.
+
+    Raises:
+        ConfigError: arithmetic of TensorFlow in the graph.
     """
     if isinstance(part, list):
         return [_for_keras_3(one) for one in part]
     if not isinstance(part, dict):
         return part
     gone = ("module", "registered_name", "build_config") if "class_name" in part else ()
+    if part.get("class_name") == "Policy":
+        return part["config"]["name"]
     made = {key: _for_keras_3(value) for key, value in part.items() if key not in gone}
     config = made.get("config")
     if "class_name" in made and isinstance(config, dict):
@@ -122,11 +137,28 @@ def _for_keras_3(part: Any) -> Any:
             config["input_shape"] = config.pop("batch_input_shape")[1:]
         if config.get("groups") == 1:
             del config["groups"]
+        if made["class_name"] == "SeparableConv2D":
+            for name in NOT_IN_KERAS_3:
+                config.pop(name, None)
+        outputs = config.get("output_layers")
+        if isinstance(outputs, list) and len(outputs) == 1 and isinstance(outputs[0], list):
+            config["output_layers"] = outputs[0]
+        _reject_arithmetic(config.get("layers", []))
         inner = [one["config"]["name"] for one in config.get("layers", []) if one["class_name"] in MODELS]
         for layer in config.get("layers", []):
             for call in (call for calls in layer.get("inbound_nodes", []) for call in calls):
                 call[1] -= call[0] in inner
     return made
+
+
+def _reject_arithmetic(layers: list[Any]) -> None:
+    """Reject operations of TensorFlow that are layers of the graph, as those of `preprocess_input` are."""
+    found = [one["config"].get("function") or one["class_name"] for one in layers if "OpLambda" in one["class_name"]]
+    if found:
+        raise ConfigError(
+            f"has arithmetic of TensorFlow in its graph that Keras 3 cannot read ({', '.join(map(str, found))}); save "
+            f"the network without it and pass --scaling; or {CURE}"
+        )
 
 
 def scales_itself(model: Any) -> bool:

@@ -108,6 +108,12 @@ def _checked(path: Path) -> bytes:
     """The file's bytes, which name no other file and bring no code: the network of others is checked as our own is."""
     if not path.is_file():
         raise ConfigError(f"no such file: {str(path)!r}; name the network to adopt")
+    beside = path.with_name(f"{path.name}.data")
+    if beside.is_file() and beside.name.encode() in path.read_bytes():
+        raise ConfigError(
+            f"{path.name!r} keeps its weights in {beside.name!r}; export it as one file, with "
+            "torch.onnx.export(…, external_data=False)"
+        )
     try:
         return read_onnx(path).data
     except BundleError as error:
@@ -135,6 +141,8 @@ def _with_input(path: Path, session: onnxruntime.InferenceSession, conventions: 
         raise ConfigError(f"{str(path)!r} takes {shape[0]} images at once; export it with a free batch size")
     found = [layout for layout, at in (("nhwc", 3), ("nchw", 1)) if shape[at] == 3]
     layout = conventions.layout or (found[0] if len(found) == 1 else None)
+    if layout is None and 1 in (shape[1], shape[3]):
+        raise ConfigError("the network takes grey posters, and only networks that take colour can be adopted")
     if layout is None:
         raise ConfigError(f"{str(path)!r} takes {shape}, which does not show the axis of the 3 colours; pass --layout")
     sides = shape[1:3] if layout == "nhwc" else shape[2:]
