@@ -144,6 +144,8 @@ def _delimiters(texts: Sequence[str]) -> list[str]:
 
 def _hashable(value: object) -> object:
     """A cell as a key: lists become tuples."""
+    if isinstance(value, str):  # nearly every cell
+        return value
     if isinstance(value, list | tuple):
         return tuple(map(_hashable, value))
     if isinstance(value, set | frozenset):

@@ -147,7 +147,8 @@ class PosterFolders:
         """The poster that a cell names, absolute or relative to a base; two where a bare name is in several folders."""
         if not written or "\x00" in written:
             return []
-        names = (written, _as_windows(written), written.replace("\\", "/"))
+        plain = written.isascii() and "\\" not in written
+        names = (written,) if plain else (written, _as_windows(written), written.replace("\\", "/"))
         for name in dict.fromkeys(names) if "://" not in written else ():
             folder, last = os.path.split(name)
             found: list[str] = []
