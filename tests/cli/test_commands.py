@@ -14,6 +14,7 @@ import pytest
 from onesheet.__main__ import build_parser, main
 from onesheet.cli import train_command as train
 from onesheet.data import Catalogue
+from onesheet.evaluation import read_predictions
 from onesheet.packed import Packed
 from onesheet.pipeline import pipeline
 from onesheet.predict import DEFAULT_MODEL
@@ -272,23 +273,32 @@ def test_the_model_that_ships_can_be_evaluated_by_name(
     assert DEFAULT_MODEL.name in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
-def test_genres_that_the_model_does_not_have_are_named(
+def test_genres_of_another_catalogue_are_matched_by_synonyms_and_others_named(
     trained: Path, catalogue: Catalogue, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table, model = tmp_path / "films.csv", str(trained / "genres.onnx")
     words = ["--draws", "10", "--json", "--out", str(tmp_path / "out")]
-    genres = ("Drama|comedy", "comedy", "Drama|Horror")
-    table.write_text("poster,genres\n" + "".join(f"{catalogue.films[i].poster},{genres[i % 3]}\n" for i in range(30)))
-    line = failing(capsys, "evaluate", model, table, *words)
-    assert "only the catalogue has comedy" in line and "--genre-map" in line
-    assert main(["evaluate", model, str(table), "--min-films", "21", *words]) == 0
+
+    def write(*genres: str) -> None:
+        rows = (f"{film.poster},{genres[i % len(genres)]}\n" for i, film in enumerate(catalogue.films[:30]))
+        table.write_text("poster,genres\n" + "".join(rows))
+
+    write("Drama|Komödie", "Komödie", "Drama|Anime")
+    assert main(["evaluate", model, str(table), *words]) == 0
     captured = capsys.readouterr()
-    assert "genres that the model does not have: comedy (20 films; Comedy?); --genre-map renames them" in captured.err
-    assert json.loads(captured.out)["films"] == 20
-    table.write_text(table.read_text().replace("Drama", "drama").replace("Horror", "Grusel"))
-    line = failing(capsys, "evaluate", model, table, "--min-films", "21", *words)
-    assert "no film has a genre of the model, but for " in line and "Grusel (10 films)" in line
-    assert "drama (20 films; Drama?)" in line and "--genre-map" in line
+    assert "genre names matched: Komödie = Comedy" in captured.err
+    assert "genres that the model does not have are left out: Anime (10 films)" in captured.err
+    assert json.loads(captured.out)["films"] == 30
+    written = read_predictions(tmp_path / "out" / "predictions.csv")
+    assert written.labels.sum(0).tolist() == [20, 20, 0]  # Comedy, Drama, Horror
+    write("Drama|Komödie", "Anime")
+    assert main(["evaluate", model, str(table), *words[:-1], str(tmp_path / "fewer")]) == 0
+    captured = capsys.readouterr()
+    assert "15 films left out" in captured.err and json.loads(captured.out)["films"] == 15
+    write("Anime", "Horrorfim|Anime")
+    line = failing(capsys, "evaluate", model, table, *words)
+    assert "no film has a genre of the model, but for Anime (30 films)" in line and "--genre-map" in line
+    assert "Horrorfim (15 films; Horror?)" in line  # near names are only suggested
 
 
 def test_films_that_a_run_has_learnt_from_are_left_out(
@@ -402,7 +412,7 @@ class TestWrongInput:
         (tmp_path / "films.csv").write_text("poster,genres\n" + rows)
         out = tmp_path / "out"
         line = failing(capsys, "evaluate", trained / "genres.onnx", tmp_path / "films.csv", "--out", out)
-        assert "only the catalogue has Noir; only the model has Comedy, Horror" in line and "--genre-map" in line
+        assert "only Drama is left" in line
         assert not out.exists()
 
     def test_model_files(self, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

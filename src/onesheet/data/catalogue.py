@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onesheet.data.findings import FLAGS, Finding, Findings
+from onesheet.data.genre_synonyms import match
 from onesheet.data.source_summary import SourceSummary
 from onesheet.errors import CatalogueError
 from onesheet.genres import GenreSet
@@ -130,6 +131,32 @@ class Catalogue:
             if film.film_id not in dropped
         )
         return replace(self, films=films, findings=self.findings + findings)
+
+    def in_genres(self, genres: GenreSet) -> Catalogue:
+        """The catalogue in a model's genres: exact synonyms take its names, other genres are left out.
+
+        A film that keeps no genre is left out by a finding "no-genre".
+
+        Example:
+            >>> film = Film("tt1", "a.jpg", ("Science Fiction", "Anime"))
+            >>> catalogue = Catalogue((film,), GenreSet(["Anime", "Science Fiction"]))
+            >>> catalogue.in_genres(GenreSet(["Sci-Fi"])).films[0].genres
+            ('Sci-Fi',)
+        """
+        meant = match(self.genres.names, genres.names)
+        films, findings = [], []
+        for film in self.films:
+            own = tuple(dict.fromkeys(meant[name] for name in film.genres if name in meant))
+            if own:
+                unknown = frozenset(meant[name] for name in film.unknown if name in meant)
+                films.append(replace(film, genres=own, unknown=unknown))
+            else:
+                detail = f"the model has none of: {', '.join(film.genres)}"
+                action = "left out; rename genres with --genre-map"
+                findings.append(
+                    Finding("no-genre", 1.0, film.film_id, film.poster, detail=detail, action=action, drops=True)
+                )
+        return replace(self, films=tuple(films), genres=genres, findings=self.findings + Findings(findings))
 
     def drop_rare(self, min_films: int, *, spare: Iterable[str] = ()) -> Catalogue:
         """Leave out genres that fewer than `min_films` films have, and films that keep no genre by it.

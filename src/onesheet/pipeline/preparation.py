@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -11,10 +11,11 @@ from typing import cast
 from onesheet.audit import audit
 from onesheet.data import Catalogue, Film, Findings, read_catalogue
 from onesheet.data.findings import AUDIT_FLAGS
+from onesheet.data.genre_synonyms import match, suggest
 from onesheet.data.source_summary import genres_line
 from onesheet.errors import CatalogueError, ConfigError, RunError
 from onesheet.files import write_text
-from onesheet.genres import GenreSet, check_genres
+from onesheet.genres import GenreSet
 from onesheet.images import Resize
 from onesheet.options import to_toml
 from onesheet.packed import SPLITS, Packed, Split, open_packed, pack, read_split, split
@@ -139,33 +140,36 @@ def whole_catalogue(
 ) -> Catalogue:
     """All usable films of the recipe's catalogues that `choose` takes, in a model's genres and their order.
 
+    Exact synonyms of the model's genres ("Science Fiction" for "Sci-Fi") are renamed; near ones are suggested only.
+
     Raises:
         CatalogueError: they cannot be read, or nothing usable is left.
-        BundleError: a genre that the model does not have.
     """
     read = open_catalogue(replace(recipe, min_films=1), tell=tell)
-    catalogue = read.drop_rare(recipe.min_films, spare=genres.names)
-    strange = _strange(read, genres)
+    catalogue = read.in_genres(genres)
+    meant = match(read.genres.names, genres.names)
+    strange = _strange(read, meant, genres)
     if not len(catalogue):
         raise CatalogueError(f"no film has a genre of the model, but for {strange}; rename them with --genre-map")
+    if synonyms := ", ".join(f"{name} = {known}" for name, known in meant.items() if name != known):
+        tell(f"genre names matched: {synonyms}")
     if strange:
-        tell(f"genres that the model does not have: {strange}; --genre-map renames them")
+        tell(f"genres that the model does not have are left out: {strange}; --genre-map renames them")
     if foreign := len(read) - len(catalogue):
         tell(
             f"{foreign:,} films left out: none of their genres is one of the model's; what follows holds for films "
             "that have one, and where others are, probabilities are too high"
         )
-    check_genres(genres, catalogue.genres, Path(recipe.catalogue[0]), model_may_have_more=True)
     catalogue = Catalogue(choose(catalogue.films), genres, catalogue.findings)
     catalogue = clean(catalogue, replace(recipe, min_films=1), progress=progress, tell=tell)
     return Catalogue(catalogue.films, genres, catalogue.findings)
 
 
-def _strange(catalogue: Catalogue, genres: GenreSet) -> str:
+def _strange(catalogue: Catalogue, meant: Mapping[str, str], genres: GenreSet) -> str:
     """Genres of a catalogue that are not a model's, the commonest first, and what they may be."""
-    counts = Counter(name for film in catalogue.films for name in film.genres if name not in genres)
-    meant = {name: f"; {near}?" if (near := genres.nearest(name)) else "" for name in counts}
-    return ", ".join(f"{name} ({count:,} films{meant[name]})" for name, count in counts.most_common())
+    counts = Counter(name for film in catalogue.films for name in film.genres if name not in meant)
+    near = {name: f"; {known}?" if (known := suggest(name, genres.names)) else "" for name in counts}
+    return ", ".join(f"{name} ({count:,} films{near[name]})" for name, count in counts.most_common())
 
 
 def _enough(catalogue: Catalogue, min_films: int) -> Catalogue:
