@@ -20,6 +20,7 @@ from onesheet.data.readers.hf_datasets import HF_DATASET
 from onesheet.data.readers.imdb import IMDB
 from onesheet.data.readers.mm_imdb import MM_IMDB_FOLDER, MM_IMDB_HDF5
 from onesheet.data.readers.movielens import MOVIELENS
+from onesheet.data.readers.nfo_library import NFO_LIBRARY
 from onesheet.data.readers.shards import PARQUET_SHARDS, WEBDATASET
 from onesheet.data.readers.source import Layout, Source, name_of
 from onesheet.data.tables import TABLE_SUFFIXES, Table, read_headings, read_table
@@ -242,6 +243,7 @@ LAYOUTS: dict[str, Layout] = {
     "parquet shards": PARQUET_SHARDS,
     "tables of splits": Layout(_has_split_tables, _read_split_tables),
     "folder with a table": _from(_only_table),
+    "film library": NFO_LIBRARY,
     "folder per genre": Layout(_is_genre_folders, _read_genre_folders),
     "webdataset": WEBDATASET,  # after those that a stray tar file does not make another
     "table": Layout(lambda path, disk: path.is_file(), _read_file),
