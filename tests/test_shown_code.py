@@ -79,6 +79,8 @@ NOT_RUN = {
     "onesheet train films.csv --config run/config.toml": "the same, with the split's sides exchanged",
     "onesheet review export --run one": "of the two runs above",
     "onesheet train posters.csv --model NAME --devices 4": "starts four processes; tests/training/test_processes.py",
+    "onesheet train /media/films": "the library of these pages has two films; tests/data/film_library trains on sixty",
+    "onesheet library suggest /media/films --model own": "the model of that training",
 }
 """Beginnings of `onesheet` commands that are not run, and why."""
 
