@@ -23,7 +23,6 @@ QUICKER = {
     "films=360": "films=120",
     "films=240": "films=40",
     "drop_rare(15)": "drop_rare(6)",
-    "drop_rare(20)": "drop_rare(6)",
     "drop_rare(60)": "drop_rare(26)",
     "min_films=20": "min_films=6",
     "widths=(16, 32, 64)": "widths=(4, 8)",
