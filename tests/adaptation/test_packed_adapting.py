@@ -14,7 +14,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from onesheet.adaptation import Heads, start_from
-from onesheet.adaptation import model_file as writing
+from onesheet.adaptation import adapted_file as writing
 from onesheet.bundle import POINTS, Scores
 from onesheet.errors import CatalogueError, ExportError
 from onesheet.exporting import export

@@ -219,6 +219,11 @@ def test_two_runs_are_compared_on_the_same_films(
     assert main(["compare", str(trained), str(other), *out]) == 0
     printed = capsys.readouterr().out
     assert "Mean average precision" in printed and "Comedy" in printed and "compare.html" in printed
+    named = (other / "predictions.csv").read_text()  # the same by another service's names, in another order
+    (other / "predictions.csv").write_text(named.replace("Comedy", "Komödie"))
+    assert main(["compare", str(trained), str(other), *out, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == found
+    (other / "predictions.csv").write_text(named)
     page = (tmp_path / "compared" / "compare.html").read_bytes()
     assert main(["compare", str(trained), str(other), *out]) == 0
     assert (tmp_path / "compared" / "compare.html").read_bytes() == page

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from onesheet.adaptation.features import source_features
+from onesheet.adaptation.embedding_cache import source_features
 from onesheet.adaptation.heads import LEAST_FILMS, Heads, fit_heads
 from onesheet.bundle import Bundle
 from onesheet.data.genre_synonyms import match
@@ -77,7 +77,7 @@ class Adapting:
             CatalogueError: a genre with too few films to learn from.
             ExportError: the file does not give the heads' answers.
         """
-        from onesheet.adaptation.model_file import write_adapted
+        from onesheet.adaptation.adapted_file import write_adapted
 
         packed, rows = self.packed, self.rows
         check_films(packed)

@@ -35,12 +35,14 @@ def add_commands(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare, write and print."""
+    from onesheet.data.genre_synonyms import match
     from onesheet.evaluation.comparison import compare_predictions
     from onesheet.evaluation.predictions_file import read_predictions
     from onesheet.reporting.comparison_page import write_comparison
 
     recipe = recipe_from(arguments)
     one, other = (read_predictions(Path(folder) / "predictions.csv") for folder in (arguments.one, arguments.other))
+    other = other.in_genres(one.genres, match(other.genres.names, one.genres.names))  # Science Fiction is Sci-Fi
     with Console() as console:
         comparison = compare_predictions(one, other, draws=recipe.draws, progress=console.progress)
     name_one, name_other = _names(arguments.one, arguments.other)

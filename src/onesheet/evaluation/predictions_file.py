@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +51,25 @@ class Predictions:
         """How likely each film's labels are by the probabilities: float64 N, at most 0."""
         clipped = np.clip(self.probabilities.astype(np.float64), 1e-6, 1 - 1e-6)
         return np.asarray(np.where(self.labels, np.log(clipped), np.log1p(-clipped)).sum(axis=1))
+
+    def in_genres(self, genres: GenreSet, meant: Mapping[str, str]) -> Predictions:
+        """The same with other names for genres, in their order; as they are where that does not give `genres`.
+
+        Args:
+            genres: the names and the order to be.
+            meant: own name -> name to be.
+        """
+        names = [meant.get(name, name) for name in self.genres.names]
+        if sorted(names) != sorted(genres.names):
+            return self
+        columns = [names.index(name) for name in genres.names]
+        return replace(
+            self,
+            genres=genres,
+            labels=self.labels[:, columns],
+            probabilities=self.probabilities[:, columns],
+            predicted={point: predicted[:, columns] for point, predicted in self.predicted.items()},
+        )
 
     def rows(self, order: Sequence[int]) -> Predictions:
         """The same of some films, or in another order."""

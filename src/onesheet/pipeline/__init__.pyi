@@ -1,6 +1,6 @@
-from .adapting import Adaptation as Adaptation
-from .adapting import adapt as adapt
-from .adapting import adapt_recipe as adapt_recipe
+from .adaptation_run import Adaptation as Adaptation
+from .adaptation_run import adapt as adapt
+from .adaptation_run import adapt_recipe as adapt_recipe
 from .file_evaluation import evaluate_file as evaluate_file
 from .pipeline import train as train
 from .recipe import Recipe as Recipe

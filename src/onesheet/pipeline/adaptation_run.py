@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,14 @@ from typing import Any
 from onesheet.adaptation import Heads, start_from
 from onesheet.data import Catalogue, Film, write_catalogue
 from onesheet.data.genre_synonyms import suggest
-from onesheet.errors import ConfigError, require
+from onesheet.errors import ConfigError, OnesheetError, require
 from onesheet.evaluation import Evaluation
 from onesheet.files import sole_use, whole_file
 from onesheet.genres import GenreSet
 from onesheet.options import options_of
 from onesheet.packed import Packed
 from onesheet.pipeline.file_evaluation import evaluate_file, require_report
-from onesheet.pipeline.preparation import Tell, check_start, mute, prepare
+from onesheet.pipeline.preparation import CONFIG, Tell, check_start, mute, prepare
 from onesheet.pipeline.recipe import BUNDLED, Recipe
 from onesheet.predict import DEFAULT_MODEL, Predictor, load
 from onesheet.progress import Progress, silent
@@ -76,19 +77,31 @@ def adapt(
     """
     temporary = None if out is not None else tempfile.TemporaryDirectory(prefix="onesheet-")
     folder = Path(temporary.name if temporary else out)  # type: ignore[arg-type]
-    if genres is None:
+    films = None if genres is None else _films(catalogue_or_posters, genres)
+    if films is None:
         paths = [catalogue_or_posters] if isinstance(catalogue_or_posters, str | Path) else catalogue_or_posters
         catalogue = tuple(map(str, paths))
     else:
-        catalogue = (str(_write_posters(catalogue_or_posters, genres, folder)),)
+        catalogue = (str(folder / "posters.csv"),)
     recipe = Recipe.of({"model": str(model), "catalogue": catalogue, **options})
-    evaluation = adapt_recipe(recipe, folder, progress=progress)
+    if films is not None:
+        check_options(recipe)
+        check_start(recipe, folder, resume=False)
+        write_catalogue(films, folder / "posters.csv")
+    try:
+        evaluation = adapt_recipe(recipe, folder, progress=progress)
+    except OnesheetError:
+        if films is not None and not (folder / CONFIG).exists():  # nothing has begun
+            (folder / "posters.csv").unlink(missing_ok=True)
+            with suppress(OSError):
+                folder.rmdir()
+        raise
     predictor = load(folder / "genres.onnx", threads=recipe.training.threads)
     return Adaptation(predictor, evaluation, tuple(predictor.card.training["kept"]), folder, temporary)
 
 
-def _write_posters(posters: Any, genres: Sequence[Iterable[str]], folder: Path) -> Path:
-    """Posters and their genres as a table in the run's folder.
+def _films(posters: Any, genres: Sequence[Iterable[str]]) -> Catalogue:
+    """Posters and their genres as a catalogue.
 
     Raises:
         ConfigError: they do not fit together.
@@ -103,9 +116,7 @@ def _write_posters(posters: Any, genres: Sequence[Iterable[str]], folder: Path) 
         Film(f"{number:09d}", str(Path(path).absolute()), tuple(dict.fromkeys(map(str, names))))
         for number, (path, names) in enumerate(zip(paths, genres, strict=True))
     )
-    table = folder / "posters.csv"
-    write_catalogue(Catalogue(films, GenreSet(sorted({name for film in films for name in film.genres}))), table)
-    return table
+    return Catalogue(films, GenreSet(sorted({name for film in films for name in film.genres})))
 
 
 def adapt_recipe(

@@ -102,7 +102,7 @@ def test_three_lines_adapt_posters_and_names(catalogue: Catalogue, model_path: P
 
 
 def test_a_killed_run_resumes(table: Path, model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from onesheet.pipeline import adapting
+    from onesheet.pipeline import adaptation_run
 
     recipe = Recipe.of({"catalogue": (str(table),), "model": str(model_path), "draws": FEW_DRAWS})
 
@@ -110,7 +110,7 @@ def test_a_killed_run_resumes(table: Path, model_path: Path, tmp_path: Path, mon
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(adapting, "start_from", stop)
+        patch.setattr(adaptation_run, "start_from", stop)
         with pytest.raises(KeyboardInterrupt):
             adapt_recipe(recipe, tmp_path / "run")
     with pytest.raises(RunError, match="resume it with --resume"):
@@ -186,6 +186,21 @@ def test_one_genre_or_too_few_films_are_errors_that_say_what_is_needed(
         onesheet.adapt(posters, [["Horror"]] * 59, model=model_path)
     with pytest.raises(ConfigError, match="lists of names, one for each poster; got 'Horror'"):
         onesheet.adapt(posters, ["Horror"] * 60, model=model_path)
+
+
+def test_a_failed_call_leaves_no_table_and_changes_no_run(
+    adapted: Path, catalogue: Catalogue, model_path: Path, tmp_path: Path
+) -> None:
+    posters, genres = [film.poster for film in catalogue.films], [film.genres for film in catalogue.films]
+    with pytest.raises(CatalogueError):
+        onesheet.adapt(posters[:20], genres[:20], model=model_path, out=tmp_path / "few")
+    with pytest.raises(ConfigError):
+        onesheet.adapt(posters, genres, model=model_path, out=tmp_path / "option", epochs=3)
+    assert not (tmp_path / "few").exists() and not (tmp_path / "option").exists()
+    before = sorted((path.name, path.stat().st_mtime_ns) for path in adapted.iterdir())
+    with pytest.raises(RunError, match="holds a run already"):
+        onesheet.adapt(posters, genres, model=model_path, out=adapted)
+    assert sorted((path.name, path.stat().st_mtime_ns) for path in adapted.iterdir()) == before
 
 
 def test_a_learning_curve_is_for_model_files(table: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from onesheet.adaptation import features as module
+from onesheet.adaptation import embedding_cache as module
 from onesheet.adaptation import source_features
 from onesheet.errors import BundleError
 from onesheet.packed import Packed, open_packed
@@ -18,17 +18,17 @@ from onesheet.predict import Predictor, load
 
 KILLED = """
 import os, signal, sys
-from onesheet.adaptation import features
+from onesheet.adaptation import embedding_cache
 from onesheet.packed import open_packed
 from onesheet.predict import load
 
-features.SAVED_POSTERS = 32
+embedding_cache.SAVED_POSTERS = 32
 
 def stop(task, done, total, note=""):
     if done >= 80:
         os.kill(os.getpid(), signal.SIGKILL)
 
-features.source_features(load(sys.argv[1]), open_packed(sys.argv[2]), progress=stop)
+embedding_cache.source_features(load(sys.argv[1]), open_packed(sys.argv[2]), progress=stop)
 """
 
 
