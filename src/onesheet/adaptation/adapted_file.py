@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,15 +92,14 @@ def _check(source: Predictor, heads: Heads, written: Bundle, posters: NDArray[np
     before, after = ([scored.score(poster[None]) for poster in posters] for scored in (source, written))
     logits = np.concatenate([one.logits for one in after])
     expected = np.concatenate([heads.logits(one.embedding, one.logits) for one in before])
-    blame = {"whose": "the file's", "cure": "please report the model file"}
-    check_parity({"logits": logits}, {"logits": expected}, allowed=TOLERANCE, **blame)
+    compare = partial(check_parity, whose="the file's", cure="please report the model file")
+    compare({"logits": logits}, {"logits": expected}, allowed=TOLERANCE)
     if after[0].evidence is not None:
         evidence = np.concatenate([one.evidence for one in after])
         means, size = evidence.mean((2, 3)), max(1.0, float(np.abs(evidence).max()))  # a mean is as exact as its terms
         constant = (logits - means).mean(0)
-        check_parity(
+        compare(
             {"evidence": means / size},
             {"evidence": (logits - constant) / size},
             allowed=EVIDENCE_TOLERANCE.get(written.card.precision, TOLERANCE),
-            **blame,
         )
