@@ -37,8 +37,10 @@ def player() -> Iterator[tuple[str, Asked]]:
                 {"Id": "f01", "Path": "/media/films/AA (2001)"},
             ]
             answers = {
-                "VideoLibrary.GetMovies": {"result": {"movies": movies}},
+                "VideoLibrary.GetMovies": {"result": {"movies": movies, "limits": {"start": 0, "end": 2, "total": 2}}},
+                "VideoLibrary.GetTVShows": {"result": {"tvshows": [{"tvshowid": 7, "file": "nfs://nas/shows/D/"}]}},
                 "VideoLibrary.RefreshMovie": {"result": "OK"},
+                "VideoLibrary.RefreshTVShow": {"result": "OK"},
             }
             found = answers[body["method"]] if body else {"Items": items}
             data = b"" if "Refresh?" in self.path else json.dumps(found).encode()
@@ -61,12 +63,14 @@ def test_kodi_reads_the_nfo_again(player: tuple[str, Asked], monkeypatch: pytest
     url, asked = player
     monkeypatch.setenv("KODI_USER", "kodi")
     monkeypatch.setenv("KODI_PASSWORD", "secret")
-    assert refresh_kodi(url, ["A (2001)", "B (2002)", "C (2003)"]) == ["C (2003)"]
+    assert refresh_kodi(url, ["A (2001)", "B (2002)", "C (2003)", "D"]) == ["C (2003)"]
     assert {(verb, path, sign) for verb, path, sign, _ in asked} == {("POST", "/jsonrpc", "Basic a29kaTpzZWNyZXQ=")}
     assert [(body["method"], body["params"]) for *_, body in asked] == [
         ("VideoLibrary.GetMovies", {"properties": ["file"]}),
+        ("VideoLibrary.GetTVShows", {"properties": ["file"]}),
         ("VideoLibrary.RefreshMovie", {"movieid": 7, "ignorenfo": False}),
         ("VideoLibrary.RefreshMovie", {"movieid": 8, "ignorenfo": False}),
+        ("VideoLibrary.RefreshTVShow", {"tvshowid": 7, "ignorenfo": False, "refreshepisodes": False}),
     ]
 
 

@@ -1,8 +1,8 @@
 """Make players read films again after their NFO files were written; artwork and other metadata stay as they are.
 
-Kodi: `VideoLibrary.RefreshMovie` of its JSON-RPC API, https://kodi.wiki/view/JSON-RPC_API/v13. Jellyfin: a refresh of
-the item, https://api.jellyfin.org (`POST /Items/{itemId}/Refresh`). Films are found by the ends of their paths, as a
-player may have the library under another name.
+Kodi: `VideoLibrary.RefreshMovie` and `.RefreshTVShow` of its JSON-RPC API, https://kodi.wiki/view/JSON-RPC_API/v13.
+Jellyfin: a refresh of the item, https://api.jellyfin.org (`POST /Items/{itemId}/Refresh`). Films are found by the ends
+of their paths, as a player may have the library under another name.
 """
 
 from __future__ import annotations
@@ -22,10 +22,14 @@ from onesheet.files import parse_json
 SECONDS = 30
 JELLYFIN_KEY = "JELLYFIN_API_KEY"
 KODI_USER, KODI_PASSWORD = "KODI_USER", "KODI_PASSWORD"
+KODI_KINDS = {  # lists -> what is in them, its number, and its refresh, which reads the NFO and no episodes
+    "GetMovies": ("movies", "movieid", "RefreshMovie", {"ignorenfo": False}),
+    "GetTVShows": ("tvshows", "tvshowid", "RefreshTVShow", {"ignorenfo": False, "refreshepisodes": False}),
+}
 
 
 def refresh_kodi(url: str, films: Iterable[str]) -> list[str]:
-    """Have Kodi read films' NFO files again.
+    """Have Kodi read films' and shows' NFO files again; episodes are left alone.
 
     Args:
         url: address of its web server; `KODI_USER` and `KODI_PASSWORD` come from the environment.
@@ -44,11 +48,14 @@ def refresh_kodi(url: str, films: Iterable[str]) -> list[str]:
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
         return _asked("Kodi", f"{url.rstrip('/')}/jsonrpc", headers, body)
 
-    answer = call("VideoLibrary.GetMovies", {"properties": ["file"]})
-    items = {str(item["file"]): item["movieid"] for item in answer.get("result", {}).get("movies", ())}
+    items: dict[str, tuple[str, dict[str, Any]]] = {}
+    for listing, (content, number, refresh, keep) in KODI_KINDS.items():
+        answer = call(f"VideoLibrary.{listing}", {"properties": ["file"]})
+        for item in answer.get("result", {}).get(content, ()):
+            items[str(item["file"])] = (f"VideoLibrary.{refresh}", {number: item[number], **keep})
     found, missing = _matched(items, films)
-    for number in found:
-        call("VideoLibrary.RefreshMovie", {"movieid": number, "ignorenfo": False})
+    for method, params in found:
+        call(method, params)
     return missing
 
 
