@@ -36,16 +36,16 @@ def plan(out: Path, rows: int) -> None:
     source = Source("/art", "table", listing)
     for what in ("plan", "plan of a batch gone on with"):
         seconds = cpu_seconds(
-            lambda: begin(Place(str(out)), source, model="", at="", form="csv", part_rows=1024, tell=print)
+            lambda: begin(Place(str(out)), source, model="", at="", form="csv", part_rows=1024, notify=print)
         )
-        tell(f"{what}, {rows:,} rows: {seconds:.1f} CPU seconds, {(out / PLAN).stat().st_size:,} bytes")
+        notify(f"{what}, {rows:,} rows: {seconds:.1f} CPU seconds, {(out / PLAN).stat().st_size:,} bytes")
 
 
 def table(folder: Path, rows: int) -> None:
     path = folder / "films.csv"
     path.write_text("path\n" + "".join(f"posters/tt{n:07}.jpg\n" for n in range(rows)))
     seconds = cpu_seconds(lambda: sum(1 for _ in open_source(str(path)).listing()))
-    tell(f"CSV table, {rows:,} rows: {seconds:.1f} CPU seconds")
+    notify(f"CSV table, {rows:,} rows: {seconds:.1f} CPU seconds")
 
 
 def score(folder: Path, posters: list[str]) -> None:
@@ -55,7 +55,7 @@ def score(folder: Path, posters: list[str]) -> None:
     read = sum(Path(poster).stat().st_size for poster in posters) / len(posters)
     written = sum(part.stat().st_size for part in (folder / "out").glob("part-*")) / len(posters)
     each = 1000 * seconds / len(posters)
-    tell(f"{len(posters):,} posters: {each:.1f} CPU ms, {read:,.0f} bytes in, {written:,.0f} out")
+    notify(f"{len(posters):,} posters: {each:.1f} CPU ms, {read:,.0f} bytes in, {written:,.0f} out")
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:
@@ -64,7 +64,7 @@ def cpu_seconds(work: Callable[[], object]) -> float:
     return time.process_time() - begun
 
 
-def tell(line: str) -> None:
+def notify(line: str) -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(f"{line}; peak of the process so far {peak:,} MB", flush=True)
 

@@ -1,4 +1,4 @@
-"""How long steps tell what they do: a callable, so that the library itself never prints."""
+"""Progress of long steps: a callable, so that the library itself never prints."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def test_arithmetic_in_the_graph_is_listed():
 def test_numbers_before_labels_are_left_out_with_a_message(tmp_path, first):
     (tmp_path / "labels.txt").write_text(f"{first} Action\n{first + 1} Science Fiction\n")
     told = []
-    assert read_genres(tmp_path / "labels.txt", tell=told.append).names == ("Action", "Science Fiction")
+    assert read_genres(tmp_path / "labels.txt", notify=told.append).names == ("Action", "Science Fiction")
     assert "labels.txt numbers its lines" in told[0]
 
 

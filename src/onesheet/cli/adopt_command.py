@@ -68,14 +68,14 @@ def run(arguments: argparse.Namespace) -> int:
     from onesheet.pipeline.preparation import whole_catalogue
 
     recipe = recipe_from(arguments)
-    genres = read_genres(arguments.labels, tell=lambda message: print(message, file=sys.stderr))
+    genres = read_genres(arguments.labels, notify=lambda message: print(message, file=sys.stderr))
     conventions = Conventions(
         **{name: getattr(arguments, name) for name in CHOICES}, size=recipe.size, resize=cast(Resize, recipe.resize)
     )
     with Console() as console:
         catalogue = None
         if recipe.catalogue:
-            catalogue = whole_catalogue(recipe, genres, progress=console.progress, tell=console.tell)
+            catalogue = whole_catalogue(recipe, genres, progress=console.progress, notify=console.notify)
         bundle = adopt(
             arguments.network,
             genres,

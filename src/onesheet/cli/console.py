@@ -17,7 +17,7 @@ QUIET_SECONDS = 15  # between two lines of progress where there is no terminal
 class Console:
     """Progress bars in a terminal; elsewhere a line every few seconds.
 
-    Used as `with Console() as console: step(..., progress=console.progress); console.tell("done")`.
+    Used as `with Console() as console: step(..., progress=console.progress); console.notify("done")`.
     """
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class Console:
             left = f", {in_words((now - since) * (total - done) / (done - before))} left" if done > before else ""
             print(f"  {task}: {done:,} of {total:,}{left}{'  ' + note if note else ''}", file=sys.stderr, flush=True)
 
-    def tell(self, line: str) -> None:
+    def notify(self, line: str) -> None:
         """A notice."""
         if self._bars:
             self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
             run_folder=arguments.run_folder,
             findings_path=arguments.findings,
             progress=console.progress,
-            tell=console.tell,
+            notify=console.notify,
         )
     print_evaluation(evaluation, Path(arguments.out), as_json=arguments.json)
     return 0

@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     with Console() as console:
         index = index_posters(arguments.folder, predictor=predictor, index=arguments.index, progress=console.progress)
         if index.notice:
-            console.tell(index.notice)
+            console.notify(index.notice)
     _print(index.nearest(arguments.poster, top=arguments.top), arguments)
     if index.failures:
         print(f"{len(index.failures)} unreadable:", file=sys.stderr)

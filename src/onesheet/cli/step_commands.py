@@ -84,7 +84,7 @@ def _audit(arguments: argparse.Namespace) -> int:
 
     recipe = recipe_from(arguments)
     with Console() as console:
-        catalogue = open_catalogue(replace(recipe, min_films=1), tell=console.tell)  # rare genres are findings here
+        catalogue = open_catalogue(replace(recipe, min_films=1), notify=console.notify)  # rare genres are findings here
         audited = audit(catalogue, threads=recipe.training.threads, progress=console.progress)
         usable = catalogue.drop_rare(recipe.min_films)
         findings, staying = usable.findings + audited, len(usable.without(audited))
@@ -126,15 +126,15 @@ def _clean_catalogue(arguments: argparse.Namespace, recipe: Recipe, console: Con
     inputs = [*recipe.catalogue, *recipe.split, *([arguments.findings] if arguments.findings else [])]
     if any(Path(arguments.out).resolve() == Path(path).resolve() for path in inputs):
         raise ConfigError(f"--out {arguments.out!r} is read by this command and would be overwritten; choose another")
-    catalogue = open_catalogue(recipe, tell=console.tell)
+    catalogue = open_catalogue(recipe, notify=console.notify)
     findings = Findings.read_csv(arguments.findings).of(*AUDIT_FLAGS) if arguments.findings else None
-    return clean(catalogue, recipe, findings=findings, progress=console.progress, tell=console.tell)
+    return clean(catalogue, recipe, findings=findings, progress=console.progress, notify=console.notify)
 
 
 def _split_films(arguments: argparse.Namespace, recipe: Recipe, console: Console) -> Split:
     from onesheet.pipeline.preparation import split_by
 
-    return split_by(recipe, _clean_catalogue(arguments, recipe, console), files=recipe.split, tell=console.tell)
+    return split_by(recipe, _clean_catalogue(arguments, recipe, console), files=recipe.split, notify=console.notify)
 
 
 def _split(arguments: argparse.Namespace) -> int:

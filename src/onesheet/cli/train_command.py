@@ -65,7 +65,7 @@ def _train(arguments: argparse.Namespace) -> int:
         )
     evaluation: Evaluation | None
     with Console() as console:
-        options: dict[str, Any] = {"resume": arguments.resume, "progress": console.progress, "tell": console.tell}
+        options: dict[str, Any] = {"resume": arguments.resume, "progress": console.progress, "notify": console.notify}
         if from_file:
             from onesheet.pipeline import adapt_recipe
 
@@ -96,10 +96,10 @@ def _demo(arguments: argparse.Namespace) -> int:
     if out.exists() and any(out.iterdir()):
         raise RunError(f"{str(out)!r} is not empty; delete it or choose another --out")
     with Console() as console:
-        console.tell(f"drawing a catalogue of {DEMO_FILMS:,} posters, with the faults real ones have, into {out}")
+        console.notify(f"drawing a catalogue of {DEMO_FILMS:,} posters, with the faults real ones have, into {out}")
         table = draw_catalogue(out / "catalogue", films=DEMO_FILMS, progress=console.progress)
         evaluation = train(
-            replace(DEMO, catalogue=(str(table),)), out / "run", progress=console.progress, tell=console.tell
+            replace(DEMO, catalogue=(str(table),)), out / "run", progress=console.progress, notify=console.notify
         )
     assert evaluation, "one process alone"
     print_evaluation(evaluation, out / "run", as_json=False)

@@ -144,7 +144,7 @@ def _parts(
 ) -> tuple[list[Source], list[_Part]]:
     """The sources, and their tables."""
     disk = Disk()
-    folders = _told_folders(posters, disk)
+    folders = _listed_folders(posters, disk)
     sources = [read_source(Path(path), disk, folders) for path in paths]
     if genres is not None:
         sources = [replace(each, tables=tuple(with_headings(t, genres) for t in each.tables)) for each in sources]
@@ -155,7 +155,7 @@ def _parts(
     ]
 
 
-def _told_folders(posters: str | Path | Sequence[str | Path] | None, disk: Disk) -> list[str] | None:
+def _listed_folders(posters: str | Path | Sequence[str | Path] | None, disk: Disk) -> list[str] | None:
     if posters is None:
         return None
     told = [Path(p) for p in ([posters] if isinstance(posters, (str, Path)) else posters)]

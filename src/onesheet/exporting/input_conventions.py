@@ -92,12 +92,12 @@ def scaling_unknown(name: str) -> ConfigError:
     return ConfigError(f"{name!r} does not show how pixels were scaled in training; pass that with --scaling: {known}")
 
 
-def read_genres(path: str | Path, *, tell: Callable[[str], None] = lambda _: None) -> GenreSet:
+def read_genres(path: str | Path, *, notify: Callable[[str], None] = lambda _: None) -> GenreSet:
     """Genres in the order of a network's outputs: a text file, one a line.
 
     Args:
         path: the file; numbers in order before the names ("0 Action") are left out.
-        tell: called with a message when numbers are left out.
+        notify: called with a message when numbers are left out.
 
     Raises:
         CatalogueError: not there, not text, a genre twice, or fewer than two.
@@ -116,7 +116,7 @@ def read_genres(path: str | Path, *, tell: Callable[[str], None] = lambda _: Non
             if not all(rest.strip() for _, _, rest in numbered):
                 raise CatalogueError(f"{str(path)!r} has numbers for genres; write the genres' names, one per line")
             names = [rest.strip() for _, _, rest in numbered]
-            tell(f"{Path(path).name} numbers its lines; genres, without the numbers: {', '.join(names)}")
+            notify(f"{Path(path).name} numbers its lines; genres, without the numbers: {', '.join(names)}")
             break
     genres = GenreSet(names)
     if len(genres) < 2:

@@ -20,7 +20,7 @@ from onesheet.genres import GenreSet
 from onesheet.options import options_of
 from onesheet.packed import Packed
 from onesheet.pipeline.file_evaluation import evaluate_file, require_report
-from onesheet.pipeline.preparation import CONFIG, Tell, check_start, mute, prepare
+from onesheet.pipeline.preparation import CONFIG, Notify, check_start, mute, prepare
 from onesheet.pipeline.recipe import BUNDLED, Recipe
 from onesheet.predict import DEFAULT_MODEL, Predictor, load
 from onesheet.progress import Progress, silent
@@ -126,7 +126,7 @@ def adapt_recipe(
     resume: bool = False,
     learning_curve: bool = False,
     progress: Progress = silent,
-    tell: Tell = mute,
+    notify: Notify = mute,
 ) -> Evaluation:
     """Read, audit, split, pack, fit heads on a model file's embedding, write and evaluate.
 
@@ -139,7 +139,7 @@ def adapt_recipe(
         resume: go on where the run in `out` stopped.
         learning_curve: measure, too, what fewer films would have given.
         progress: reports the work in every step.
-        tell: told in plain words what each step did.
+        notify: called with a line on each step.
 
     Raises:
         ConfigError: an option that belongs to training with PyTorch.
@@ -157,9 +157,9 @@ def adapt_recipe(
     out = Path(out)
     with sole_use(out):
         check_start(recipe, out, resume=resume)
-        packed, findings = prepare(recipe, out, table=TABLE, resume=resume, progress=progress, tell=tell)
-        tell(f"packed {len(packed.films):,} posters at {packed.size[0]}×{packed.size[1]}")
-        run = _adapted(recipe, source, packed, out, learning_curve, progress, tell)
+        packed, findings = prepare(recipe, out, table=TABLE, resume=resume, progress=progress, notify=notify)
+        notify(f"packed {len(packed.films):,} posters at {packed.size[0]}×{packed.size[1]}")
+        run = _adapted(recipe, source, packed, out, learning_curve, progress, notify)
         return evaluate_file(
             out / "genres.onnx",
             packed,
@@ -173,7 +173,7 @@ def adapt_recipe(
 
 
 def _adapted(
-    recipe: Recipe, source: Predictor, packed: Packed, out: Path, curve: bool, progress: Progress, tell: Tell
+    recipe: Recipe, source: Predictor, packed: Packed, out: Path, curve: bool, progress: Progress, notify: Notify
 ) -> Run:
     """The model file, written, and the run that it comes from."""
     begun = time.perf_counter()
@@ -185,11 +185,11 @@ def _adapted(
         progress=progress,
     )
     for line in _in_words(packed, source, adapting.known, heads):
-        tell(line)
-    tell(f"wrote {out / 'genres.onnx'} ({bundle.path.stat().st_size / 1e6:.1f} MB), calibrated and checked")
+        notify(line)
+    notify(f"wrote {out / 'genres.onnx'} ({bundle.path.stat().st_size / 1e6:.1f} MB), calibrated and checked")
     for name, point in bundle.card.operating_points.items():
         if point.get("note"):
-            tell(f"operating point {name!r}: {point['note']}")
+            notify(f"operating point {name!r}: {point['note']}")
     (out / LEARNING_CURVE).unlink(missing_ok=True)
     if curve:
         rows = list(adapting.learning_curve(seed=recipe.training.seed, progress=progress))

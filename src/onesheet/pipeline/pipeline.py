@@ -12,7 +12,7 @@ from onesheet.files import sole_use
 from onesheet.models import default_size
 from onesheet.packed import open_packed
 from onesheet.pipeline.file_evaluation import evaluate_file
-from onesheet.pipeline.preparation import Tell, check_start, mute, prepare
+from onesheet.pipeline.preparation import Notify, check_start, mute, prepare
 from onesheet.pipeline.recipe import Recipe
 from onesheet.progress import Progress, silent
 from onesheet.speed.allocator import share_one_heap
@@ -22,7 +22,7 @@ from onesheet.training.run import Run
 
 
 def train(
-    recipe: Recipe, out: str | Path, *, resume: bool = False, progress: Progress = silent, tell: Tell = mute
+    recipe: Recipe, out: str | Path, *, resume: bool = False, progress: Progress = silent, notify: Notify = mute
 ) -> Evaluation | None:
     """Read, audit, split, pack, fit, export and evaluate.
 
@@ -37,7 +37,7 @@ def train(
         out: the run's folder.
         resume: resume the run in `out`, with the findings, the split and the posters it has by then.
         progress: reports the work done in every step.
-        tell: called with a line on each step.
+        notify: called with a line on each step.
 
     Returns:
         The metrics on the test set; None in any process but the first.
@@ -58,13 +58,13 @@ def train(
     with sole_use(out):
         check_start(recipe, out, resume=resume)
         check_fit(recipe.training, out, size=size, resume=resume)
-        packed, findings = prepare(recipe, out, resume=resume, progress=progress, tell=tell)
-        tell(f"packed {len(packed.films):,} posters at {packed.size[0]}×{packed.size[1]}")
+        packed, findings = prepare(recipe, out, resume=resume, progress=progress, notify=notify)
+        notify(f"packed {len(packed.films):,} posters at {packed.size[0]}×{packed.size[1]}")
         here.wait()
         run = fit_in(out, recipe.training, packed, here, progress=progress)
         _check_finished(run)
-        tell(f"trained {run.config.model} in {run.seconds:.0f} s; kept epoch {run.best_epoch} of {len(run.history)}")
-        path = _exported(run, recipe, progress, tell)
+        notify(f"trained {run.config.model} in {run.seconds:.0f} s; kept epoch {run.best_epoch} of {len(run.history)}")
+        path = _exported(run, recipe, progress, notify)
         return evaluate_file(
             path,
             packed,
@@ -87,7 +87,7 @@ def _check_finished(run: Run) -> None:
         )
 
 
-def _exported(run: Run, recipe: Recipe, progress: Progress, tell: Tell) -> Path:
+def _exported(run: Run, recipe: Recipe, progress: Progress, notify: Notify) -> Path:
     """The run's model file, written."""
     path = run.folder / "genres.onnx"
     bundle = export(
@@ -98,8 +98,8 @@ def _exported(run: Run, recipe: Recipe, progress: Progress, tell: Tell) -> Path:
         recall_target=recipe.recall_target,
         progress=progress,
     )
-    tell(f"exported {path} ({path.stat().st_size / 1e6:.1f} MB), calibrated and checked against the network")
+    notify(f"exported {path} ({path.stat().st_size / 1e6:.1f} MB), calibrated and checked against the network")
     for name, point in bundle.card.operating_points.items():
         if point.get("note"):
-            tell(f"operating point {name!r}: {point['note']}")
+            notify(f"operating point {name!r}: {point['note']}")
     return path

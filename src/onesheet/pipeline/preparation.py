@@ -25,7 +25,7 @@ from onesheet.progress import Progress, silent
 from onesheet.reporting import write_audit
 from onesheet.training.config import check_same_choices
 
-Tell = Callable[[str], None]
+Notify = Callable[[str], None]
 CONFIG = "config.toml"
 RUN_FILES = (
     *("catalogue.csv", "catalogue.parquet", "evaluation.json", "findings.csv", "genres.onnx", "history.csv"),
@@ -66,7 +66,7 @@ def prepare(
     resume: bool,
     table: str = "catalogue.parquet",
     progress: Progress = silent,
-    tell: Tell = mute,
+    notify: Notify = mute,
 ) -> tuple[Packed, Findings]:
     """Read, audit, split and pack by `recipe`, each step's file left in `out`.
 
@@ -76,7 +76,7 @@ def prepare(
         resume: use the posters, the findings and the split that `out` has by now.
         table: name of the catalogue that is written, ending in .parquet or .csv.
         progress: reports the work done.
-        tell: called with a line on each step.
+        notify: called with a line on each step.
 
     Returns:
         The packed posters, and what was found wrong on the way.
@@ -85,20 +85,20 @@ def prepare(
         packed = open_packed(out / "packed")
         findings = Findings.read_csv(out / "findings.csv")
         return packed, findings + Findings(finding for finding in packed.findings if finding not in set(findings))
-    catalogue = open_catalogue(recipe, tell=tell)
+    catalogue = open_catalogue(recipe, notify=notify)
     catalogue.without(Findings(), keep=recipe.keep)  # wrong flags and split files are rejected before the posters are
     if recipe.split:  # read and anything is written
         read_split(catalogue, *recipe.split)
     found = None
     if resume and (out / "audit.html").exists():
         found = Findings.read_csv(out / "findings.csv").of(*AUDIT_FLAGS)
-    cleaned = clean(catalogue, recipe, findings=found, progress=progress, tell=tell)
+    cleaned = clean(catalogue, recipe, findings=found, progress=progress, notify=notify)
     write_text(out / CONFIG, to_toml(recipe.to_dict()))
     if found is None:
         write_audit(cleaned.findings, catalogue, out)
-        tell(f"what was found: {out / 'audit.html'}")
+        notify(f"what was found: {out / 'audit.html'}")
     made = (out / "split.csv",) if resume and (out / "split.csv").exists() else ()
-    assigned = split_by(recipe, cleaned, files=recipe.split or made, tell=tell)
+    assigned = split_by(recipe, cleaned, files=recipe.split or made, notify=notify)
     assigned.write(out, table=table)
     packed = pack(
         assigned,
@@ -119,14 +119,14 @@ def clean(
     *,
     findings: Findings | None = None,
     progress: Progress = silent,
-    tell: Tell = mute,
+    notify: Notify = mute,
 ) -> Catalogue:
     """Leave out what an audit (made before, or now) says to leave out, and the genres that are too rare by then."""
     if findings is None:
         findings = audit(catalogue, threads=recipe.training.threads, progress=progress)
-        tell(f"audited{_noted(findings)}")
+        notify(f"audited{_noted(findings)}")
     cleaned = _enough(catalogue.without(findings, keep=recipe.keep).drop_rare(recipe.min_films), recipe.min_films)
-    tell(f"{len(cleaned):,} films in {len(cleaned.genres)} genres stay")
+    notify(f"{len(cleaned):,} films in {len(cleaned.genres)} genres stay")
     return cleaned
 
 
@@ -136,7 +136,7 @@ def whole_catalogue(
     *,
     choose: Callable[[tuple[Film, ...]], tuple[Film, ...]] = tuple,
     progress: Progress = silent,
-    tell: Tell = mute,
+    notify: Notify = mute,
 ) -> Catalogue:
     """All usable films of the recipe's catalogues that `choose` takes, in a model's genres and their order.
 
@@ -145,23 +145,23 @@ def whole_catalogue(
     Raises:
         CatalogueError: they cannot be read, or nothing usable is left.
     """
-    read = open_catalogue(replace(recipe, min_films=1), tell=tell)
+    read = open_catalogue(replace(recipe, min_films=1), notify=notify)
     catalogue = read.in_genres(genres)
     meant = match(read.genres.names, genres.names)
     strange = _strange(read, meant, genres)
     if not len(catalogue):
         raise CatalogueError(f"no film has a genre of the model, but for {strange}; rename them with --genre-map")
     if synonyms := ", ".join(f"{name} = {known}" for name, known in meant.items() if name != known):
-        tell(f"genre names matched: {synonyms}")
+        notify(f"genre names matched: {synonyms}")
     if strange:
-        tell(f"genres that the model does not have are left out: {strange}; --genre-map renames them")
+        notify(f"genres that the model does not have are left out: {strange}; --genre-map renames them")
     if foreign := len(read) - len(catalogue):
-        tell(
+        notify(
             f"{foreign:,} films left out: none of their genres is one of the model's; what follows holds for films "
             "that have one, and where others are, probabilities are too high"
         )
     catalogue = Catalogue(choose(catalogue.films), genres, catalogue.findings)
-    catalogue = clean(catalogue, replace(recipe, min_films=1), progress=progress, tell=tell)
+    catalogue = clean(catalogue, replace(recipe, min_films=1), progress=progress, notify=notify)
     return Catalogue(catalogue.films, genres, catalogue.findings)
 
 
@@ -187,7 +187,7 @@ def _enough(catalogue: Catalogue, min_films: int) -> Catalogue:
     return catalogue
 
 
-def open_catalogue(recipe: Recipe, *, tell: Tell = mute) -> Catalogue:
+def open_catalogue(recipe: Recipe, *, notify: Notify = mute) -> Catalogue:
     """Read the recipe's catalogues.
 
     Raises:
@@ -205,13 +205,13 @@ def open_catalogue(recipe: Recipe, *, tell: Tell = mute) -> Catalogue:
         min_films=recipe.min_films,
     )
     for source in catalogue.sources:
-        tell(source.line)
-    tell(f"read {len(catalogue):,} films{_noted(catalogue.findings)}")
-    tell(genres_line(*catalogue.genre_counts))
+        notify(source.line)
+    notify(f"read {len(catalogue):,} films{_noted(catalogue.findings)}")
+    notify(genres_line(*catalogue.genre_counts))
     return catalogue
 
 
-def split_by(recipe: Recipe, catalogue: Catalogue, *, files: Sequence[str | Path] = (), tell: Tell = mute) -> Split:
+def split_by(recipe: Recipe, catalogue: Catalogue, *, files: Sequence[str | Path] = (), notify: Notify = mute) -> Split:
     """Split by the split files, by the split that the catalogue comes with, or anew."""
     if files:
         found = read_split(catalogue, *files)
@@ -220,12 +220,12 @@ def split_by(recipe: Recipe, catalogue: Catalogue, *, files: Sequence[str | Path
         if smaller.genres != found.catalogue.genres:
             found = read_split(smaller, *files)
     elif has_own_split(catalogue) and not recipe.resplit:
-        tell("the catalogue comes with a split, which is used; --resplit makes a new one")
+        notify("the catalogue comes with a split, which is used; --resplit makes a new one")
         found = own_split(catalogue, seed=recipe.training.seed, validation=recipe.validation, test=recipe.test)
     else:
         found = split(catalogue, seed=recipe.training.seed, validation=recipe.validation, test=recipe.test)
     sizes = ", ".join(f"{len(found.rows(name)):,} {name}" for name in SPLITS)
-    tell(f"split into {sizes}{_noted(found.findings)}")
+    notify(f"split into {sizes}{_noted(found.findings)}")
     return found
 
 

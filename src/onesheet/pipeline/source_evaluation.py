@@ -13,7 +13,7 @@ from onesheet.files import sole_use
 from onesheet.packed import WHOLE, Packed, Split, open_packed, pack
 from onesheet.packed.splitting import read_split_rows
 from onesheet.pipeline.file_evaluation import check_run, evaluate_file, require_report
-from onesheet.pipeline.preparation import Tell, mute, whole_catalogue
+from onesheet.pipeline.preparation import Notify, mute, whole_catalogue
 from onesheet.pipeline.recipe import Recipe
 from onesheet.predict import DEFAULT_MODEL, load
 from onesheet.progress import Progress, silent
@@ -33,7 +33,7 @@ def evaluate_source(
     run_folder: str | Path | None = None,
     findings_path: str | Path | None = None,
     progress: Progress = silent,
-    tell: Tell = mute,
+    notify: Notify = mute,
 ) -> Evaluation:
     """Measure a model file on a split of a packed folder, or on all films of a catalogue; see `evaluate_file`.
 
@@ -46,7 +46,7 @@ def evaluate_source(
         run_folder: the model's run: a catalogue's films that it was trained on are left out; None = unknown.
         findings_path: `findings.csv` of an audit of the packed folder, for the report; None = the run's, if any.
         progress: reports the work done.
-        tell: called with a line on each step.
+        notify: called with a line on each step.
 
     Raises:
         CatalogueError: the catalogue cannot be read, or the run was trained on all its films.
@@ -59,12 +59,12 @@ def evaluate_source(
         if (Path(source) / "manifest.json").is_file():
             packed = open_packed(source)
             if split in SEEN:
-                tell(f"a model made from this folder {SEEN[split]} these films: its metrics are too good")
+                notify(f"a model made from this folder {SEEN[split]} these films: its metrics are too good")
             path = Path(findings_path) if findings_path else run.folder / "findings.csv" if run else None
             findings = Findings.read_csv(path) if path and (findings_path or path.exists()) else None
         else:
             recipe, split = replace(recipe, catalogue=(str(source),)), WHOLE
-            packed, findings = _packed_catalogue(Path(model_path), recipe, Path(out), run, progress, tell)
+            packed, findings = _packed_catalogue(Path(model_path), recipe, Path(out), run, progress, notify)
         return evaluate_file(
             model_path,
             packed,
@@ -79,22 +79,22 @@ def evaluate_source(
 
 
 def _packed_catalogue(
-    model_path: Path, recipe: Recipe, out: Path, run: Run | None, progress: Progress, tell: Tell
+    model_path: Path, recipe: Recipe, out: Path, run: Run | None, progress: Progress, notify: Notify
 ) -> tuple[Packed, Findings]:
     """A whole catalogue packed as the model takes posters, as one split, and what was found on the way."""
     predictor = load(model_path)
     if run:
         check_run(predictor, run)
     elif model_path == Path(DEFAULT_MODEL):
-        tell(f"{LEARNED}; it was trained on Chu & Guo's posters and Kaggle's (docs/model-card.md)")
+        notify(f"{LEARNED}; it was trained on Chu & Guo's posters and Kaggle's (docs/model-card.md)")
     else:
-        tell(f"{LEARNED}; --run RUN leaves them out")
+        notify(f"{LEARNED}; --run RUN leaves them out")
     catalogue = whole_catalogue(
         recipe,
         predictor.genres,
-        choose=lambda films: _unseen(films, run, tell) if run else films,
+        choose=lambda films: _unseen(films, run, notify) if run else films,
         progress=progress,
-        tell=tell,
+        notify=notify,
     )
     packed = pack(
         Split.whole(catalogue),
@@ -107,7 +107,7 @@ def _packed_catalogue(
     return packed, catalogue.findings + packed.findings
 
 
-def _unseen(films: tuple[Film, ...], run: Run, tell: Tell) -> tuple[Film, ...]:
+def _unseen(films: tuple[Film, ...], run: Run, notify: Notify) -> tuple[Film, ...]:
     """The films that the run did not train or validate on.
 
     Raises:
@@ -115,7 +115,7 @@ def _unseen(films: tuple[Film, ...], run: Run, tell: Tell) -> tuple[Film, ...]:
     """
     seen = {film_id for film_id, split in _splits_of(run) if split != "test"}
     unseen = tuple(film for film in films if film.film_id not in seen)
-    tell(f"left out {len(films) - len(unseen):,} films that the model was trained on")
+    notify(f"left out {len(films) - len(unseen):,} films that the model was trained on")
     if not unseen:
         raise CatalogueError(f"the run in {str(run.folder)!r} was trained on every film of this catalogue; use others")
     return unseen

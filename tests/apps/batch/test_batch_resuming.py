@@ -51,7 +51,7 @@ def test_parts_are_the_listing_in_order(names: list[str], part_rows: int) -> Non
     source = Source("/", "table", lambda: iter(listing))
     with tempfile.TemporaryDirectory() as folder:
         place = Place(folder)
-        plan = begin(place, source, model="", at="", form="csv", part_rows=part_rows, tell=print)
+        plan = begin(place, source, model="", at="", form="csv", part_rows=part_rows, notify=print)
         parts = [list(PlanFile(place).part(number)) for number in range(plan.parts)]
     assert [row for part in parts for row in part] == listing
     assert [len(part) for part in parts] == [plan.part_listed(number) for number in range(plan.parts)]
@@ -121,7 +121,7 @@ def test_a_folder_that_has_changed_is_finished_as_it_was_begun(
     folder, told = tmp_path / "posters", list[str]()
     shutil.copytree(posters[0].parent, folder)
     again: Callable[[], object] = lambda: run_batch(  # noqa: E731
-        folder, tmp_path / "out", model=motif_model, part_rows=8, tell=told.append
+        folder, tmp_path / "out", model=motif_model, part_rows=8, notify=told.append
     )
     assert again() == (7, 0, 53, 3)
     (tmp_path / "out" / "part-00000.parquet").unlink()

@@ -27,7 +27,7 @@ def open_it(model_path: Path) -> Iterator[Open]:
 
     def make(**named: Path) -> Review:
         source, predictor = read_source(**named), load(model_path, threads=1)
-        opened.append(open_review(source, predictor, decisions=decisions_path(**named), tell=print))
+        opened.append(open_review(source, predictor, decisions=decisions_path(**named), notify=print))
         return opened[-1]
 
     yield make

@@ -75,7 +75,7 @@ def serving_here(model: Path, **options: Any) -> Iterator[str]:
 
     def run() -> None:
         try:
-            server.serve(model, port=0, threads=1, tell=said.put, **options)
+            server.serve(model, port=0, threads=1, notify=said.put, **options)
         finally:
             said.put("ended")
 

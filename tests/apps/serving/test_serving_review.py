@@ -27,7 +27,7 @@ def run_folder(catalogue: Catalogue, tmp_path: Path) -> Path:
 @pytest.fixture
 def review(run_folder: Path, predictor: Held) -> Iterator[Review]:
     named = {"run": run_folder}
-    opened = open_review(read_source(**named), predictor, decisions=decisions_path(**named), tell=print)
+    opened = open_review(read_source(**named), predictor, decisions=decisions_path(**named), notify=print)
     yield opened
     opened.store.close()
 

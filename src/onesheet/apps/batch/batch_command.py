@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
             threads=arguments.threads,
             verbose=arguments.verbose,
             progress=console.progress,
-            tell=console.tell,
+            notify=console.notify,
         )
     before = f"; {done.found:,} were there already" if done.found else ""
     print(

@@ -48,7 +48,7 @@ def run_batch(
     threads: int | None = None,
     verbose: bool = False,
     progress: Progress = silent,
-    tell: Callable[[str], None] = lambda _: None,
+    notify: Callable[[str], None] = lambda _: None,
 ) -> BatchDone:
     """Predict every poster of a source into a folder of parts, or finish what an earlier call began there.
 
@@ -62,8 +62,8 @@ def run_batch(
         part_rows: posters a part, a whole number of eights: what is lost when it is stopped; a shard is a part anyway.
         threads: local: posters decoded and scored at the same time; None = the cores this process may use.
         progress: called with the posters (or shards) that are done.
-        verbose: tell each file that is left out, too.
-        tell: called when a folder has changed since the batch was begun.
+        verbose: list each file that is left out, too.
+        notify: called when a folder has changed since the batch was begun.
 
     Raises:
         ConfigError: an option is wrong.
@@ -85,12 +85,12 @@ def run_batch(
     if f"{place.url}/".startswith(f"{found.location.rstrip('/')}/"):
         raise ConfigError(f"--out {place.url!r} is in the source; choose a folder outside it")
     with sole_use(Path(place.url) / FOLDER) if place.local else nullcontext():
-        plan = begin(place, found, model=predictor.fingerprint, at=at, form=form, part_rows=part_rows, tell=tell)
+        plan = begin(place, found, model=predictor.fingerprint, at=at, form=form, part_rows=part_rows, notify=notify)
         done = _finish(place, plan, predictor, engine, progress)
     for why, paths in found.left_out.items():
-        tell(f"left out: {len(paths):,} {'file' if len(paths) == 1 else 'files'} {why}")
+        notify(f"left out: {len(paths):,} {'file' if len(paths) == 1 else 'files'} {why}")
         for path in paths if verbose else ():
-            tell(f"  {path}")
+            notify(f"  {path}")
     return done
 
 

@@ -71,12 +71,12 @@ class Plan:
 
 
 def begin(
-    place: Place, source: Source, *, model: str, at: str, form: str, part_rows: int, tell: Callable[[str], None]
+    place: Place, source: Source, *, model: str, at: str, form: str, part_rows: int, notify: Callable[[str], None]
 ) -> Plan:
     """The plan in a folder, if it is this very batch's, else a new one.
 
     Args:
-        tell: called when a folder of posters has changed since its batch was begun: what was listed then is done.
+        notify: called when a folder of posters has changed since its batch was begun: what was listed then is done.
 
     Raises:
         RunError: the folder holds another batch or other files.
@@ -95,7 +95,7 @@ def begin(
         raise CatalogueError(f"nothing is listed in {source.location!r}; pass a source with at least one poster")
     plan = Plan(source.location, source.kind, listing, listed, model, at, form, part_rows)
     if old is not None:
-        _check_same(place, old, plan, tell)
+        _check_same(place, old, plan, notify)
         return replace(old, source=plan.source)
     with place.whole(BATCH) as path:
         path.write_text(json.dumps(asdict(_shown(plan)), indent=1) + "\n", encoding="utf-8")
@@ -133,7 +133,7 @@ class PlanFile:
             yield Listed(_text(row["path"]), _text(row["location"]), row["size"])
 
 
-def _check_same(place: Place, old: Plan, new: Plan, tell: Callable[[str], None]) -> None:
+def _check_same(place: Place, old: Plan, new: Plan, notify: Callable[[str], None]) -> None:
     """Whether the batch in a folder is the one that is asked for."""
     old, new = _shown(old), _shown(new)
     for item in fields(Plan):
@@ -150,7 +150,7 @@ def _check_same(place: Place, old: Plan, new: Plan, tell: Callable[[str], None])
             f"{old.source!r} has changed since the batch in {place.url!r} was begun ({old.listed:,} listed, "
             f"now {new.listed:,}); choose another folder with --out"
         )
-    tell(
+    notify(
         f"{old.source!r} has changed since this batch was begun: {old.listed:,} posters then, {new.listed:,} now; "
         "those of then are done"
     )

@@ -167,11 +167,11 @@ def _scan(arguments: argparse.Namespace) -> int:
         rows = [[shown(film.name), film.year or "", *_there(film)] for film in library.films]
         print_table("", ["film", "year", "poster", "NFO", "genres"], rows)
         print(summary)
-    _tell_left_out(arguments, library)
-    return _tell(UNREAD, [*_lines(library.unread), *(remark.why for remark in posters)])
+    _print_left_out(arguments, library)
+    return _print_list(UNREAD, [*_lines(library.unread), *(remark.why for remark in posters)])
 
 
-def _tell_left_out(arguments: argparse.Namespace, library: Library) -> None:
+def _print_left_out(arguments: argparse.Namespace, library: Library) -> None:
     """How many files and folders were left out, by reason; with --verbose, which."""
     if arguments.quiet:
         return
@@ -214,7 +214,7 @@ def _suggest(arguments: argparse.Namespace) -> int:
             for one in found
         ]
         print_table("", ["film", "genres", "it has", "the model adds"], table)
-    return answers.tell()
+    return answers.print_left_out()
 
 
 def _row(one: Suggestion) -> dict[str, Any]:
@@ -289,21 +289,21 @@ class _Answers:
         """How many the library has."""
         return len(self._library.films)
 
-    def tell(self) -> int:
+    def print_left_out(self) -> int:
         """List what had no answer, once all have come; 1 if there is something."""
-        _tell_left_out(self._arguments, self._library)
+        _print_left_out(self._arguments, self._library)
         bare = [
             f"{film.name} (several videos beside {', '.join(film.unclear)})" if film.unclear else film.name
             for film in self._library.films
             if {"poster", "genres"} <= set(film.missing)
         ]
-        unread = _tell(UNREAD, [*_lines(self._library.unread), *self._failures])
-        return max(unread, _tell("without genres and no poster", bare))
+        unread = _print_list(UNREAD, [*_lines(self._library.unread), *self._failures])
+        return max(unread, _print_list("without genres and no poster", bare))
 
-    def tell_written(self) -> int:
+    def print_written(self) -> int:
         """The same, and the films that no genre was sure enough for."""
-        unsure = _tell(f"without genres, as none is sure enough at {self._arguments.at}", self._unsure)
-        return max(unsure, self.tell())
+        unsure = _print_list(f"without genres, as none is sure enough at {self._arguments.at}", self._unsure)
+        return max(unsure, self.print_left_out())
 
 
 def _write(arguments: argparse.Namespace) -> int:
@@ -323,7 +323,7 @@ def _write(arguments: argparse.Namespace) -> int:
             lock=arguments.lock,
         )
         left = _carry_out(arguments, steps)
-    return max(answers.tell_written(), _tell("left alone", left))
+    return max(answers.print_written(), _print_list("left alone", left))
 
 
 def _clean(arguments: argparse.Namespace) -> int:
@@ -336,8 +336,8 @@ def _clean(arguments: argparse.Namespace) -> int:
         )
         steps = plan_clean(library.films, genre_map=arguments.genre_map, locked=arguments.even_locked)
         left = _carry_out(arguments, steps)
-    _tell_left_out(arguments, library)
-    return max(_tell(UNREAD, _lines(library.unread)), _tell("left alone", left))
+    _print_left_out(arguments, library)
+    return max(_print_list(UNREAD, _lines(library.unread)), _print_list("left alone", left))
 
 
 def _carry_out(arguments: argparse.Namespace, steps: Iterable[Change | Left]) -> list[str]:
@@ -357,9 +357,9 @@ def _carry_out(arguments: argparse.Namespace, steps: Iterable[Change | Left]) ->
                 left.append(f"{step.film.name}: {step.why}")
     except BaseException:
         if arguments.apply and diffs:
-            _tell_changes(arguments, diffs)
+            _print_changes(arguments, diffs)
         raise
-    _tell_changes(arguments, diffs)
+    _print_changes(arguments, diffs)
     return left + _refresh(arguments, written)
 
 
@@ -377,7 +377,7 @@ def _refresh(arguments: argparse.Namespace, written: list[str]) -> list[str]:
     return missing
 
 
-def _tell_changes(arguments: argparse.Namespace, diffs: list[list[str]]) -> None:
+def _print_changes(arguments: argparse.Namespace, diffs: list[list[str]]) -> None:
     """Print what was or would be changed, and how to take it back."""
     for line in itertools.chain.from_iterable(diffs):
         print(shown(line.expandtabs()))
@@ -412,7 +412,7 @@ def _write_kometa(arguments: argparse.Namespace) -> int:
     else:
         print(text, end="")
         print(f"{path} would contain this; nothing is written without --apply", file=sys.stderr)
-    return answers.tell_written()
+    return answers.print_written()
 
 
 def _undo(arguments: argparse.Namespace) -> int:
@@ -420,7 +420,7 @@ def _undo(arguments: argparse.Namespace) -> int:
 
     undone = undo_write(arguments.folder, backups=arguments.backups)
     print(f"files restored: {len(undone.restored):,}; the backups stay in {undone.folder}")
-    return _tell("left alone", _lines(undone.left))
+    return _print_list("left alone", _lines(undone.left))
 
 
 def _print_csv(rows: list[dict[str, Any]]) -> None:
@@ -436,7 +436,7 @@ def _lines(remarks: Iterable[Remark]) -> list[str]:
     return [f"{remark.path}: {remark.why}" for remark in remarks]
 
 
-def _tell(what: str, lines: Iterable[str]) -> int:
+def _print_list(what: str, lines: Iterable[str]) -> int:
     lines = list(lines)
     if lines:
         print(f"{len(lines):,} {what}:", file=sys.stderr)

@@ -27,7 +27,7 @@ def open_review(
     *,
     decisions: str | Path,
     progress: Progress = silent,
-    tell: Callable[[str], None],
+    notify: Callable[[str], None],
 ) -> Review:
     """Make the queue and open the decisions.
 
@@ -36,7 +36,7 @@ def open_review(
         predictor: reads the posters of a catalogue, or those of the run's held-out films that it has no answers to.
         decisions: the SQLite file; made where it is not there.
         progress: called with the posters read.
-        tell: called with a line for a person about what was left out.
+        notify: called with a line for a person about what was left out.
 
     Raises:
         ConfigError: the model has other genres than the run.
@@ -46,16 +46,16 @@ def open_review(
     """
     store = DecisionStore(decisions)
     if source.run:
-        cases = _cases_of_run(source, predictor, progress, tell)
+        cases = _cases_of_run(source, predictor, progress, notify)
     else:
         films = (*source.catalogue.films, *source.bare)
-        read, probabilities, given = _answered(films, predictor, progress, tell)
+        read, probabilities, given = _answered(films, predictor, progress, notify)
         cases = review_queue(read, predictor.genres, probabilities, given)
     return Review(source, cases, store, genres=predictor.genres)
 
 
 def _cases_of_run(
-    source: Source, predictor: Predictor, progress: Progress, tell: Callable[[str], None]
+    source: Source, predictor: Predictor, progress: Progress, notify: Callable[[str], None]
 ) -> tuple[Case, ...]:
     """The films of `predictions.csv`, and the other films held out, which the model reads."""
     assert source.run
@@ -70,7 +70,7 @@ def _cases_of_run(
     others = [
         film for film in films.values() if film.film_id not in known and parts.get(film.film_id, "train") != "train"
     ]
-    read, probabilities, given = _answered(others, predictor, progress, tell)
+    read, probabilities, given = _answered(others, predictor, progress, notify)
     return review_queue(
         [*(films[film_id] for film_id in answers.film_ids), *read],
         answers.genres,
@@ -81,7 +81,7 @@ def _cases_of_run(
 
 
 def _answered(
-    films: Sequence[Film], predictor: Predictor, progress: Progress, tell: Callable[[str], None]
+    films: Sequence[Film], predictor: Predictor, progress: Progress, notify: Callable[[str], None]
 ) -> tuple[list[Film], NDArray[np.float32], NDArray[np.bool_]]:
     """The films whose posters can be read, their probabilities N×G, and what is given at balanced, N×G."""
     read, probabilities, given = [], [], []
@@ -93,6 +93,6 @@ def _answered(
         probabilities.append(list(answer.probabilities.values()))
         given.append([name in answer.genres for name in predictor.genres.names])
     if len(read) < len(films):
-        tell(f"{len(films) - len(read):,} posters of the catalogue cannot be read; see: onesheet audit")
+        notify(f"{len(films) - len(read):,} posters of the catalogue cannot be read; see: onesheet audit")
     shape = (len(read), len(predictor.genres))
     return read, np.array(probabilities, np.float32).reshape(shape), np.array(given, bool).reshape(shape)

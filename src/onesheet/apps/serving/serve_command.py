@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         decisions=arguments.decisions,
         similar_in=arguments.similar_in,
         progress=console.progress,
-        tell=console.tell,
+        notify=console.notify,
     )
     return 0
 

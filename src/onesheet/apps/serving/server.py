@@ -46,7 +46,7 @@ def serve(
     decisions: str | Path | None = None,
     similar_in: str | Path | None = None,
     progress: Progress = silent,
-    tell: Callable[[str], None],
+    notify: Callable[[str], None],
 ) -> None:
     """Serve a model file until SIGTERM or Ctrl-C; requests begun are answered first.
 
@@ -62,7 +62,7 @@ def serve(
         decisions: where decisions are kept; None = in the run's folder, or beside the catalogue.
         similar_in: folder of posters among which the nearest are found.
         progress: called with the posters read before the service listens.
-        tell: called with lines for a person, the last of them when the service listens.
+        notify: called with lines for a person, the last of them when the service listens.
 
     Raises:
         ConfigError: an address of other machines without a token or with a short one, a token that cannot be sent, a
@@ -80,7 +80,7 @@ def serve(
     review = None
     if source:
         kept = decisions or decisions_path(run=run, catalogue=catalogue)
-        review = open_review(source, predictor, decisions=kept, progress=progress, tell=tell)
+        review = open_review(source, predictor, decisions=kept, progress=progress, notify=notify)
     app = create_app(
         predictor,
         name=Path(model).stem if model else "default",
@@ -92,12 +92,12 @@ def serve(
         similar=similar,
         report=Path(run) / REPORT if run and (Path(run) / REPORT).is_file() else None,
     )
-    _run(app, host, port, tell)
+    _run(app, host, port, notify)
     if review:
         review.store.close()
 
 
-def _run(app: Gate, host: str, port: int, tell: Callable[[str], None]) -> None:
+def _run(app: Gate, host: str, port: int, notify: Callable[[str], None]) -> None:
     """Listen and answer until it receives a stop signal."""
     config = uvicorn.Config(
         app,
@@ -112,7 +112,7 @@ def _run(app: Gate, host: str, port: int, tell: Callable[[str], None]) -> None:
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     with _listening(host, port) as listener:
-        tell(f"onesheet listens at http://{_shown(host)}:{listener.getsockname()[1]}/ (Ctrl-C stops it)")
+        notify(f"onesheet listens at http://{_shown(host)}:{listener.getsockname()[1]}/ (Ctrl-C stops it)")
         _Server(config, app.service).run(sockets=[listener])
 
 

@@ -10,13 +10,13 @@ export class Heat {
   #map = null;
   #item;
   #changed;
-  #tell;
+  #notify;
 
-  constructor(item, changed, tell) {
+  constructor(item, changed, notify) {
     this.#item = item;
     this.#poster = item.image.src;
     this.#changed = changed;
-    this.#tell = tell;
+    this.#notify = notify;
   }
 
   /** Show the map of a genre, or the poster again. */
@@ -25,7 +25,7 @@ export class Heat {
     this.#changed();
     this.#focus(genre);
     if (!this.shown) {
-      this.#tell("");
+      this.#notify("");
       return this.#show(null);
     }
     try {
@@ -33,10 +33,10 @@ export class Heat {
       if (this.shown !== genre) return; // another was asked for meanwhile
       this.#show(URL.createObjectURL(blob));
       const seen = brightest ? "bright where the poster speaks for it" : "all grey, as nothing in the poster speaks for it";
-      this.#tell(`Heat map of ${genre} over ${this.#item.file.name}: ${seen}.`);
+      this.#notify(`Heat map of ${genre} over ${this.#item.file.name}: ${seen}.`);
     } catch (error) {
       if (this.shown === genre) await this.toggle(genre); // the poster again
-      this.#tell(error.message);
+      this.#notify(error.message);
     }
   }
 
