@@ -3,7 +3,8 @@
 python benchmarks/quality.py DATA [--model FILE] [--out FOLDER] [--write]
 
 DATA: folder with chu2017/ and imdb/, each with its split.csv. Evaluation only, a few minutes. With --write the tables
-between the marks of docs/model-card.md are made anew and the card is put into the model file.
+between the marks of docs/model-card.md are made anew, and the model file gets that card and the counts of what it
+predicted.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from ratio import processor_name
 from table import cell
 
-from onesheet.bundle import MODEL_CARD_KEY
+from onesheet.bundle import CARD_KEY, MODEL_CARD_KEY, counted
 from onesheet.data import Catalogue, Film, read_catalogue
 from onesheet.evaluation import Evaluation, Score, evaluate, write_evaluation
 from onesheet.files import whole_file
@@ -87,7 +88,9 @@ def main() -> None:
         if not found:
             parser.error(f"{CARD} has no <!-- figures --> … <!-- /figures --> to write between")
         CARD.write_text(text, encoding="utf-8")
+        counts = counted(packed.labels, probabilities, predictor.points, split="test")
         write_metadata(given.model, MODEL_CARD_KEY, text)
+        write_metadata(given.model, CARD_KEY, replace(predictor.card, measured=counts).to_json())
 
 
 def write_metadata(path: Path, key: str, text: str) -> None:

@@ -77,6 +77,8 @@ def test_missing_empty_foreign_and_truncated_files_are_rejected(model_path: Path
         {"calibration": {}},
         {"operating_points": {}},
         {"operating_points": {name: {} for name in ("balanced", "precise", "generous", "exact")}},
+        {"measured": {"films": 3}},
+        {"measured": {"genre_films": [1, 2], "points": {}}},
         {"protocol": "1"},
         {"surprise": 1},
     ],

@@ -56,6 +56,7 @@ class Card:
         training: the training configuration.
         data: fingerprint, films per split, films per genre, label sets of the training set with their counts.
         validation: metrics on the validation set, measured on this file.
+        measured: films per genre and, at each operating point, predicted and right genres (see `counted`).
         licences: part -> licence, as far as known.
         versions: library -> version that wrote the file.
         created: ISO date.
@@ -71,6 +72,7 @@ class Card:
     training: dict[str, Any] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
     validation: dict[str, Any] = field(default_factory=dict)
+    measured: dict[str, Any] = field(default_factory=dict)
     licences: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     created: str = ""
@@ -103,6 +105,36 @@ def label_counts(labels: NDArray[np.bool_], genres: Sequence[str]) -> dict[str, 
         (np.flatnonzero(columns).tolist(), int(films)) for columns, films in zip(*count_label_sets(labels), strict=True)
     )
     return {"genre_films": dict(zip(genres, labels.sum(0).tolist(), strict=True)), "label_sets": list(sets)}
+
+
+def counted(
+    labels: NDArray[np.bool_],
+    probabilities: NDArray[np.floating],
+    points: Mapping[str, OperatingPoint],
+    *,
+    split: str,
+) -> dict[str, Any]:
+    """What the card's `measured` keeps: how often each genre is predicted at each operating point, and rightly.
+
+    Args:
+        labels: bool N×G.
+        probabilities: calibrated, float N×G.
+        points: operating point -> its rule.
+        split: where the films are from, "validation" or "test".
+
+    Returns:
+        {"split", "films": N, "genre_films": G counts, "points": {point: {"predicted": G counts, "right": G counts}}}.
+    """
+    predicted = {name: point.decide(probabilities) for name, point in points.items()}
+    return {
+        "split": split,
+        "films": len(labels),
+        "genre_films": labels.sum(0).tolist(),
+        "points": {
+            name: {"predicted": given.sum(0).tolist(), "right": (given & labels).sum(0).tolist()}
+            for name, given in predicted.items()
+        },
+    }
 
 
 @dataclass(frozen=True)
@@ -262,7 +294,7 @@ def _check_card(card: Card, wrong: Callable[[str], BundleError]) -> None:
     # a name is printed on terminals and in reports
     if len(card.genres) < 2 or not all(isinstance(name, str) and name.isprintable() and name for name in card.genres):
         raise wrong("genres")
-    for part in ("training", "data", "validation", "licences", "versions"):
+    for part in ("training", "data", "validation", "measured", "licences", "versions"):
         if not isinstance(getattr(card, part), dict):
             raise wrong(part)
     for part in ("created", "precision", "quantization"):
@@ -284,6 +316,7 @@ def _check_card(card: Card, wrong: Callable[[str], BundleError]) -> None:
                 raise wrong(f"operating point {name!r}")
         GenreSet(card.genres)
         _check_label_sets(card.data.get("label_sets", []), len(card.genres))
+        _check_measured(card.measured, len(card.genres))
     except (OnesheetError, IndexError) as error:
         raise wrong(str(error)[:200]) from error
 
@@ -303,6 +336,20 @@ def _check_label_sets(sets: Any, genres: int) -> None:
         films += count
     if films > MAX_LABEL_SETS_FILMS:
         raise ValueError(f"{films:,} films in label sets")
+
+
+def _check_measured(measured: dict[str, Any], genres: int) -> None:
+    """Counts of every genre, or nothing.
+
+    Raises:
+        KeyError, TypeError, ValueError: they are not.
+    """
+    if not measured:
+        return
+    points = [measured["points"][name] for name in POINTS]
+    for counts in (measured["genre_films"], *(point[key] for point in points for key in ("predicted", "right"))):
+        if len(counts) != genres or not all(type(count) is int and count >= 0 for count in counts):
+            raise ValueError(f"measured: {str(counts)[:40]}")
 
 
 def _plain(value: Any) -> Any:

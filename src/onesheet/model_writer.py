@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import onesheet
-from onesheet.bundle import CARD_KEY, POINTS, Card
+from onesheet.bundle import CARD_KEY, POINTS, Card, counted
 from onesheet.calibrated_graph import finish_graph
 from onesheet.errors import ExportError
 from onesheet.evaluation import Thresholds, fit_calibration, fit_operating_points
@@ -92,6 +92,7 @@ def fit_card(
         calibration={"scale": calibration.scale.tolist(), "bias": calibration.bias.tolist()},
         operating_points={name: point.to_dict() for name, point in points.items()},
         validation={name: round(value, 4) for name, value in summary_metrics(labels, probabilities).items()},
+        measured=counted(labels, probabilities, points, split="validation"),
     )
 
 

@@ -133,6 +133,19 @@ def test_the_card_says_what_it_was_made_from(model_path: Path, run: Run, packed:
     assert 0.5 < card.validation["roc_auc"] <= 1
 
 
+def test_the_card_counts_what_each_operating_point_predicted(model_path: Path, packed: Packed) -> None:
+    predictor = load(model_path, threads=1)
+    labels = packed.labels[packed.rows("validation")]
+    probabilities = score_split(predictor, packed, "validation").probabilities
+    measured = predictor.card.measured
+    assert measured["split"] == "validation" and measured["films"] == len(labels)
+    assert measured["genre_films"] == labels.sum(0).tolist()
+    for name, point in predictor.points.items():
+        given = point.decide(probabilities)
+        expected = {"predicted": given.sum(0).tolist(), "right": (given * labels).sum(0).tolist()}
+        assert measured["points"][name] == expected, name
+
+
 def test_the_file_names_no_place_of_this_machine(model_path: Path) -> None:
     content = model_path.read_bytes()
     for trace in (b"site-packages", b"/src/onesheet", str(Path.home()).encode() + b"/", str(Path.cwd()).encode()):
