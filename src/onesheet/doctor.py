@@ -58,7 +58,7 @@ class Checkup:
         trains_on: the device that trains and its arithmetic, or why none does; "" without measurement or
             torch.
         torch_seconds: what importing torch took; None where it was not measured.
-        model: the model file that ships.
+        model: the bundled model.
         genres: how many genres it knows; 0 where it does not load.
         model_seconds: what loading it and answering once took.
         cache: the folder of posters that are no files of their own; it need not be there.

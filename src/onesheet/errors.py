@@ -11,11 +11,11 @@
     ├── ExportError          the exported file does not compute the network's outputs
     ├── EvaluationError      labels, probabilities, weights or an operating point do not fit together
     ├── RunError             a run folder is taken, incomplete or does not fit
-    │   └── Interrupted      Ctrl-C; everything is saved, and the same command with --resume goes on
+    │   └── Interrupted      Ctrl-C; everything is saved, and the same command with --resume resumes
     ├── ReviewError          a file of decisions cannot be used
     │   └── StaleDecision    another decision about the film came first
     ├── LibraryError         a film library's folder, NFO file or backup cannot be used
-    ├── FetchError           a service does not let us go on
+    ├── FetchError           a service rejects requests
     │   └── NotFetched       one film or poster cannot be had (.final: asking again is no use)
     ├── RequestRejected       the service turns a request away (.status is the HTTP status)
     └── MissingExtra         an optional package is not installed
@@ -95,7 +95,7 @@ class LibraryError(OnesheetError):
 
 
 class FetchError(OnesheetError):
-    """A service does not let us go on: a wrong key, a used-up quota, or there is nothing to be had."""
+    """A service rejects requests: a wrong key, a used-up quota, or no data."""
 
 
 class NotFetched(FetchError):

@@ -50,7 +50,7 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _ORIENTATION = 0x0112
-_MARGIN = 1.5  # sides of a JPEG decoded at reduced scale, of those wanted; benchmarks/NOTES.md has what it costs
+_MARGIN = 1.5  # sides of a JPEG decoded at reduced scale, of those needed; benchmarks/NOTES.md has what it costs
 _READ_AT_ONCE = 1 << 20  # bytes; one read is cheaper than ten, each of which waits for the interpreter's lock
 
 
@@ -151,7 +151,7 @@ def open_poster(source: str | Path | bytes, *, at_least: Size | None = None, max
 
     Args:
         source: path of a file, or the file's bytes.
-        at_least: height and width that will be wanted; a JPEG may then be decoded at 1/2, 1/4 or 1/8 scale,
+        at_least: height and width that will be needed; a JPEG may then be decoded at 1/2, 1/4 or 1/8 scale,
             but never below one and a half times this.
         max_pixels: a poster with more is rejected.
 

@@ -158,7 +158,7 @@ def _check_node(message: memoryview, rejected: Rejected) -> None:
 
 
 def _check_tensor(message: memoryview, rejected: Rejected) -> None:
-    """The tensor's data are here, as many as its shape says, and numbers."""
+    """The tensor's data are here, as many as its shape needs, and numbers."""
     found = list(_fields(message))
     name = "".join(str(_bytes(value), "utf-8") for number, value in found if number == 8)[:60]
     kind = next((value for number, value in found if number == 2), 0)
@@ -227,7 +227,7 @@ def _numbers(value: Value) -> Iterator[int]:
 
 def _bytes(value: Value) -> memoryview:
     if isinstance(value, int):
-        raise _Damaged("a number where a message is wanted")
+        raise _Damaged("a number where a message is expected")
     return value
 
 

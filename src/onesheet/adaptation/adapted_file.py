@@ -57,7 +57,7 @@ def write_adapted(
         The file, read back.
 
     Raises:
-        ExportError: the file does not give the heads' logits.
+        ExportError: the file's logits are not the heads'.
     """
     card = unfitted_card(
         genres=genres,
@@ -84,7 +84,7 @@ def write_adapted(
 
 
 def _check(source: Predictor, heads: Heads, written: Bundle, posters: NDArray[np.uint8]) -> None:
-    """The file gives the heads' logits, and evidence whose mean is these logits but for a constant.
+    """The file's logits are the heads', and so is the mean of its evidence, but for a constant.
 
     Raises:
         ExportError: it does not.

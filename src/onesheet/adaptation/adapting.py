@@ -25,7 +25,7 @@ CURVE_DRAWS = 3
 
 @dataclass(frozen=True, eq=False)
 class Adapting:
-    """Posters, the model file to start from, and what it says of them.
+    """Posters, the model file to start from, and its outputs for them.
 
     Attributes:
         source: the model file.
@@ -75,7 +75,7 @@ class Adapting:
 
         Raises:
             CatalogueError: a genre with too few films to learn from.
-            ExportError: the file does not give the heads' answers.
+            ExportError: the file's logits are not the heads'.
         """
         from onesheet.adaptation.adapted_file import write_adapted
 
@@ -166,7 +166,7 @@ def check_films(packed: Packed) -> None:
 def start_from(
     source: Predictor, packed: Packed, *, known: Mapping[str, str] | None = None, progress: Progress = silent
 ) -> Adapting:
-    """What `source` says of every poster, computed or read back.
+    """The outputs of `source` for every poster, computed or read back.
 
     Args:
         source: the model file to start from; its size and resize must be the store's.

@@ -1,4 +1,4 @@
-"""What a model file says of every packed poster, computed once and kept on disk."""
+"""A model file's outputs for every packed poster, computed once and kept on disk."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MOST = float(np.finfo(np.float16).max)
 
 
 class SourceFeatures(NamedTuple):
-    """What a model file says of N posters, memory-mapped.
+    """A model file's outputs for N posters, memory-mapped.
 
     Attributes:
         embedding: float16 N×D.

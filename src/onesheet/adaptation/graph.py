@@ -79,7 +79,7 @@ def _put_into_maps(model: onnx.ModelProto, heads: Heads) -> None:
         del graph.output[:]
         graph.output.extend(kept)
         return
-    start = 0  # networks that answer together lie side by side in the embedding, and their evidence is averaged
+    start = 0  # an ensemble's embeddings are concatenated, and its evidence is averaged
     for number, (nodes, kernel) in enumerate(zip(groups.values(), kernels, strict=True)):
         end = start + kernel.shape[1]
         new = heads.mixing.T @ kernel[:, :, 0, 0] + len(kernels) * heads.weights[start:end].T

@@ -1,4 +1,4 @@
-"""Audit: look at every poster and title of a catalogue, and say what is wrong and what to do. Changes no file."""
+"""Audit: look at every poster and title of a catalogue, and report what is wrong and what to do. Changes no file."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def add_commands(commands: Any) -> None:
     )
     add_catalogue(train)
     train.add_argument("--out", required=True, metavar="RUN", help="the run's folder")
-    train.add_argument("--resume", action="store_true", help="go on where the run in RUN stopped")
+    train.add_argument("--resume", action="store_true", help="resume the run in RUN")
     train.add_argument("--json", action="store_true", help="print the evaluation as JSON")
     train.add_argument("--learning-curve", action="store_true", help="report, too, what fewer films would have given")
     add_options(train, *(name for name in OPTIONS if name != "catalogue"), short=True, model=MODEL_HELP)

@@ -61,7 +61,7 @@ def as_probabilities(probabilities: ArrayLike, labels: Labels) -> Scores:
     low, high = float(array.min()), float(array.max())
     if low < 0 or high > 1:
         raise EvaluationError(
-            f"probabilities must lie in [0, 1]; got {low:g} to {high:g}; pass logits through a sigmoid"
+            f"probabilities must be in [0, 1]; got {low:g} to {high:g}; pass logits through a sigmoid"
         )
     return array
 

@@ -68,9 +68,9 @@ def bootstrap(
 ) -> dict[Key, Intervals]:
     """Measure once with weights of one, then on `draws` samples of the films drawn with replacement.
 
-    The interval lies between the 2.5 and 97.5 percentiles of the draws in which the metric is defined, both moved by
+    The interval is between the 2.5 and 97.5 percentiles of the draws in which the metric is defined, both moved by
     the bootstrap's own estimate of its bias, the draws' median less the value (Efron and Tibshirani 1993, chapter 10):
-    average precision and calibration error come out too high on films drawn twice. So the value lies inside. It is NaN
+    average precision and calibration error come out too high on films drawn twice. So the value is inside. It is NaN
     where there is no such draw, so also for `draws=0`: not measured is not the same as certain.
 
     Args:

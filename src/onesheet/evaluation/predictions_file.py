@@ -53,7 +53,7 @@ class Predictions:
         return np.asarray(np.where(self.labels, np.log(clipped), np.log1p(-clipped)).sum(axis=1))
 
     def in_genres(self, genres: GenreSet, meant: Mapping[str, str]) -> Predictions:
-        """The same with other names for genres, in their order; as they are where that does not give `genres`.
+        """The same with other names for genres, in their order; unchanged where that does not lead to `genres`.
 
         Args:
             genres: the names and the order to be.

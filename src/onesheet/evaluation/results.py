@@ -70,7 +70,7 @@ class GenreResult:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """One bar of the reliability diagram: film-genre pairs whose probability lies in [low, high)."""
+    """One bar of the reliability diagram: film-genre pairs whose probability is in [low, high)."""
 
     low: float
     high: float

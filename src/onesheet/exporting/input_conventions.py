@@ -20,7 +20,7 @@ ANSWERS = ("probabilities", "logits")
 
 
 class Scaling(NamedTuple):
-    """(pixel - mean) / std, RGB, pixels in [0, 255]; `bgr` where the channels are usually turned round after it."""
+    """(pixel - mean) / std, RGB, pixels in [0, 255]; `bgr` where the channels are usually reversed after it."""
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float]

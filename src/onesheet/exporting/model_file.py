@@ -56,8 +56,8 @@ def export(
         path: the model file to write.
         precision: "fp32", "w8" (weights in 8 bits, a quarter of the size) or "int8" (arithmetic too, with weights
             in 7; faster where the processor has VNNI, the same answers on every one).
-        precision_target: micro precision wanted at the operating point "precise", in (0, 1).
-        recall_target: recall of each genre wanted at "generous", in (0, 1).
+        precision_target: micro precision at the operating point "precise", in (0, 1).
+        recall_target: recall of each genre at "generous", in (0, 1).
         progress: reports the validation posters scored.
 
     Returns:

@@ -101,7 +101,7 @@ def to_precision(path: Path, precision: str, posters: NDArray[np.uint8], rows: N
     once, when it opens the file. int8 follows ONNX Runtime's QDQ form: weights signed per channel in 7 bits (−64…64,
     depthwise ones in 8), so that no processor's sums overflow; activations unsigned, ranges from `QUANTIZATION_POSTERS`
     of `posters` (uint8 N×H×W×3) drawn evenly from `rows`. The last layers, a thousandth of the work, stay in 32 bits,
-    and so what the graph gives is no multiple of a step.
+    and so its outputs are no multiples of a step.
     """
     if precision != "fp32":
         _fold_batch_norm(path)

@@ -36,7 +36,7 @@ class PretrainedBackbone(nn.Module):
         self.has_map = False
 
     def forward(self, posters: Tensor, *, with_features: bool = False) -> tuple[Tensor, Tensor | None]:
-        """Normalised posters N×3×H×W -> embedding N×D, and where wanted and there, features N×D×h×w."""
+        """Normalised posters N×3×H×W -> embedding N×D, and if requested and available, features N×D×h×w."""
         output = self.model(pixel_values=posters, **self.options)
         if not self.has_map:
             return self.pooled(output), None

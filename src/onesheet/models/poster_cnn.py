@@ -16,7 +16,7 @@ class PosterCNN(nn.Module):
     """Blocks of 3×3 convolution, batch normalisation, ReLU and 2×2 max pooling; then the mean over the map.
 
     Ending in the mean, not in a dense layer over the whole map, leaves few weights to overfit on a small
-    catalogue and gives evidence.
+    catalogue and has evidence.
     """
 
     def __init__(self, widths: Sequence[int]) -> None:
@@ -32,7 +32,7 @@ class PosterCNN(nn.Module):
         self.blocks = nn.Sequential(*layers)
 
     def forward(self, posters: Tensor, *, with_features: bool = False) -> tuple[Tensor, Tensor | None]:
-        """Normalised posters N×3×H×W -> embedding N×D, and where wanted features N×D×h×w."""
+        """Normalised posters N×3×H×W -> embedding N×D, and if requested features N×D×h×w."""
         features = self.blocks(posters)
         return features.mean((2, 3)), features if with_features else None
 

@@ -31,7 +31,7 @@ def pretrained(
 
     Raises:
         ConfigError: no such folder or name, no safetensors in it, weights missing, not an image model, remote
-            code wanted, or a size the backbone does not take.
+            code required, or a size the backbone does not take.
     """
     model = _load(source, weights=weights)
     published = copy.deepcopy(model.config)  # fast_mobilenet changes what transformers would build from it

@@ -90,7 +90,7 @@ class Journal:
         self._failed: list[Failure] = []
 
     def __enter__(self) -> Journal:
-        """Begin, or go on.
+        """Begin, or resume.
 
         Raises:
             PackError: the folder has no unfinished pack, or a damaged one.

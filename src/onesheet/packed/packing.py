@@ -100,7 +100,7 @@ def _finished(folder: Path, order: PackOrder) -> Packed | None:
 
 
 def _decode(order: PackOrder, journal: Journal, threads: int, progress: Progress) -> None:
-    """Decode what the journal does not hold yet; threads go on decoding while a chunk is made permanent."""
+    """Decode what the journal does not hold yet; threads continue to decode while a chunk is made permanent."""
     total = len(order.films)
     slabs = (range(start, min(start + _SLAB, total)) for start in range(journal.done, total, _SLAB))
     ahead = max(1, min(4, _BYTES_AHEAD // (threads * _SLAB * order.poster_bytes)))

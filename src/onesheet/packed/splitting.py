@@ -228,7 +228,7 @@ def own_split(catalogue: Catalogue, *, seed: int, validation: float = 0.15, test
     ]
     kept = replace(catalogue, films=films)
     found = Split(kept, splits, Findings(left + _leaks(kept, splits)))
-    _check_splits(found, "give more films, or pass --resplit")
+    _check_splits(found, "add films, or pass --resplit")
     return found
 
 

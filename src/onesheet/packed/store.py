@@ -7,7 +7,7 @@ A folder with
 - `findings.csv`: the posters that could not be decoded; their films have no row;
 - `manifest.json`, written last: without it the store is unfinished;
 - `journal.jsonl`, only while it is unfinished: a line for each chunk of posters whose pixels are on the disk, so that
-  the same call goes on where an interrupted one stopped.
+  the same call resumes an interrupted one.
 """
 
 from __future__ import annotations

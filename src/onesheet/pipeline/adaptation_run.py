@@ -136,7 +136,7 @@ def adapt_recipe(
     Args:
         recipe: every choice; its `model` is a model file or "default".
         out: the run's folder.
-        resume: go on where the run in `out` stopped.
+        resume: resume the run in `out`.
         learning_curve: measure, too, what fewer films would have given.
         progress: reports the work in every step.
         notify: called with a line on each step.

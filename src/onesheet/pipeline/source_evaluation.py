@@ -111,7 +111,7 @@ def _unseen(films: tuple[Film, ...], run: Run, notify: Notify) -> tuple[Film, ..
     """The films that the run did not train or validate on.
 
     Raises:
-        CatalogueError: it has seen them all, or nothing says which.
+        CatalogueError: it was trained on them all, or nothing records which.
     """
     seen = {film_id for film_id, split in _splits_of(run) if split != "test"}
     unseen = tuple(film for film in films if film.film_id not in seen)

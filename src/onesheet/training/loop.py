@@ -198,13 +198,13 @@ class Journal(Callback):
         if self._here.any(stop or time.monotonic() - self._saved > SAVE_SECONDS):
             self._save(trainer)
         if stop:
-            raise Interrupted("interrupted; go on with --resume")
+            raise Interrupted("interrupted; resume with --resume")
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """The epoch is over, validation included."""
         self._save(trainer)
         if self._here.any(self._asked_to_stop):
-            raise Interrupted("interrupted; go on with --resume")
+            raise Interrupted("interrupted; resume with --resume")
 
     def _save(self, trainer: pl.Trainer) -> None:
         trainer.save_checkpoint(self._path)
