@@ -246,6 +246,7 @@ def small_demo(monkeypatch: pytest.MonkeyPatch) -> None:
     training = replace(train.DEMO.training, widths=(4, 8), epochs=1)
     quick = replace(train.DEMO, size=(48, 32), min_films=5, draws=10, training=training)
     monkeypatch.setattr(train, "DEMO", quick)
+    monkeypatch.setattr(train, "QUICK", replace(train.QUICK, draws=10))
 
 
 @pytest.mark.parametrize("block", SINGLE, ids=str)

@@ -17,7 +17,7 @@ from onesheet.data import Catalogue
 from onesheet.evaluation import read_predictions
 from onesheet.packed import Packed
 from onesheet.pipeline import pipeline
-from onesheet.predict import DEFAULT_MODEL
+from onesheet.predict import DEFAULT_MODEL, load
 from onesheet.training import Run, TrainConfig
 
 pytestmark = pytest.mark.usefixtures("unrendered")
@@ -99,6 +99,14 @@ def test_a_teacher_that_is_not_there_leaves_the_folder_free(
     assert not out.exists() or not list(out.iterdir())
 
 
+def shown_and_splits(folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[set[str], dict[str, str]]:
+    """The films whose posters the demo predicts, and each film's split."""
+    command = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("$ onesheet predict "))
+    with (folder / "run" / "split.csv").open(newline="") as file:
+        splits = {row["id"]: row["split"] for row in csv.DictReader(file)}
+    return {Path(word).stem for word in command.split() if "posters" in word}, splits
+
+
 def test_the_demo_ends_with_posters_the_network_has_not_learnt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -107,11 +115,24 @@ def test_the_demo_ends_with_posters_the_network_has_not_learnt(
     monkeypatch.setattr(train, "DEMO", small)
     monkeypatch.setattr(train, "DEMO_FILMS", 100)
     assert main(["demo", "--out", str(tmp_path / "demo")]) == 0
-    command = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("$ onesheet predict "))
-    shown = {Path(word).stem for word in command.split() if "posters" in word}
-    with (tmp_path / "demo" / "run" / "split.csv").open(newline="") as file:
-        part = {row["id"]: row["split"] for row in csv.DictReader(file)}
-    assert len(shown) == 5 and {part[film_id] for film_id in shown} == {"test"}
+    shown, split = shown_and_splits(tmp_path / "demo", capsys)
+    assert len(shown) == 5 and {split[film_id] for film_id in shown} == {"test"}
+
+
+def test_the_quick_demo_starts_from_the_bundled_model_and_needs_no_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "sys.modules['torch'] = sys.modules['lightning'] = sys.modules['transformers'] = None\n"
+        "from onesheet.__main__ import main\n"
+        "sys.exit(main(['demo', '--quick', '--out', 'demo']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "drawing a catalogue of 200 posters" in done.stderr
+    card = load(tmp_path / "demo" / "run" / "genres.onnx").card
+    assert card.training["model"] == "adapted from default.onnx"
+    roc_auc = json.loads((tmp_path / "demo" / "run" / "evaluation.json").read_text())["ranking"]["macro_roc_auc"]
+    assert roc_auc["value"] > 0.7
 
 
 def test_a_run_is_not_overwritten_and_resumes_from_its_folder_alone(

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # A network and a size that learn the drawn posters in two minutes on two cores.
 DEMO = Recipe(size=(112, 80), training=TrainConfig(model="poster-cnn", widths=(24, 48, 96, 192), epochs=24))
 DEMO_FILMS = 1500
+QUICK = Recipe(min_films=15, training=TrainConfig(model=BUNDLED))
+QUICK_FILMS = 200
 MODEL_HELP = (
     "model file (.onnx) to start from; or, with PyTorch, hf:<hub name or folder>, poster-cnn or alexnet "
     f"(default: {BUNDLED} = the bundled model)"
@@ -48,6 +50,11 @@ def add_commands(commands: Any) -> None:
         allow_abbrev=False,
     )
     demo.add_argument("--out", default="demo", metavar="FOLDER", help="folder for all of it (default: demo)")
+    demo.add_argument(
+        "--quick",
+        action="store_true",
+        help=f"{QUICK_FILMS} posters, and heads on the bundled model: under a minute, without PyTorch",
+    )
     demo.set_defaults(run=_demo)
 
 
@@ -89,18 +96,25 @@ def _demo(arguments: argparse.Namespace) -> int:
     from onesheet.cli.predict_command import print_genres
     from onesheet.drawn import draw_catalogue
     from onesheet.evaluation.predictions_file import read_predictions
-    from onesheet.pipeline import train
     from onesheet.predict import load
 
     out = Path(arguments.out)
     if out.exists() and any(out.iterdir()):
         raise RunError(f"{str(out)!r} is not empty; delete it or choose another --out")
+    recipe, films = (QUICK, QUICK_FILMS) if arguments.quick else (DEMO, DEMO_FILMS)
+    evaluation: Evaluation | None
     with Console() as console:
-        console.notify(f"drawing a catalogue of {DEMO_FILMS:,} posters, with the faults real ones have, into {out}")
-        table = draw_catalogue(out / "catalogue", films=DEMO_FILMS, progress=console.progress)
-        evaluation = train(
-            replace(DEMO, catalogue=(str(table),)), out / "run", progress=console.progress, notify=console.notify
-        )
+        console.notify(f"drawing a catalogue of {films:,} posters, with the faults real ones have, into {out}")
+        table = draw_catalogue(out / "catalogue", films=films, progress=console.progress)
+        recipe = replace(recipe, catalogue=(str(table),))
+        if arguments.quick:
+            from onesheet.pipeline import adapt_recipe
+
+            evaluation = adapt_recipe(recipe, out / "run", progress=console.progress, notify=console.notify)
+        else:
+            from onesheet.pipeline import train  # PyTorch takes seconds to load
+
+            evaluation = train(recipe, out / "run", progress=console.progress, notify=console.notify)
     assert evaluation, "one process alone"
     print_evaluation(evaluation, out / "run", as_json=False)
     unseen = read_predictions(out / "run" / "predictions.csv").posters[:5]  # of the test set: not learnt from
