@@ -51,6 +51,7 @@ def beside(film: LibraryFilm, root: Path) -> tuple[str | None, str | None]:
         (["A.mkv", "poster.webp", "poster.jpg", "poster.tbn"], "poster.jpg", None),
         (["A-cd1.avi", "A-cd2.avi", "A.nfo", "A-poster.jpg"], "A-poster.jpg", "A.nfo"),
         (["A-cd1.avi", "A-cd2.avi", "A-cd1.nfo", "poster.jpg"], "poster.jpg", "A-cd1.nfo"),
+        (["X (1999)-cd1.avi", "X (1999)-cd2.avi", "X (1999).nfo", "X (1999).jpg"], "X (1999).jpg", "X (1999).nfo"),
         (["X (1999) - 4K.mkv", "X (1999) - 1080p.mkv", "movie.nfo", "poster.jpg"], "poster.jpg", "movie.nfo"),
         (["VIDEO_TS/VIDEO_TS.IFO", "VIDEO_TS/VTS_01_1.VOB", "movie.nfo", "poster.jpg"], "poster.jpg", "movie.nfo"),
         (["BDMV/STREAM/1.m2ts", "X (1999).nfo"], None, "X (1999).nfo"),
@@ -217,6 +218,22 @@ def test_what_belongs_to_one_film(files: list[str], poster: str | None, nfo: str
     lay(tmp_path, "Older/Z.mkv", "Older/.ignore")
     (film,) = scan_library(tmp_path).films
     assert film.name == "X (1999)" and beside(film, tmp_path / "X (1999)") == (poster, nfo)
+
+
+@pytest.mark.parametrize(
+    ("files", "new"),
+    [
+        (["X (1999)/X (1999).mkv"], "X (1999)/X (1999).nfo"),
+        (["X (1999)/X (1999)-cd1.avi", "X (1999)/X (1999)-cd2.avi"], "X (1999)/movie.nfo"),
+        (["X (1999)/X (1999) - 1080p.mkv", "X (1999)/X (1999) - 2160p.mkv"], "X (1999)/movie.nfo"),
+        (["X (1999)/VIDEO_TS/VTS_01_1.VOB"], "X (1999)/movie.nfo"),
+        (["X (1999)-cd1.avi", "X (1999)-cd2.avi"], "X (1999).nfo"),
+    ],
+)
+def test_where_an_nfo_is_made(files: list[str], new: str, tmp_path: Path) -> None:
+    lay(tmp_path, *files)
+    (film,) = scan_library(tmp_path).films
+    assert film.new_nfo == tmp_path / new
 
 
 def test_editions_in_a_shared_folder_are_one_film(tmp_path: Path) -> None:

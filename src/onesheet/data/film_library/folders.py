@@ -123,7 +123,7 @@ class FilmFolder:
             posters = [_stem(name) for stem, name in self._images.items() if stem.endswith("-poster")]
             return [[stem] for stem in nfos] or [[stem[: -len("-poster")]] for stem in posters if not self._nfos]
         if not root and self._one_film(videos) and self._all_of_the_folder(videos):
-            return [videos]
+            return self._of_parts(videos)
         films: dict[str, list[str]] = {}
         for stem in videos:
             films.setdefault(key(_PART.sub("", without_tags(stem))), []).append(stem)
@@ -165,9 +165,8 @@ class FilmFolder:
         names = discs + (["movie"] if own else []) + [key(stem) for stem in stems]
         names = ["tvshow"] if "tvshow" in self._nfos else names
         nfos = [self._folder / self._nfos[name] for name in dict.fromkeys(names) if name in self._nfos]
-        videos = [stem for stem in stems if not _PART.search(stem)]
-        whole = own and (self._discs or len(videos) > 1 or key(stems[0]) in self._nfos)
-        new = self._folder / f"{'movie' if whole else stems[0]}.nfo"
+        several = self._discs or len(stems) > 1 or key(stems[0]) in self._nfos
+        new = self._folder / f"{'movie' if own and several else stems[0]}.nfo"
         return Place(self._folder, stems[0], tuple(self._posters(stems, own=own)), tuple(nfos), new, own, unclear)
 
     def _posters(self, stems: Iterable[str], *, own: bool) -> Iterator[Path]:
