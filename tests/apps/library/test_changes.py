@@ -282,7 +282,7 @@ def test_cleaning_unifies_spellings_and_applies_a_map_without_a_model(tmp_path: 
         step.path.relative_to(tmp_path).as_posix(): step.after.decode() for step in steps if isinstance(step, Change)
     }
     assert changed == {
-        "a/movie.nfo": "<movie><genre>Drama</genre><genre>Science Fiction</genre></movie>",
+        "a/movie.nfo": "<movie><genre>Science Fiction</genre><genre>Drama</genre></movie>",
         "a/film (1999).nfo": "<movie><genre>Drama</genre><genre>Science Fiction</genre></movie>",
         "c/movie.nfo": "<movie><genre>Science Fiction</genre></movie>",
         "d/movie.nfo": '<movie><genre clear="true">Short</genre></movie>',

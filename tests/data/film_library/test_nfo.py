@@ -86,7 +86,7 @@ def test_letters_that_the_encoding_lacks_become_references() -> None:
         ("<movie><genre>A</genre></movie>", "<movie><genre>War</genre></movie>"),
         (
             "<movie>\n <genre>A</genre>\n <x/>\n <genre>B</genre>\n</movie>",
-            "<movie>\n <x/>\n <genre>War</genre>\n</movie>",
+            "<movie>\n <genre>War</genre>\n <x/>\n</movie>",
         ),
     ],
 )
@@ -198,8 +198,9 @@ def test_how_genres_are_written(inside: str, names: tuple[str, ...]) -> None:
         (
             "<genre clear='true'>A</genre><genre>B</genre>",
             ["War", "B"],
-            '<genre clear="true">B</genre><genre>War</genre>',
+            '<genre clear="true">War</genre><genre>B</genre>',
         ),
+        ("<genre clear='true'>A</genre><genre>B</genre>", ["B"], '<genre clear="true">B</genre>'),
         ('<genre clear="true">A</genre>', ["A", "War"], '<genre clear="true">A</genre><genre>War</genre>'),
         ('<genre clear="false">A</genre>', ["War"], "<genre>War</genre>"),
         (
@@ -208,6 +209,13 @@ def test_how_genres_are_written(inside: str, names: tuple[str, ...]) -> None:
             "<genre>Kinder-/Familienfilm</genre><genre>War</genre>",
         ),
         ("<genre>A,B</genre>", ["A", "B"], "<genre>A,B</genre>"),
+        ("<genre>A</genre><genre>B</genre>", ["C", "B"], "<genre>C</genre><genre>B</genre>"),
+        ("<genre>A</genre><genre>B</genre><genre>C</genre>", ["D"], "<genre>D</genre>"),
+        (
+            "\n <genre>A / B</genre>\n <genre>C</genre>",
+            ["D", "B", "C"],
+            "\n <genre>D</genre>\n <genre>B</genre>\n <genre>C</genre>",
+        ),
     ],
 )
 def test_clear_is_carried_over_and_names_stay_whole(before: str, genres: list[str], after: str) -> None:

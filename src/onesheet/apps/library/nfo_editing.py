@@ -1,4 +1,4 @@
-"""Genres put into an NFO's bytes, and Jellyfin's lock on them: all else stays as it is, byte for byte."""
+"""Put genres and Jellyfin's lock into an NFO's bytes; everything else stays as it is, byte for byte."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from onesheet.data.film_library.nfo import Element, Nfo, split_genres
 
+_CLEAR = ' clear="true"'
 MAX_INDENT = 1024  # bytes; even, so that UTF-16 is not cut in a character
 _LINE_BREAK = re.compile(r"(?:\r\n|\n|\r)[ \t]*\Z")
 
@@ -15,9 +16,9 @@ _LINE_BREAK = re.compile(r"(?:\r\n|\n|\r)[ \t]*\Z")
 def with_genres(nfo: Nfo, genres: Sequence[str]) -> bytes:
     """The file's bytes with exactly these genres.
 
-    An element stays where all it names is wanted; the others go, with the line break before them. What is then wanting
-    comes behind the last genre, or else behind the root's last child, on lines of its own where that has one. The
-    attribute clear="true" of an element that goes is given to the first that is there then.
+    An element stays if all its genres are wanted. The others are replaced by missing genres, or removed with the line
+    break before them. Further genres follow the last genre, or else the root's last child, on lines of their own where
+    that has one. The attribute clear="true" of a replaced element moves to the first genre.
 
     Args:
         nfo: a film's or show's, with a root.
@@ -28,18 +29,25 @@ def with_genres(nfo: Nfo, genres: Sequence[str]) -> bytes:
         >>> with_genres(parse_nfo(b"<movie><genre>War</genre></movie> https://example.org"), ["War", "Drama"])
         b'<movie><genre>War</genre><genre>Drama</genre></movie> https://example.org'
     """
-    wanted = set(genres)
-    gone = {one for one in nfo.genre_elements if not wanted >= set(split_genres(one.text))}
-    kept = {name for one in nfo.genre_elements if one not in gone for name in split_genres(one.text)}
-    splices = [(one.start - len(_break_before(nfo, one)), one.end, b"") for one in gone]
-    added = [f"<genre>{html.escape(name, quote=False)}</genre>" for name in genres if name not in kept]
-    if any(one.clear for one in gone):
-        stays = [one for one in nfo.genre_elements if one not in gone]
-        if stays and not stays[0].clear:
-            behind = stays[0].start + len(_encoded(nfo, "<genre"))
-            splices.append((behind, behind, _encoded(nfo, ' clear="true"')))
-        elif added and not stays:
-            added[0] = added[0].replace("<genre", '<genre clear="true"', 1)
+    kept = [one for one in nfo.genre_elements if set(genres) >= set(split_genres(one.text))]
+    present = {name for one in kept for name in split_genres(one.text)}
+    added = [f"<genre>{html.escape(name, quote=False)}</genre>" for name in genres if name not in present]
+    clear = any(one.clear for one in nfo.genre_elements if one not in kept)
+    splices = []
+    for one in nfo.genre_elements:
+        between, count = _break_before(nfo, one), len(split_genres(one.text))
+        if one in kept:
+            if clear and not one.clear:
+                behind = one.start + len(_encoded(nfo, "<genre"))
+                splices.append((behind, behind, _encoded(nfo, _CLEAR)))
+        elif added:
+            here, added = added[:count], added[count:]
+            here[0] = here[0].replace("<genre", f"<genre{_CLEAR}", 1) if clear else here[0]
+            splices.append((one.start, one.end, between.join(_encoded(nfo, each) for each in here)))
+        else:
+            splices.append((one.start - len(between), one.end, b""))
+            continue
+        clear = False
     if added:
         splices.append(_insertion(nfo, added))
     pieces, at = [], 0
