@@ -54,7 +54,8 @@ class Card:
         operating_points: name -> the point as a plain dict (see `evaluation.operating`).
         quantization: what is in fewer bits than 32, and how; "" where nothing is.
         training: the training configuration.
-        data: fingerprint, films per split, films per genre, label sets of the training set with their counts.
+        data: fingerprint, films per split, how the catalogue's sources were read, films per genre and label sets of the
+            training set with their counts.
         validation: metrics on the validation set, measured on this file.
         measured: films per genre and, at each operating point, predicted and right genres (see `counted`).
         licences: part -> licence, as far as known.

@@ -12,6 +12,7 @@ import pyarrow.parquet as parquet
 import pytest
 
 from onesheet.__main__ import build_parser, main
+from onesheet.bundle import read_bundle
 from onesheet.cli import train_command as train
 from onesheet.data import Catalogue
 from onesheet.evaluation import read_predictions
@@ -62,6 +63,20 @@ def test_train_leaves_every_file(trained: Path) -> None:
     evaluation = json.loads((trained / "evaluation.json").read_text())
     assert evaluation["ranking"]["macro_roc_auc"]["value"] > 0.7
     assert len(parquet.read_table(trained / "catalogue.parquet")) == 200
+
+
+def test_train_leaves_how_the_catalogue_was_understood(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert main(["train", "--out", str(trained), "--resume", "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    (source,) = printed["sources"]
+    assert source["name"] == "films.csv" and source["rows"] == 200 and source["columns"]["genres"] == ["genres"]
+    assert sum(printed["genre_films"].values()) > 200 and printed["genres_left_out"] == {}
+    assert printed["genres"] == list(read_bundle(trained / "genres.onnx").genres.names)
+    card = read_bundle(trained / "genres.onnx").card.data
+    assert card["sources"] == [source] and card["genres_left_out"] == {}
+    for page in ("audit.html", "report.html"):
+        assert "films.csv: 200 rows; ids in" in (trained / page).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("epoch_has_ended", [False, True])

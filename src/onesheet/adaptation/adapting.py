@@ -93,6 +93,7 @@ class Adapting:
             data={
                 "fingerprint": packed.fingerprint,
                 "films": dict(zip(splits.tolist(), counts.tolist(), strict=True)),
+                **packed.understood,
             },
             known=self.known,
             precision_target=precision_target,

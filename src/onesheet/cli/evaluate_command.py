@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,10 +76,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def print_evaluation(evaluation: Evaluation, out: Path, *, as_json: bool) -> None:
-    """The headline metrics beside the baselines."""
+def print_evaluation(
+    evaluation: Evaluation, out: Path, *, as_json: bool, understood: Mapping[str, Any] | None = None
+) -> None:
+    """The headline metrics beside the baselines; in JSON all metrics, and how the catalogue was understood."""
     if as_json:
-        print((out / "evaluation.json").read_text(encoding="utf-8").strip())
+        metrics = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))
+        print(json.dumps({**metrics, **(understood or {})}, ensure_ascii=False))
         return
     from onesheet.reporting.verdict import best_baseline
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -92,7 +92,7 @@ def _audit(arguments: argparse.Namespace) -> int:
         write_audit(findings, catalogue, arguments.out)
     if arguments.json:
         counts = {"films": len(catalogue), "staying": staying, "genres": len(catalogue.genres)}
-        print(json.dumps({**counts, "findings": findings.counts, **_understood(usable)}))
+        print(json.dumps({**counts, "findings": findings.counts, **usable.understood}))
         return 0
     print_table(
         f"{len(catalogue):,} films, {len(findings):,} findings",
@@ -109,12 +109,6 @@ def _audit(arguments: argparse.Namespace) -> int:
     else:
         print("--out FOLDER writes audit.html and findings.csv")
     return 0
-
-
-def _understood(catalogue: Catalogue) -> dict[str, Any]:
-    """How the sources were understood, and which genres came of them."""
-    kept, left_out = catalogue.genre_counts
-    return {"sources": [asdict(s) for s in catalogue.sources], "genre_films": kept, "genres_left_out": left_out}
 
 
 def _clean_catalogue(arguments: argparse.Namespace, recipe: Recipe, console: Console) -> Catalogue:
@@ -148,7 +142,7 @@ def _split(arguments: argparse.Namespace) -> int:
         genres = found.catalogue.genres.names
         sizes = {split: len(found.rows(split)) for split in SPLITS}
         share_of = {split: dict(zip(genres, map(float, shares[split]), strict=True)) for split in SPLITS}
-        print(json.dumps({"films": sizes, "shares": share_of, **_understood(found.catalogue)}))
+        print(json.dumps({"films": sizes, "shares": share_of, **found.catalogue.understood}))
         return 0
     rows = [
         [genre, *(f"{shares[split][column]:.1%}" for split in SPLITS)]

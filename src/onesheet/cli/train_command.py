@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from onesheet.cli.arguments import add_catalogue, add_options, recipe_from
 from onesheet.cli.console import Console
 from onesheet.errors import ConfigError, RunError
+from onesheet.files import read_json
 from onesheet.pipeline.recipe import BUNDLED, OPTIONS, Recipe, starts_from_file
 from onesheet.training.config import TrainConfig
 
@@ -83,7 +84,8 @@ def _train(arguments: argparse.Namespace) -> int:
             evaluation = train(recipe, out, **options)
     if evaluation is None:  # one of several processes, of which the first speaks
         return 0
-    print_evaluation(evaluation, out, as_json=arguments.json)
+    understood = read_json(out / "packed" / "manifest.json").get("understood")
+    print_evaluation(evaluation, out, as_json=arguments.json, understood=understood)
     if not arguments.json:
         print(f"model:  {out / 'genres.onnx'}\ntry it: onesheet predict POSTER --model {out / 'genres.onnx'}")
     return 0

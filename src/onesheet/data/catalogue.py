@@ -6,7 +6,8 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,6 +87,12 @@ class Catalogue:
         rare = (finding.detail for finding in self.findings if finding.flag == "rare-genre")
         found = (RARE.fullmatch(detail) for detail in rare)
         return dict(kept), {match[1]: int(match[2]) for match in found if match}
+
+    @property
+    def understood(self) -> dict[str, Any]:
+        """How the sources were understood and which genres came of them, as plain values for JSON."""
+        kept, left_out = self.genre_counts
+        return {"sources": [asdict(s) for s in self.sources], "genre_films": kept, "genres_left_out": left_out}
 
     @property
     def known(self) -> NDArray[np.bool_] | None:

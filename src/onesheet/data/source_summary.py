@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 _SHOWN = 20  # genres in a line
 
@@ -53,6 +54,14 @@ class SourceSummary:
         return "; ".join((*said, *self.notes))
 
 
+def understood_lines(understood: Mapping[str, Any]) -> Iterator[str]:
+    """A line per source and one on the genres, of what `Catalogue.understood` returned."""
+    for source in understood.get("sources", ()):
+        yield SourceSummary(**source).line
+    if "genre_films" in understood:
+        yield genres_line(understood["genre_films"], understood["genres_left_out"])
+
+
 def genres_line(counts: Mapping[str, int], left_out: Mapping[str, int]) -> str:
     """The genres kept and left out, with the number of their films, the commonest first.
 
@@ -70,5 +79,5 @@ def _counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in ordered[:_SHOWN]) + more
 
 
-def _listed(names: tuple[str, ...]) -> str:
+def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

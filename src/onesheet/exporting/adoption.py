@@ -106,9 +106,9 @@ def adopt(
                 threads=threads,
                 progress=progress,
             )
-            counts = {"films": {WHOLE: len(packed.labels)}, **label_counts(packed.labels, card.genres)}
+            films = {"fingerprint": packed.fingerprint, "films": {WHOLE: len(packed.labels)}}
             card = fit_card(
-                replace(card, data={"fingerprint": packed.fingerprint, **counts}),
+                replace(card, data={**films, **packed.understood, **label_counts(packed.labels, card.genres)}),
                 score_split(predictor, packed, WHOLE, progress=progress).logits,
                 packed.labels,
                 precision_target=precision_target,

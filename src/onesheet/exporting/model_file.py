@@ -206,6 +206,7 @@ def run_card(runs: Sequence[Run], packed: Packed, precision: str = "fp32") -> Ca
         data={
             "fingerprint": packed.fingerprint,
             "films": {split: len(packed.rows(split)) for split in SPLITS},
+            **packed.understood,
             **label_counts(packed.labels[packed.rows("train")], genres),
         },
         licences={"code": "Apache-2.0", "weights": "as their training posters' and backbone's licences allow"},

@@ -50,6 +50,7 @@ class PackOrder:
     def __init__(self, split: Split, size: Size, resize: Resize) -> None:
         self.films = split.catalogue.films
         self.genres = split.catalogue.genres.names
+        self.understood = split.catalogue.understood
         self.splits = split.splits
         self.size = size
         self.resize: Resize = resize

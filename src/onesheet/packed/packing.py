@@ -152,6 +152,7 @@ def _finish(folder: Path, order: PackOrder, journal: Journal) -> Packed:
         "rows": len(journal.kept),
         "fingerprint": order.fingerprint,
         "films_sha256": digest.hexdigest(),
+        "understood": order.understood,
     }
     write_text(folder / "manifest.json", json.dumps(manifest, indent=2) + "\n")
     journal.path.unlink(missing_ok=True)  # a disk without locks: another process may have seen the manifest already
@@ -169,6 +170,7 @@ def _finish(folder: Path, order: PackOrder, journal: Journal) -> Packed:
         fingerprint=order.fingerprint,
         checksums=np.array(journal.checksums, np.uint32),
         known=known_labels(genres, _unknown(order, journal), len(journal.kept)),
+        understood=order.understood,
     )
 
 

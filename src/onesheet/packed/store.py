@@ -19,7 +19,7 @@ import sys
 import zlib
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, overload
 
@@ -55,6 +55,7 @@ class Packed:
         findings: the posters that could not be decoded and have no row.
         fingerprint: SHA-256 (hex) over films, genres, splits, size and resize as requested.
         checksums: CRC-32 of each row's pixels, uint32 N.
+        understood: how the catalogue was understood, as `Catalogue.understood`.
     """
 
     folder: Path
@@ -69,6 +70,7 @@ class Packed:
     fingerprint: str
     checksums: NDArray[np.uint32]
     known: NDArray[np.bool_] | None = None
+    understood: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.labels.flags.writeable = False
@@ -215,6 +217,7 @@ def _read(folder: Path, manifest: dict[str, Any]) -> Packed:
         fingerprint=manifest["fingerprint"],
         checksums=np.array(lines.checksums, dtype=np.uint32),
         known=known_labels(genres, lines.unknown, len(lines.genres)),
+        understood=manifest.get("understood", {}),
     )
 
 

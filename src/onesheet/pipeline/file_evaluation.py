@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from onesheet.data import Film, Findings
 from onesheet.data.findings import FLAGS
+from onesheet.data.source_summary import understood_lines
 from onesheet.errors import CatalogueError, MissingExtra, RunError, UnreadablePoster, require
 from onesheet.evaluation import Evaluation, OperatingPoint, Thresholds, evaluate, write_evaluation
 from onesheet.evaluation.label_errors import SuspectLabel, suspect_labels
@@ -242,6 +243,8 @@ def _facts(model_path: Path, predictor: Predictor, packed: Packed, run: Run | No
         "Posters": ", ".join(f"{len(packed.rows(split)):,} {split}" for split in _splits(packed)),
         "Poster size": f"{card.size[0]}×{card.size[1]} pixels, {card.resize}",
     }
+    for number, line in enumerate(understood_lines(packed.understood), 1):
+        facts[f"Catalogue, {number}"] = line
     source = card.training.get("source")
     if source:
         facts["Starts from"] = f"{source['file']}, SHA-256 {source['sha256']}"

@@ -160,9 +160,9 @@ def whole_catalogue(
             f"{foreign:,} films left out: none of their genres is one of the model's; what follows holds for films "
             "that have one, and where others are, probabilities are too high"
         )
-    catalogue = Catalogue(choose(catalogue.films), genres, catalogue.findings)
+    catalogue = replace(catalogue, films=choose(catalogue.films))
     catalogue = clean(catalogue, replace(recipe, min_films=1), progress=progress, notify=notify)
-    return Catalogue(catalogue.films, genres, catalogue.findings)
+    return replace(catalogue, genres=genres)
 
 
 def _strange(catalogue: Catalogue, meant: Mapping[str, str], genres: GenreSet) -> str:

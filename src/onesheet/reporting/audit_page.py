@@ -9,6 +9,7 @@ from pathlib import Path
 
 from onesheet.data.catalogue import Catalogue
 from onesheet.data.findings import FLAGS, Finding, Findings
+from onesheet.data.source_summary import understood_lines
 from onesheet.errors import UnreadablePoster
 from onesheet.files import write_text
 from onesheet.images import read_poster
@@ -51,6 +52,7 @@ def audit_page(findings: Findings, catalogue: Catalogue) -> str:
 <h1>Audit of {len(catalogue):,} posters</h1>
 <p>{len(findings):,} findings. {dropped:,} films are left out by them, {len(catalogue) - dropped:,} stay.
 No file was changed. All findings are in <code>findings.csv</code>.</p>
+{"".join(f"<p>{escaped(line)}</p>" for line in understood_lines(catalogue.understood))}
 {_summary(findings)}
 <h2>Films per genre</h2>
 {_balance(catalogue)}
