@@ -5,8 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import os
+import sys
 import unicodedata
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -227,3 +231,81 @@ def test_any_bytes_are_a_table_or_a_catalogue_error(tmp_path, data):
 )
 def test_imdb_ids(written, wanted):
     assert imdb_id(written, numbers=True) == wanted
+
+
+def workbook(path: Path, sheets: dict[str, Sequence[Sequence[object]]]) -> Path:
+    """The least that Excel opens."""
+
+    def cell(value: object, column: int, row: int) -> str:
+        place = f"{chr(65 + column)}{row + 1}"
+        if isinstance(value, bool | int | float):
+            return f'<c r="{place}" t="{"b" if isinstance(value, bool) else "n"}"><v>{value:d}</v></c>'
+        return f'<c r="{place}" t="inlineStr"><is><t>{escape(str(value))}</t></is></c>' if value != "" else ""
+
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    package = "http://schemas.openxmlformats.org/package/2006/relationships"
+    names = list(enumerate(sheets, 1))
+    listed = "".join(f'<sheet name="{escape(name)}" sheetId="{n}" r:id="r{n}"/>' for n, name in names)
+    links = "".join(
+        f'<Relationship Id="r{n}" Type="{office}/worksheet" Target="worksheets/sheet{n}.xml"/>' for n, _ in names
+    )
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr(
+            "_rels/.rels",
+            f'<Relationships xmlns="{package}"><Relationship Id="r" Type="{office}/officeDocument" '
+            'Target="xl/workbook.xml"/></Relationships>',
+        )
+        file.writestr(
+            "xl/workbook.xml", f'<workbook xmlns="{main}" xmlns:r="{office}"><sheets>{listed}</sheets></workbook>'
+        )
+        file.writestr("xl/_rels/workbook.xml.rels", f'<Relationships xmlns="{package}">{links}</Relationships>')
+        for n, name in names:
+            rows = "".join(
+                f'<row r="{y + 1}">{"".join(cell(value, x, y) for x, value in enumerate(row))}</row>'
+                for y, row in enumerate(sheets[name])
+            )
+            file.writestr(
+                f"xl/worksheets/sheet{n}.xml", f'<worksheet xmlns="{main}"><sheetData>{rows}</sheetData></worksheet>'
+            )
+    return path
+
+
+def test_a_workbook_is_read(tmp_path: Path) -> None:
+    rows = [["imdbId", "Title", "Genre", "Drama"], [12007, "Amélie & co", "Comedy|Drama", True], ["", "", "", ""]]
+    path = workbook(tmp_path / "films.xlsx", {"about": [["made by me"]], "films": [*rows, [12008, "", "War", False]]})
+    table = read_table(path)
+    assert table.columns == ("imdbId", "Title", "Genre", "Drama")
+    assert table.rows == [[12007, "Amélie & co", "Comedy|Drama", True], [12008, "", "War", False]]
+    assert table.notes == ("sheet 'films', the longest; not read: 'about'",)
+
+
+def test_a_workbook_that_is_none_or_too_large_is_rejected(tmp_path: Path) -> None:
+    path = tmp_path / "films.xlsx"
+    path.write_bytes(b"id,genres\n")
+    with pytest.raises(CatalogueError, match=r"films.xlsx' is no readable Excel workbook \(.*\); save it as"):
+        read_table(path)
+    workbook(path, {"films": []})
+    with pytest.raises(CatalogueError, match="is empty"):
+        read_table(path)
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr("xl/worksheets/sheet2.xml", '<sheetData><row r="1048576"><c r="XFD1048576"/></row></sheetData>')
+    with pytest.raises(CatalogueError, match="has a sheet of more than 50,000,000 cells; save it as CSV"):
+        read_table(path)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file, file.open("xl/sharedStrings.xml", "w") as part:
+        for _ in range(1001):
+            part.write(bytes(1_000_000))
+    assert path.stat().st_size < 2_000_000
+    with pytest.raises(CatalogueError, match="unpacks to more than 1,000,000,000 bytes"):
+        read_table(path)
+
+
+def test_a_workbook_without_its_extra_is_an_error_with_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "python_calamine", None)
+    path = workbook(tmp_path / "films.xlsx", {"films": [["id", "genres"], [1, "War"]]})
+    with pytest.raises(
+        MissingExtra, match=r"reading Excel needs python_calamine; run: pip install 'onesheet-genres\[excel\]'"
+    ):
+        read_table(path)

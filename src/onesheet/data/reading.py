@@ -53,7 +53,7 @@ def read_catalogue(
 ) -> Catalogue:
     """Read one or several poster collections into one catalogue.
 
-    Recognised: any CSV, TSV, JSON or Parquet table with a column of poster paths or ids and genres as
+    Recognised: any CSV, TSV, JSON, Parquet or Excel table with a column of poster paths or ids and genres as
     delimited text, as a list or as one-hot columns; a folder that holds one; the layout of Chu & Guo 2017;
     Kaggle's MovieGenre.csv; MovieLens; IMDb's title.basics.tsv.gz; MM-IMDb, folder or HDF5; Parquet and WebDataset
     shards with the posters inside; "hf-dataset:" and a name or folder; a folder per genre. The files are only read;
@@ -80,7 +80,8 @@ def read_catalogue(
 
     Raises:
         CatalogueError: no such path, no genre column, no poster, one genre only, unknown column and the like.
-        MissingExtra: Parquet without pyarrow, HDF5 without h5py, "hf-dataset:" without datasets.
+        MissingExtra: Parquet without pyarrow, Excel without python-calamine, HDF5 without h5py,
+            "hf-dataset:" without datasets.
     """
     if not paths:
         raise CatalogueError("no catalogue given; give a table or a folder")

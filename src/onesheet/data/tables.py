@@ -1,4 +1,4 @@
-"""Any table to rows: CSV and TSV of any delimiter and encoding, JSON lines, JSON, Parquet."""
+"""Any table to rows: CSV and TSV of any delimiter and encoding, JSON lines, JSON, Parquet, Excel."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from itertools import chain
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from onesheet.data.workbooks import read_workbook
 from onesheet.errors import CatalogueError, require
 from onesheet.files import encodable, parse_json
 from onesheet.spreadsheets import original
 
 DELIMITED = frozenset({".csv", ".tsv", ".tab", ".txt"})
-TABLE_SUFFIXES = DELIMITED | {".jsonl", ".ndjson", ".json", ".parquet", ".pq"}
+TABLE_SUFFIXES = DELIMITED | {".jsonl", ".ndjson", ".json", ".parquet", ".pq", ".xlsx"}
 DELIMITERS = (",", ";", "\t", "|")
 MAX_LINE_BYTES = 10_000_000
 MAX_DOCUMENT_BYTES = 100_000_000  # of JSON, which is one value and takes ten times its size
@@ -80,7 +81,7 @@ def read_table(path: Path) -> Table:
 
     Raises:
         CatalogueError: the file cannot be read, is of an unknown kind, damaged or empty.
-        MissingExtra: the file is Parquet and pyarrow is not installed.
+        MissingExtra: the file is Parquet or Excel, and what reads it is not installed.
     """
     suffix = path.suffix.lower()
     try:
@@ -88,10 +89,15 @@ def read_table(path: Path) -> Table:
             table = read_delimited(path)
         elif suffix in (".parquet", ".pq"):
             table = _read_parquet(path)
+        elif suffix == ".xlsx":
+            columns, rows, notes = read_workbook(path)
+            table = Table(path, columns, rows, notes=notes)
         elif suffix in TABLE_SUFFIXES:
             table = _read_json(path)
         else:
-            raise CatalogueError(f"{str(path)!r} is no table; use CSV, TSV, JSON lines or Parquet, or a folder")
+            raise CatalogueError(
+                f"{str(path)!r} is no table; use CSV, TSV, JSON lines, Parquet or Excel (.xlsx), or a folder"
+            )
     except OSError as error:
         raise _cannot_read(path, error) from error
     if not table.columns or not (table.rows or table.bad):
@@ -104,7 +110,7 @@ def read_headings(path: Path) -> tuple[str, ...]:
 
     Raises:
         CatalogueError: the file cannot be read.
-        MissingExtra: the file is Parquet and pyarrow is not installed.
+        MissingExtra: the file is Parquet or Excel, and what reads it is not installed.
     """
     suffix = path.suffix.lower()
     if suffix in DELIMITED:

@@ -24,7 +24,7 @@ from onesheet.data.readers.nfo_library import NFO_LIBRARY
 from onesheet.data.readers.shards import PARQUET_SHARDS, WEBDATASET
 from onesheet.data.readers.source import Layout, Source, name_of
 from onesheet.data.tables import TABLE_SUFFIXES, Table, read_headings, read_table
-from onesheet.errors import CatalogueError
+from onesheet.errors import CatalogueError, MissingExtra
 
 _READ = TABLE_SUFFIXES | {".gz", ".tar", ".h5", ".hdf5", ".arrow", ".tgz"}
 _BARE_NUMBER = re.compile(r"\d+")
@@ -127,7 +127,7 @@ def _only_table(path: Path, disk: Disk) -> list[Path]:
 def _has_genres(table: Path) -> bool:
     try:
         headings = read_headings(table)
-    except CatalogueError:
+    except (CatalogueError, MissingExtra):
         return False
     known = {plain(name) for name in headings}
     genres = sum(is_known(name) or is_known(re.split(r"[_.]", name)[-1]) for name in headings)
