@@ -14,7 +14,7 @@ from PIL import Image
 
 from onesheet.data.catalogue import Catalogue, Film
 from onesheet.data.catalogue_writer import write_catalogue
-from onesheet.data.findings import FLAGS, Finding, Findings
+from onesheet.data.findings import FLAGS, MANY, Finding, Findings
 from onesheet.data.reading import read_catalogue
 from onesheet.errors import CatalogueError, OnesheetError
 from onesheet.genres import GenreSet
@@ -91,6 +91,18 @@ FOUND = st.builds(Finding, st.sampled_from(sorted(FLAGS)), SCORE, TEXT, TEXT, TE
 def test_findings_read_back(tmp_path, items):
     Findings(items).write_csv(tmp_path / "findings.csv")
     assert Findings.read_csv(tmp_path / "findings.csv") == Findings(items)
+
+
+def test_a_long_list_is_one_row_and_a_file(tmp_path):
+    few = [Finding("no-poster", 1.0, f"tt{n}") for n in range(MANY)]
+    many = Findings(Finding("no-row", 1.0, poster=f"{n}.jpg") for n in range(MANY + 1))
+    (Findings(few) + many).write_csv(tmp_path / "findings.csv")
+    again = Findings.read_csv(tmp_path / "findings.csv")
+    assert again.of("no-poster") == Findings(few)
+    (row,) = again.of("no-row")
+    assert row.detail == "101 of these, such as 0.jpg" and row.action == "see findings-no-row.csv"
+    assert again.counts == {"no-poster": MANY, "no-row": MANY + 1}
+    assert Findings.read_csv(tmp_path / "findings-no-row.csv") == many
 
 
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "flag,score\nnone,1\n"])

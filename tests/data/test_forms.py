@@ -16,9 +16,12 @@ from PIL import Image
 
 from onesheet.data import read_catalogue
 from onesheet.data.columns import says_something_else
+from onesheet.data.findings import Finding, Findings
 from onesheet.data.genre_cells import GenreCells
 from onesheet.errors import CatalogueError
 from onesheet.packed.splitting import has_own_split, own_split, read_split
+from onesheet.pipeline.preparation import split_by
+from onesheet.pipeline.recipe import Recipe
 
 GENRES = ("Action", "Comedy", "Crime", "Drama", "Film-Noir", "Horror", "Romance", "Sci-Fi", "Thriller", "Western")
 
@@ -395,6 +398,20 @@ def test_a_film_on_both_sides_is_a_finding_and_is_tested_on_alone(tmp_path: Path
     catalogue = read_catalogue(tmp_path)
     assert catalogue.findings.counts["leak"] == 5
     assert [film.film_id for film in catalogue.films if film.split == "test"] == list(FILMS)[:5]
+
+
+def test_near_duplicates_on_both_sides_of_an_own_split_are_counted(tmp_path: Path) -> None:
+    posters(tmp_path / "posters")
+    rows = [[film, "|".join(names), part] for (film, names), part in zip(FILMS.items(), parts(), strict=True)]
+    catalogue = read_catalogue(write(tmp_path / "films.csv", [["imdb_id", "genres", "split"], *rows]))
+    pairs = [next(film for film, own in wanted().items() if own == part) for part in ("train", "test")]
+    found = Findings(Finding("near-duplicate", 0.9, film, group="1") for film in pairs)
+    said: list[str] = []
+    split = split_by(Recipe(catalogue=("films.csv",)), catalogue.without(found), notify=said.append)
+    assert [finding.film_id for finding in split.findings.of("leak")] == pairs[1:]
+    assert said[-1].startswith(
+        "1 films have nearly the same poster in an earlier split, which flatters metrics; --resp"
+    )
 
 
 def test_an_unlabelled_test_table_is_left_out_and_said(tmp_path: Path) -> None:

@@ -50,6 +50,12 @@ FLAGS: dict[str, str] = {
 }
 
 
+LISTED_APART = frozenset({"no-poster", "no-row", "leak", "not-in-split"})
+"""The flags of which a catalogue may have as many findings as films, as where a table names a part of a folder."""
+
+MANY = 100
+"""More findings than this of a flag of `LISTED_APART` are a file of their own."""
+
 AUDIT_FLAGS = tuple(FLAGS)[tuple(FLAGS).index("missing") : tuple(FLAGS).index("imbalance") + 1]
 """The flags that looking at the posters gives, as opposed to reading tables and splitting."""
 
@@ -67,6 +73,7 @@ class Finding:
         action: what was done or what to do.
         drops: whether `Catalogue.without` leaves the film out.
         group: near-duplicates share a group, which a split keeps together; "" = none.
+        count: how many findings it stands for, which are listed in a file of their own.
     """
 
     flag: str
@@ -77,6 +84,7 @@ class Finding:
     action: str = ""
     drops: bool = False
     group: str = ""
+    count: int = 1
 
     def __post_init__(self) -> None:
         if self.flag not in FLAGS:
@@ -118,11 +126,30 @@ class Findings:
     @property
     def counts(self) -> dict[str, int]:
         """Flag -> how many, in the order of `FLAGS`."""
-        counted = Counter(finding.flag for finding in self.items)
+        counted: Counter[str] = Counter()
+        for finding in self.items:
+            counted[finding.flag] += finding.count
         return {flag: counted[flag] for flag in FLAGS if counted[flag]}
 
     def write_csv(self, path: str | Path) -> None:
-        """Write `findings.csv`: one row a finding, columns as `Finding`'s attributes, UTF-8."""
+        """Write `findings.csv`: one row a finding, columns as `Finding`'s attributes, UTF-8.
+
+        Many "no-poster", "no-row", "leak" or "not-in-split" are one row, and a file beside: `findings-no-row.csv`.
+        """
+        path = Path(path)
+        written = []
+        long = {flag for flag, count in Counter(finding.flag for finding in self.items).items() if count > MANY}
+        for flag in FLAGS:
+            if flag in long & LISTED_APART:
+                apart = path.with_name(f"{path.stem}-{flag}{path.suffix}")
+                found = self.of(flag)
+                found._write_rows(apart)
+                detail = f"{len(found):,} of these, such as {found.items[0].poster or found.items[0].detail}"
+                written.append(Finding(flag, 1.0, detail=detail, action=f"see {apart.name}", count=len(found)))
+        rest = [finding for finding in self.items if finding.flag not in long & LISTED_APART]
+        Findings([*written, *rest])._write_rows(path)
+
+    def _write_rows(self, path: Path) -> None:
         with whole_file(path) as part, part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
             writer = Writer(file)
             writer.write(field.name for field in fields(Finding))
@@ -139,8 +166,7 @@ class Findings:
         try:
             with Path(path).open(encoding="utf-8", errors="surrogateescape", newline="") as file:
                 return cls(
-                    Finding(**{**row, "score": float(row["score"]), "drops": row["drops"] == "True"})  # type: ignore[arg-type]
-                    for row in map(_originals, csv.DictReader(file))
+                    _finding({name: original(cell) for name, cell in row.items()}) for row in csv.DictReader(file)
                 )
         except OSError as error:
             raise CatalogueError(f"cannot read findings file {str(path)!r}: {error.strerror}") from error
@@ -150,5 +176,6 @@ class Findings:
             ) from error
 
 
-def _originals(row: dict[str, str]) -> dict[str, str]:
-    return {name: original(cell) for name, cell in row.items()}
+def _finding(row: dict[str, str]) -> Finding:
+    values = {"score": float(row["score"]), "drops": row["drops"] == "True", "count": int(row.get("count", 1))}
+    return Finding(**{**row, **values})  # type: ignore[arg-type]

@@ -226,6 +226,9 @@ def split_by(recipe: Recipe, catalogue: Catalogue, *, files: Sequence[str | Path
         found = split(catalogue, seed=recipe.training.seed, validation=recipe.validation, test=recipe.test)
     sizes = ", ".join(f"{len(found.rows(name)):,} {name}" for name in SPLITS)
     notify(f"split into {sizes}{_noted(found.findings)}")
+    if leaks := len(found.findings.of("leak")):
+        cure = "name them in one split" if files else "--resplit keeps them together"
+        notify(f"{leaks:,} films have nearly the same poster in an earlier split, which flatters metrics; {cure}")
     return found
 
 

@@ -51,7 +51,7 @@ def audit_page(findings: Findings, catalogue: Catalogue) -> str:
 <meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>
 <h1>Audit of {len(catalogue):,} posters</h1>
 <p>{len(findings):,} findings. {dropped:,} films are left out by them, {len(catalogue) - dropped:,} stay.
-No file was changed. All findings are in <code>findings.csv</code>.</p>
+No file was changed. All findings are in <code>findings.csv</code>, long lists in files beside it.</p>
 {"".join(f"<p>{escaped(line)}</p>" for line in understood_lines(catalogue.understood))}
 {_summary(findings)}
 <h2>Films per genre</h2>
