@@ -75,10 +75,6 @@ def read_onnx(path: Path) -> OnnxFile:
     Raises:
         BundleError: it cannot be read, is no ONNX file, or has what a model file of ours never has.
     """
-
-    def rejected(what: str) -> BundleError:
-        return BundleError(f"{str(path)!r} has {what}, which no model file of onesheet has; take one you trust")
-
     try:
         if (size := path.stat().st_size) > MAX_FILE_BYTES:
             raise BundleError(f"{str(path)!r} has {size:,} bytes, and a model file may have {MAX_FILE_BYTES:,}")
@@ -89,9 +85,27 @@ def read_onnx(path: Path) -> OnnxFile:
                     f"{str(path)!r} is not an ONNX file; pass a model file, as onesheet export and adopt write one"
                 )
             file.seek(0)
-            return _model(file.read(), rejected)
+            return check_onnx(file.read(), path)
     except OSError as error:
         raise BundleError(f"cannot read {str(path)!r}: {error.strerror}; check the file") from error
+
+
+def check_onnx(data: bytes, path: Path) -> OnnxFile:
+    """Check the content of a file.
+
+    Args:
+        data: the content.
+        path: where it comes from, for messages.
+
+    Raises:
+        BundleError: it is no ONNX, or has what a model file of ours never has.
+    """
+
+    def rejected(what: str) -> BundleError:
+        return BundleError(f"{str(path)!r} has {what}, which no model file of onesheet has; take one you trust")
+
+    try:
+        return _model(data, rejected)
     except ValueError as error:
         raise BundleError(
             f"{str(path)!r} is not a whole ONNX model (truncated or damaged?); export or copy it again"

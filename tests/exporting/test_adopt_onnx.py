@@ -284,20 +284,58 @@ def test_files_that_are_no_classifiers(model_path: Path, tmp_path: Path) -> None
         Conventions(scaling="255")
 
 
-@pytest.mark.parametrize("place", ["weights.bin", "../weights.bin", "absolute"])
-def test_weights_in_other_files_are_never_followed(place: str, tmp_path: Path) -> None:
-    folder = tmp_path / "network"
-    folder.mkdir()
-    path = write_network(folder / "network.onnx")
+def move_weights(path: Path, name: str, place: str, *, file: Path, **more: str) -> Path:
+    """Move a weight of the network to another file."""
     model = onnx.load(path)
-    tensor = next(one for one in model.graph.initializer if one.name == "kernel")
-    where = tmp_path / "weights.bin" if place == "absolute" else folder / place
-    where.write_bytes(tensor.raw_data)
+    tensor = next(one for one in model.graph.initializer if one.name == name)
+    file.write_bytes(tensor.raw_data)
     tensor.ClearField("raw_data")
     tensor.data_location = TensorProto.EXTERNAL
-    tensor.external_data.add(key="location", value=str(where) if place == "absolute" else place)
+    for key, value in {"location": place, **more}.items():
+        tensor.external_data.add(key=key, value=value)
     path.write_bytes(model.SerializeToString())
-    with pytest.raises(ConfigError, match=r"cannot be adopted: .* has weights in another file \('kernel'\)"):
+    return path
+
+
+@pytest.mark.parametrize("place", ["../weights.bin", "absolute", "sub/weights.bin", "link"])
+def test_weights_outside_of_the_folder_are_never_read(place: str, tmp_path: Path) -> None:
+    (tmp_path / "network" / "sub").mkdir(parents=True)
+    path = write_network(tmp_path / "network" / "network.onnx")
+    file = path.parent / place if place.endswith(".bin") else tmp_path / "weights.bin"
+    (path.parent / "link").symlink_to(file)
+    move_weights(path, "kernel", str(file) if place == "absolute" else place, file=file)
+    with pytest.raises(ConfigError, match=r"'network.onnx' names '.*' for its weights, and only a file of its own fol"):
+        adopt(path, GENRES, tmp_path / "genres.onnx", conventions=Conventions(scaling="1/255"))
+
+
+def test_weights_in_a_file_beside_are_read(tmp_path: Path) -> None:
+    path, whole = (write_network(tmp_path / name) for name in ("network.onnx", "whole.onnx"))
+    move_weights(path, "kernel", "network.onnx.data", file=tmp_path / "network.onnx.data")
+    adopted = [
+        adopt(one, GENRES, tmp_path / "out.onnx", conventions=Conventions(scaling="1/255")) for one in (path, whole)
+    ]
+    posters = np.random.default_rng(0).integers(0, 256, (2, *adopted[0].card.size, 3), dtype=np.uint8)
+    assert np.array_equal(*(one.score(posters).logits for one in adopted))
+    assert not (tmp_path / "out.onnx.data").exists()
+
+
+@pytest.mark.parametrize(
+    "more, message",
+    [
+        ({"offset": "8"}, "cannot be adopted: .* a tensor 'kernel' of shape"),
+        ({"length": "8"}, "cannot be adopted: .* a tensor 'kernel' of shape"),
+        ({"length": "9999999999"}, "does not hold the weights of 'network.onnx'.*or is too large; copy both"),
+        ({"offset": "-8", "length": "8"}, "does not hold the weights"),
+        ({"length": "x"}, "does not hold the weights"),
+    ],
+)
+def test_weights_beside_that_do_not_fit_are_rejected(more: dict[str, str], message: str, tmp_path: Path) -> None:
+    path = write_network(tmp_path / "network.onnx")
+    move_weights(path, "kernel", "w", file=tmp_path / "w", **more)
+    with pytest.raises(ConfigError, match=message):
+        adopt(path, GENRES, tmp_path / "genres.onnx", conventions=Conventions(scaling="1/255"))
+    (tmp_path / "w").unlink()
+    with pytest.raises(ConfigError, match="keeps its weights in 'w', which is not beside it; copy it there, or export"):
         adopt(path, GENRES, tmp_path / "genres.onnx", conventions=Conventions(scaling="1/255"))
 
 

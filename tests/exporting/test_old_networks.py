@@ -1,12 +1,11 @@
-"""Forms of networks that people have: what Keras 2 wrote, numbered labels, weights in a file beside."""
+"""Forms of networks that people have: what Keras 2 wrote, numbered labels, arithmetic in the graph."""
 
 import os
 
 import pytest
 
 from onesheet.errors import CatalogueError, ConfigError
-from onesheet.exporting import adopt, read_genres
-from onesheet.genres import GenreSet
+from onesheet.exporting import read_genres
 
 os.environ["KERAS_BACKEND"] = "torch"
 pytest.importorskip("keras", reason="Keras is not installed; pip install 'onesheet-genres[keras]'")
@@ -47,10 +46,3 @@ def test_numbers_alone_are_no_genres(tmp_path):
     (tmp_path / "labels.txt").write_text("0\n1\n")
     with pytest.raises(CatalogueError, match="has numbers for genres"):
         read_genres(tmp_path / "labels.txt")
-
-
-def test_weights_in_a_file_beside_are_named(tmp_path):
-    (tmp_path / "net.onnx").write_bytes(b"net.onnx.data")
-    (tmp_path / "net.onnx.data").write_bytes(b"x")
-    with pytest.raises(ConfigError, match=r"'net\.onnx\.data'.*external_data=False"):
-        adopt(tmp_path / "net.onnx", GenreSet(["Action", "Drama"]), tmp_path / "out.onnx")

@@ -15,7 +15,8 @@ from onesheet.bundle import CARD_KEY
 from onesheet.errors import BundleError, ConfigError
 from onesheet.evaluation.calibration import sigmoid
 from onesheet.exporting.input_conventions import SCALINGS, Conventions, scaling_unknown
-from onesheet.onnx_file import read_onnx
+from onesheet.exporting.weights_beside import with_weights_inside
+from onesheet.onnx_file import check_onnx, read_onnx
 
 INPUT_TYPES = {
     "tensor(float)": np.float32,
@@ -105,17 +106,12 @@ def maker_of(graph: onnx.GraphProto, name: str) -> onnx.NodeProto | None:
 
 
 def _checked(path: Path) -> bytes:
-    """The file's bytes, which name no other file and bring no code: the network of others is checked as our own is."""
+    """The network with all its weights, which brings no code: that of others is checked as our own is."""
     if not path.is_file():
         raise ConfigError(f"no such file: {str(path)!r}; name the network to adopt")
-    beside = path.with_name(f"{path.name}.data")
-    if beside.is_file() and beside.name.encode() in path.read_bytes():
-        raise ConfigError(
-            f"{path.name!r} keeps its weights in {beside.name!r}; export it as one file, with "
-            "torch.onnx.export(…, external_data=False)"
-        )
     try:
-        return read_onnx(path).data
+        whole = with_weights_inside(path)
+        return read_onnx(path).data if whole is None else check_onnx(whole, path).data
     except BundleError as error:
         raise ConfigError(f"this network cannot be adopted: {error}") from error
 
