@@ -33,7 +33,7 @@ class Classifier(nn.Module):
         scale: float | Tensor,
         shift: float,
     ) -> None:
-        """`features` applies `backbone`, N×C×H×W -> N×width; it reads posters as `x * scale + shift`."""
+        """`features` applies `backbone`, N×C×H×W -> N×width×h×w; it reads posters as `x * scale + shift`."""
         super().__init__()
         self.backbone = backbone
         self.features = features
@@ -41,9 +41,13 @@ class Classifier(nn.Module):
         self.shift = shift
         self.head = nn.Sequential(nn.Dropout(0.2), nn.Linear(width, genres))
 
+    def maps(self, posters: Tensor) -> Tensor:
+        """The last feature maps, N×width×h×w."""
+        return self.features(self.backbone, posters * self.scale + self.shift)
+
     def pooled(self, posters: Tensor) -> Tensor:
         """The input of the head, N×width."""
-        return self.features(self.backbone, posters * self.scale + self.shift)
+        return self.maps(posters).mean((2, 3))
 
     def forward(self, posters: Tensor) -> Tensor:
         """Logits, N×G."""
@@ -107,7 +111,7 @@ def _lower(xception: nn.Module, posters: NDArray[np.uint8]) -> Tensor:
 
 
 def _pooled_maps(body: nn.Module, maps: Tensor) -> Tensor:
-    return body(maps).mean((2, 3))
+    return body(maps)
 
 
 def save_8_bits(network: nn.Module, path: Path) -> None:
@@ -158,7 +162,7 @@ def _lite(name: str, genres: int) -> Classifier:
 
 
 def _lite_maps(body: nn.Module, posters: Tensor) -> Tensor:
-    return body.extract_features(posters).mean((2, 3))
+    return body.extract_features(posters)
 
 
 def _apply(body: nn.Module, posters: Tensor) -> Tensor:
@@ -166,7 +170,7 @@ def _apply(body: nn.Module, posters: Tensor) -> Tensor:
 
 
 def _last_maps(body: nn.Module, posters: Tensor) -> Tensor:
-    return body(posters).last_hidden_state.mean((2, 3))
+    return body(posters).last_hidden_state
 
 
 class _Padded(nn.Conv2d):
