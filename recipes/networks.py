@@ -62,7 +62,7 @@ def build(name: str, genres: int, backbones: Path | None = None) -> Classifier:
         raise SystemExit(f"{name} needs --backbones, the folder that contains mobilenet_v2_1.0_224 and xception")
     if name == "xception":
         sys.path.insert(0, str(backbones / "xception"))
-        return Classifier(import_module("load").load(), _apply, width=2048, genres=genres, scale=2, shift=-1)
+        return Classifier(import_module("load").load(), _features, width=2048, genres=genres, scale=2, shift=-1)
     from transformers import AutoModel
 
     body = AutoModel.from_pretrained(backbones / "mobilenet_v2_1.0_224")
@@ -95,7 +95,7 @@ def cache_lower(xception: nn.Module, posters: NDArray[np.uint8], folder: Path) -
 def upper_classifier(xception: nn.Module, step: Tensor, genres: int) -> Classifier:
     """Xception's upper blocks and a head, which read int8 maps of `cache_lower` divided by 255."""
     body = nn.Sequential(xception.mid[LOWER:], xception.d13, xception.s1, nn.ReLU(), xception.s2, nn.ReLU())
-    return Classifier(body, _pooled_maps, width=2048, genres=genres, scale=255 * step, shift=0)
+    return Classifier(body, _apply, width=2048, genres=genres, scale=255 * step, shift=0)
 
 
 def _lower(xception: nn.Module, posters: NDArray[np.uint8]) -> Tensor:
@@ -110,7 +110,7 @@ def _lower(xception: nn.Module, posters: NDArray[np.uint8]) -> Tensor:
         return torch.cat([lower(part / 127.5 - 1).float() for part in parts])
 
 
-def _pooled_maps(body: nn.Module, maps: Tensor) -> Tensor:
+def _apply(body: nn.Module, maps: Tensor) -> Tensor:
     return body(maps)
 
 
@@ -165,8 +165,8 @@ def _lite_maps(body: nn.Module, posters: Tensor) -> Tensor:
     return body.extract_features(posters)
 
 
-def _apply(body: nn.Module, posters: Tensor) -> Tensor:
-    return body(posters)
+def _features(body: nn.Module, posters: Tensor) -> Tensor:
+    return body.features(posters)
 
 
 def _last_maps(body: nn.Module, posters: Tensor) -> Tensor:
