@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from films import SIZE, Films, load_films
+from films import Films, load_films
 from networks import NETWORKS, Classifier, build, load_8_bits
 from onesheet.bundle import Bundle, label_counts, read_bundle
 from onesheet.exporting.onnx_graph import QUANTIZATION, ExportGraph, to_precision, write_graph
@@ -73,9 +73,10 @@ def main() -> None:
 def write_student(network: Classifier, films: Films, path: Path, *, name: str, views: int, precision: str) -> Bundle:
     """Write the model file; it appears whole or not at all."""
     train, validation = films.rows("train"), films.rows("validation")
+    size = (int(films.posters.shape[1]), int(films.posters.shape[2]))
     card = unfitted_card(
         genres=films.genres,
-        size=SIZE,
+        size=size,
         resize="stretch",
         precision=precision,
         packages=("torch",),
@@ -89,7 +90,7 @@ def write_student(network: Classifier, films: Films, path: Path, *, name: str, v
     )
     with tempfile.TemporaryDirectory(prefix="onesheet-") as folder:
         raw, draft = Path(folder) / "raw.onnx", Path(folder) / "draft.onnx"
-        write_graph(ExportGraph(Student(network, views=views)), raw, size=SIZE)
+        write_graph(ExportGraph(Student(network, views=views)), raw, size=size)
         to_precision(raw, precision, films.posters, train)
         write_model_file(raw, draft, card)
         scores = Predictor(read_bundle(draft)).score_posters(films.posters, validation)

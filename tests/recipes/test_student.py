@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ import augmentation
 import films as packing
 import networks
 import soft_targets
+import student_file
 import training
 from films import Films, load_films
 from networks import Classifier
@@ -31,7 +33,7 @@ GENRES = ("Comedy", "Horror")
 def tiny(seed: int = 0) -> Classifier:
     torch.manual_seed(seed)
     body = nn.Sequential(nn.Conv2d(3, 8, 3, stride=4), nn.BatchNorm2d(8), nn.ReLU())
-    return Classifier(body, lambda body, posters: body(posters).mean((2, 3)), width=8, genres=2, scale=2, shift=-1)
+    return Classifier(body, lambda body, posters: body(posters), width=8, genres=2, scale=2, shift=-1)
 
 
 @pytest.fixture
@@ -246,3 +248,24 @@ def test_cutmix_mixes_targets_by_area() -> None:
     mixed, labels = augmentation.cutmix(posters, targets, torch.Generator().manual_seed(0))
     assert torch.allclose(mixed.mean((1, 2, 3)), labels[:, 0], atol=1e-6)
     assert 0 < labels[0, 0] < 0.5
+
+
+@pytest.mark.parametrize("views", [1, 2])
+def test_the_model_file_has_the_students_logits_and_its_evidence(drawn: Films, views: int, tmp_path: Path) -> None:
+    network = tiny().eval()
+    films = replace(drawn, split=np.array([*drawn.split[:-2], "test", "test"]))
+    student_file.write_student(network, films, tmp_path / "genres.onnx", name="tiny", views=views, precision="fp32")
+    model = onesheet.load(tmp_path / "genres.onnx")
+    assert model.genres.names == GENRES and model.card.training["views"] == views
+    posters = np.array(films.posters[-4:])
+    with torch.inference_mode():
+        inputs = torch.from_numpy(posters).permute(0, 3, 1, 2) / 255
+        expected = network(inputs)
+        if views == 2:
+            smaller = torch.nn.functional.interpolate(inputs, (64, 32), mode="bilinear").flip(-1)
+            embedding = (network.pooled(inputs) + network.pooled(smaller)) / 2
+            expected = network.head(embedding)
+    scores = model.score(posters)
+    np.testing.assert_allclose(scores.logits, expected, atol=1e-5)
+    constant = scores.logits - scores.evidence.mean((2, 3))
+    np.testing.assert_allclose(constant, np.broadcast_to(network.head[-1].bias.detach(), (4, 2)), atol=1e-5)
