@@ -1,4 +1,4 @@
-"""What a batch costs in CPU seconds, memory and bytes, for docs/scale.md.
+"""What a batch costs in CPU seconds, memory and bytes, for docs/dev/scale.md.
 
 python benchmarks/batch_cost.py POSTERS --posters 512 --rows 1000000
 """

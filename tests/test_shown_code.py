@@ -59,8 +59,6 @@ QUICKER = {
 
 STANDS_FOR = {
     "hf:google/mobilenet_v2_1.0_224": "hf:backbone",
-    "POSTERS…": "posters",
-    "CATALOGUE…": "posters.csv",
     "--model NAME": "--model poster-cnn",
     "RUN": "run",
     "/media/": "media/",

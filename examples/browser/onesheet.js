@@ -1,4 +1,4 @@
-// A onesheet model file in the browser: its card, its resize, its answers. docs/model-file.md says what the file holds.
+// A onesheet model file in the browser: its card, its resize, its answers. docs/reference/model-file.md says what the file holds.
 import * as ort from "./node_modules/onnxruntime-web/dist/ort.wasm.min.mjs";
 
 ort.env.wasm.numThreads = 1; // several want headers that a plain file server does not send

@@ -1,6 +1,6 @@
 """The one model file: an ONNX graph with everything inside but the resize, and a card in its metadata.
 
-Graph (docs/model-file.md has the whole text)::
+Graph (docs/reference/model-file.md has the whole text)::
 
     input   `posters`        uint8 N×H×W×3, RGB, resized by the card's rule
     outputs `probabilities`  float32 N×G, calibrated, in [0, 1]

@@ -65,7 +65,7 @@ _PLUGINS = (
 _TAIL = 4096
 _TILE_WIDTH, _TILE_LENGTH = 322, 323  # tags of a TIFF
 _STRIP_PIXELS = 250_000  # converted to RGB at a time
-# Bytes a pixel that a decoder holds besides the picture: canvases and copies; measured, see docs/reliability.md.
+# Bytes a pixel that a decoder holds besides the picture: canvases and copies; measured, see docs/dev/reliability.md.
 _DECODER_BYTES = {"WEBP": 12, "AVIF": 12, "TIFF": 8}
 _CURES = {
     "missing": "check the path",

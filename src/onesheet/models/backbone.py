@@ -18,7 +18,7 @@ class PretrainedBackbone(nn.Module):
     """A transformers image model: one vector per poster, and the map whose mean that is, where there is one.
 
     After `find_levels` that map has channels for the mean and the deviation of every channel of the earlier levels
-    too: what an ImageNet network has no class for, such as colour and grain, is in them (docs/results.md).
+    too: what an ImageNet network has no class for, such as colour and grain, is in them (docs/dev/experiments.md).
 
     Args:
         model: an AutoModel; its pooler is dropped where that is a dense layer (see `_drop_dense_pooler`).

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from onesheet.errors import ConfigError
 
 Size = tuple[int, int]  # H, W
-SECOND_VIEW = 6 / 7  # side of the mirror image as a share of the poster's: two sizes see more (docs/results.md)
+SECOND_VIEW = 6 / 7  # side of the mirror image as a share of the poster's: two sizes see more (docs/dev/experiments.md)
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

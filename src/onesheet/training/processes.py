@@ -97,7 +97,9 @@ def processes(devices: int | None, nodes: int | None) -> Processes:
     environment = next((kind() for kind in (TorchElasticEnvironment, SLURMEnvironment) if kind.detect()), None)
     if environment is None:
         if (nodes or 1) > 1:
-            raise ConfigError(f"--nodes {nodes} needs torchrun or Slurm to start processes there; see docs/usage.md")
+            raise ConfigError(
+                f"--nodes {nodes} needs torchrun or Slurm to start processes there; see docs/guides/train-advanced.md"
+            )
         count = devices or 1
         rank = int(os.environ.get("LOCAL_RANK", "0")) if count > 1 else 0  # Lightning's, in those it has started
         return Processes(rank, count, count)

@@ -30,7 +30,9 @@ from onesheet.training.run import CHECKPOINTS, Run
 from onesheet.training.weights import load_weights, save_weights
 
 TARGETS = "targets.safetensors"
-HEAD_DECAY_FILMS = 75  # validation mAP was best near it with 5,055 and with 18,566 training films (docs/results.md)
+HEAD_DECAY_FILMS = (
+    75  # validation mAP was best near it with 5,055 and with 18,566 training films (docs/dev/experiments.md)
+)
 
 
 class Clock:

@@ -1,4 +1,4 @@
-// Operating points, as docs/model-file.md describes them.
+// Operating points, as docs/reference/model-file.md describes them.
 
 const LEAST = 1e-7;
 

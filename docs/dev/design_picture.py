@@ -1,10 +1,11 @@
-"""Draw the layers of packages into design.svg, as pyproject.toml has them: python docs/design_picture.py."""
+"""Draw the layers of packages into design.svg, as pyproject.toml has them: python docs/dev/design_picture.py."""
 
 import re
 import tomllib
 from pathlib import Path
 
 DOCS = Path(__file__).parent
+ROOT = DOCS.parents[1]
 TORCH = {"models", "training", "exporting", "speed"}  # may import torch
 LEFT, WIDTH, TOP, STEP, GAP = 24, 840, 172, 38, 10
 MARK = '  <text x="24" y="156"'
@@ -12,7 +13,7 @@ MARK = '  <text x="24" y="156"'
 
 def main() -> None:
     """Rewrite the lower half of the picture."""
-    settings = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     layers = settings["tool"]["importlinter"]["contracts"][0]["layers"][1:]  # __main__ is no package
     title = "The packages: imports go down only; those in one row do not see each other"
     lines = [f'{MARK} font-weight="600" fill="#222">{title}</text>']
