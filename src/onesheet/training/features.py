@@ -32,8 +32,8 @@ def adapt_normalisation(network: PosterNetwork, packed: Packed, *, seed: int, wi
     """Re-estimate the backbone's batch-norm statistics on training posters (AdaBN, Li et al. 2016).
 
     Posters are not the photographs a backbone was trained on: with their own statistics its features tell genres apart
-    better (docs/dev/experiments.md), and full tuning starts from where training mode would take it. Networks without batch norm
-    stay as they are.
+    better (docs/dev/experiments.md), and full tuning starts from where training mode would take it. Networks without
+    batch norm stay as they are.
     """
     layers = [layer for layer in network.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
     if not layers:
