@@ -4,6 +4,7 @@
 # make test-quick   the tests of the core, in under a minute
 # make check   lint, format, types, import rules
 # make docs    the documentation site, into build/site; every warning is an error
+# make screenshots   the pictures of the docs, from drawn posters; needs chromium
 # make audit   pins, licences and, where a service can be reached, known vulnerabilities
 # make fuzz [CASES=100000] [SEED=0]              damaged posters by the thousand
 # make wheel   build the wheel twice and fail if the bytes differ; make sbom: what is in it, as CycloneDX
@@ -16,7 +17,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-quick check docs audit fuzz wheel sbom faults recipe quality bench clean
+.PHONY: setup demo test test-quick check docs screenshots audit fuzz wheel sbom faults recipe quality bench clean
 
 setup: .venv/installed
 
@@ -41,6 +42,9 @@ check: setup
 
 docs: setup
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --conf-dir docs --doctree-dir build/doctrees . build/site
+
+screenshots: setup
+	$(BIN)/python scripts/screenshots
 
 audit: setup .venv/audit/installed
 	$(BIN)/python scripts/audit

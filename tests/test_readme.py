@@ -1,5 +1,6 @@
 """What the README and the docs show exists: commands parse, links lead somewhere, tables are complete."""
 
+import importlib.util
 import json
 import re
 import shlex
@@ -10,6 +11,10 @@ import pytest
 from onesheet.__main__ import build_parser
 from onesheet.data.findings import FLAGS
 from pages import PAGES, ROOT, blocks
+
+specification = importlib.util.spec_from_file_location("results_pages", ROOT / "benchmarks" / "results_pages.py")
+results_pages = importlib.util.module_from_spec(specification)
+specification.loader.exec_module(results_pages)
 
 
 def commands(program):
@@ -67,15 +72,28 @@ def test_every_flag_of_a_finding_is_explained():
     assert [name for name, meaning in FLAGS.items() if f"| `{name}` | {meaning} |" not in page] == []
 
 
-def test_the_headline_is_the_model_cards():
-    def rows(page):
-        for line in page.read_text(encoding="utf-8").splitlines():
-            if line.startswith("| "):
-                yield [cell.strip().replace("0.", ".") for cell in line.strip("|").split("|")]
+@pytest.mark.parametrize("page", results_pages.pages(), ids=lambda page: page.name)
+def test_tables_of_results_are_those_of_the_numbers_file(page):
+    text = page.read_text(encoding="utf-8")
+    assert results_pages.with_tables(text, results_pages.read()) == text, "run benchmarks/results_pages.py"
 
-    of_card = {cells[0]: cells[1:] for cells in rows(ROOT / "docs" / "model-card.md") if len(cells) == 3}
-    at = ("macro-F1 at `balanced`", "micro-F1 at `balanced`", "all genres right at `exact`")
-    metrics = ("ROC-AUC, macro", "mAP, macro", *at)
-    headline = {cells[0]: cells[1:] for cells in rows(ROOT / "README.md") if len(cells) == 1 + len(metrics)}
-    assert headline["the bundled model"] == [of_card[metric][0] for metric in metrics]
-    assert headline["the best baseline"] == [of_card[metric][1].split()[0] for metric in metrics]
+
+def test_every_result_is_shown_and_names_its_command():
+    shown = " ".join(page.read_text(encoding="utf-8") for page in results_pages.pages())
+    for name, entry in results_pages.read().items():
+        assert f"<!-- results {name}" in shown
+        assert re.search(r"\b20\d\d-\d\d-\d\d\b", entry["measured"]), name
+        script = next(word for word in entry["command"].split() if "/" in word and "python" not in word)
+        assert (ROOT / script).exists(), script
+        assert {len(row) for row in entry["rows"]} == {len(entry["columns"])}
+
+
+def test_errors_in_the_faq_are_errors_of_onesheet():
+    source = " ".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
+    source = re.sub(r'"\s*f?"', "", source)  # strings that go on in the next line
+    page = (ROOT / "docs" / "faq.md").read_text(encoding="utf-8")
+    errors = [error for error in re.findall(r"\*\*`(.+?)`\*\*", page) if not error.startswith("No module")]
+    assert len(errors) >= 10
+    for error in errors:
+        for piece in re.split(r"\W*…\W*|; pip install .*", error):
+            assert piece.strip() in source, piece
