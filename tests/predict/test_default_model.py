@@ -11,6 +11,7 @@ import pytest
 
 import onesheet
 from onesheet.drawn import draw_catalogue
+from onesheet.drawn.sample_posters import SAMPLES, sample_poster
 from onesheet.predict import DEFAULT_MODEL, Prediction
 
 GOLDEN = Path(__file__).with_name("default_model.json")
@@ -38,6 +39,14 @@ def test_answers_are_those_of_the_golden_file(predictions: list[Prediction]) -> 
 def test_posters_get_different_answers(predictions: list[Prediction]) -> None:
     values = np.array([list(one.probabilities.values()) for one in predictions])
     assert values.std(0).max() > 0.05 and ((values >= 0) & (values <= 1)).all()
+
+
+def test_the_sample_posters_get_their_genres() -> None:
+    model = onesheet.load(threads=1)
+    for number, (film, *_) in enumerate(SAMPLES):
+        genres = model.predict(sample_poster(number)).genres
+        assert set(film.genres) <= set(genres), film.title
+        assert not {"Documentary", "Short", "News"} & set(genres), film.title
 
 
 def test_it_is_small_and_says_what_it_is() -> None:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import base64
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 from serving_client import Client, Held, as_files, gate, png
 
 from onesheet.apps.serving.app import PAGE
+from onesheet.drawn.sample_posters import sample_poster
 
 
 def metric(text: str, name: str) -> float:
@@ -29,6 +32,24 @@ def test_many_files_are_answered_as_the_predictor_does(
         assert [row["genre"] for row in prediction["genres"]] == [row["genre"] for row in expected["genres"]]  # type: ignore[attr-defined]
         assert prediction["probabilities"] == pytest.approx(expected["probabilities"], abs=2e-6)
         assert list(prediction) == list(expected)
+
+
+def test_heat_maps_come_with_the_genres(client: Client, predictor: Held, posters: list[bytes]) -> None:
+    (found,) = client().post("/v1/predict", params={"maps": "true"}, content=posters[0]).json()["predictions"]
+    maps = found["maps"]
+    strengths = np.frombuffer(base64.b64decode(maps["strengths"]), np.uint8).reshape(3, maps["rows"], maps["columns"])
+    for genre, given in zip(predictor.genres.names, strengths, strict=True):
+        values = predictor.explain(posters[0], genre).values.clip(min=0)
+        np.testing.assert_array_equal(given, (255 * values / (values.max() or 1)).round())
+
+
+def test_drawn_samples_are_served(client: Client) -> None:
+    served = client()
+    titles = served.get("/v1/model").json()["samples"]
+    for number in range(len(titles)):
+        answer = served.get(f"/v1/samples/{number}")
+        assert answer.headers["Content-Type"] == "image/jpeg" and answer.content == sample_poster(number)
+    assert served.get(f"/v1/samples/{len(titles)}").status_code == 422
 
 
 def test_top_counts_genres(client: Client, posters: list[bytes]) -> None:
@@ -62,7 +83,7 @@ def test_one_image_as_the_body(client: Client, predictor: Held, posters: list[by
         ({"params": {"top": "two"}, "content": b"x"}, 422, "top: Input should be a valid integer"),
         ({"params": {"top": 2, "at": "precise"}, "content": b"x"}, 422, "got at=precise and top=2: leave one out"),
         ({"params": {"att": "precise"}, "content": b"x"}, 422, "unknown parameter 'att'; did you mean 'at'?"),
-        ({"params": {"x": "1"}, "content": b"x"}, 422, "unknown parameter 'x'; use at, top"),
+        ({"params": {"x": "1"}, "content": b"x"}, 422, "unknown parameter 'x'; use at, top, maps"),
         ({"files": {"files": (None, "hello")}}, 422, "(with curl, mind the @: -F files=@poster.jpg)"),
         ({"content": b""}, 422, "there is no poster; send image files in the multipart field 'files'"),
         ({"files": {"file": ("a.png", b"x")}}, 422, "there is no poster"),
@@ -157,6 +178,7 @@ def test_openapi_has_every_route_with_examples(client: Client) -> None:
         "/v1/explain",
         "/v1/model",
         "/v1/limits",
+        "/v1/samples/{number}",
         "/healthz",
         "/readyz",
         "/metrics",

@@ -21,6 +21,7 @@ MODEL = {
     "card": {"genres": ["Comedy", "Drama", "Horror"], "size": [224, 160], "resize": "stretch"},
     "model_card": "# The bundled model",
     "offers": ["review", "report"],
+    "samples": ["The Scream in the Cellar"],
 }
 LIMITS = {
     "file_bytes": 20_000_000,

@@ -18,12 +18,23 @@ class GivenGenre(BaseModel):
     probability: float = Field(ge=0, le=1)
 
 
+class MapsBody(BaseModel):
+    """What in a poster speaks for each genre, over the picture as the model reads it."""
+
+    rows: int
+    columns: int
+    strengths: str = Field(
+        description="base64 of a byte per genre, row and column: 255 where most speaks for the genre, 0 where nothing"
+    )
+
+
 class PredictionBody(BaseModel):
     """The genres of one poster, as `onesheet predict --json` writes them."""
 
     path: str = Field(description="the file's name; empty where the body was the file")
     genres: list[GivenGenre] = Field(description="the genres given at the operating point, most probable first")
     probabilities: dict[str, float] = Field(description="genre -> calibrated probability, for every genre")
+    maps: MapsBody | None = Field(None, description="only with maps=true; null where the model file has none")
 
 
 class FailureBody(BaseModel):
@@ -52,6 +63,7 @@ class ModelBody(BaseModel):
     card: dict[str, Any] = Field(description="for programs: genres, thresholds, calibration, where it comes from")
     model_card: str = Field(description="for people, Markdown; empty where the file has none")
     offers: list[str] = Field(description="what else this service has: similar, review, report")
+    samples: list[str] = Field(description="titles of the drawn posters at /v1/samples")
 
 
 class LimitsBody(BaseModel):

@@ -2,14 +2,14 @@
 
 const LEAST = 1e-7;
 
-export const MEANINGS = {
-  balanced: "As few wrong and as few missed genres as it can: the usual choice.",
-  precise: "Few wrong genres: only what it is rather sure of.",
-  generous: "Few missed genres: candidates to look through.",
-  exact: "The set of genres that is most likely right as a whole.",
+export const POINTS = {
+  balanced: "Balanced",
+  precise: "Fewer wrong",
+  generous: "Fewer missed",
+  exact: "Best whole set",
 };
 
-/** The columns given, as a Set. `probabilities` are in column order. */
+/** The predicted columns, as a Set. `probabilities` are in column order. */
 export function decide(point, probabilities) {
   if (point.kind === "thresholds") {
     return new Set(probabilities.flatMap((value, column) => (value >= point.thresholds[column] ? [column] : [])));

@@ -67,13 +67,8 @@ export class Sender {
   }
 
   add(items) {
-    const large = items.filter((item) => item.file.size > this.#limits.file_bytes);
-    for (const item of large) {
-      const most = (this.#limits.file_bytes / 1e6).toLocaleString();
-      item.answer = { path: item.file.name, error: `larger than ${most} MB; scale it down` };
-    }
-    this.#waiting.push(...items.filter((item) => !item.answer));
-    this.#changed(large);
+    this.#waiting.push(...items);
+    this.#changed([]);
     this.#next();
   }
 
@@ -85,24 +80,38 @@ export class Sender {
 
   #next() {
     while (this.#running < REQUESTS && this.#waiting.length) {
+      const items = this.#take();
+      if (!items.length) continue; // all too large
       this.#running += 1;
-      this.#send(this.#take(), this.#stop.signal).finally(() => {
+      this.#send(items, this.#stop.signal).finally(() => {
         this.#running -= 1;
         this.#next();
       });
     }
   }
 
+  /** The items of the next request; those that are too large get their answer here, as asking all files at once is slow. */
   #take() {
     const room = this.#limits.request_bytes * 0.95;
+    const taken = [];
+    const large = [];
     let bytes = 0;
-    let count = 0;
-    for (const { file } of this.#waiting) {
+    while (this.#waiting.length && taken.length < Math.min(FILES, this.#limits.queue)) {
+      const { file } = this.#waiting[0];
+      if (file.size > this.#limits.file_bytes) {
+        large.push(this.#waiting.shift());
+        continue;
+      }
       bytes += file.size + 1000;
-      if (count === Math.min(FILES, this.#limits.queue) || (count && bytes > room)) break;
-      count += 1;
+      if (taken.length && bytes > room) break;
+      taken.push(this.#waiting.shift());
     }
-    return this.#waiting.splice(0, count);
+    for (const item of large) {
+      const most = (this.#limits.file_bytes / 1e6).toLocaleString();
+      item.answer = { path: item.file.name, error: `larger than ${most} MB; scale it down` };
+    }
+    if (large.length) this.#changed(large);
+    return taken;
   }
 
   async #send(items, signal) {
@@ -128,7 +137,7 @@ async function post(items, signal) {
   for (let left = TRIES; ; left -= 1) {
     const form = new FormData();
     for (const { file } of items) form.append("files", file, file.name);
-    const response = await ask("/v1/predict", { method: "POST", body: form, signal }).catch(async (error) => {
+    const response = await ask("/v1/predict?maps=true", { method: "POST", body: form, signal }).catch(async (error) => {
       if (signal.aborted) throw error;
       const there = await Promise.all(items.map(({ file }) => file.slice(0, 1).arrayBuffer())).catch(() => null);
       throw there ? new NoAnswer("the service does not answer") : new Error("the file cannot be read any more");

@@ -1,9 +1,11 @@
-// How an answer looks: a poster with bars, a row of the table, a line of a file.
+// How an answer looks: a poster's card, a bar, a line of a file.
+
+import { worth } from "./worth.js";
 
 const FORMULA = /^'*[=+\-@\t\r\n＝＋－＠]/u; // a cell that a spreadsheet would run, as in spreadsheets.py
-const FIRST = 6; // bars shown at once, more where more are given
+const OTHERS = 4; // genres not predicted that a card shows
 
-export const percent = (value) => `${(100 * value).toFixed(value < 0.1 ? 1 : 0)}\u00a0%`;
+export const percent = (value) => (value > 0 && value < 0.005 ? "<1%" : `${Math.round(100 * value)}%`);
 
 export function element(name, properties = {}, ...children) {
   const made = Object.assign(document.createElement(name), properties);
@@ -11,16 +13,14 @@ export function element(name, properties = {}, ...children) {
   return made;
 }
 
-/** Most probable first: [{genre, value, given, threshold}]; threshold undefined where the point has none. */
-function ranked(answer, given, thresholds) {
+/** Predicted first, then the most probable: [{genre, column, value, predicted}]. */
+export function ranked(answer, predicted) {
   return Object.entries(answer.probabilities)
-    .map(([genre, value], column) => ({ genre, value, given: given.has(column), threshold: thresholds?.[column] }))
-    .sort((a, b) => b.given - a.given || b.value - a.value);
+    .map(([genre, value], column) => ({ genre, column, value, predicted: predicted.has(column) }))
+    .sort((a, b) => b.predicted - a.predicted || b.value - a.value);
 }
 
-export function givenGenres(answer, given) {
-  return ranked(answer, given).filter((row) => row.given);
-}
+export const predictedGenres = (answer, predicted) => ranked(answer, predicted).filter((row) => row.predicted);
 
 export function download(name, blob) {
   const url = URL.createObjectURL(blob);
@@ -41,45 +41,41 @@ export function drawnBar(value, threshold) {
   return drawn;
 }
 
-function bar({ genre, value, given, threshold }, heat) {
-  const drawn = drawnBar(value, threshold);
-  const needed = threshold === undefined ? "" : `, given from ${percent(threshold)} on`;
-  const spoken = element("span", { className: "unseen" }, given ? ", given" : ", not given", needed);
-  const name = element("button", { type: "button", className: "plain", title: "Heat map" }, genre);
-  name.setAttribute("aria-pressed", heat.shown === genre);
-  name.addEventListener("click", () => heat.toggle(genre));
-  const item = element("li", {}, name, element("span", {}, percent(value), spoken), drawn);
-  if (threshold !== undefined) item.title = `${genre}: ${percent(value)}${needed}`;
-  if (given) item.className = "given";
-  return item;
+/** What a predicted genre is worth, as elements; none where nothing was measured. */
+export function worthOf(card, point, { genre, column }) {
+  const found = worth(card, point, column);
+  if (!found) return [];
+  const said = element("small", {}, found.words, element("span", { className: "unseen" }, ` when it says ${genre}`));
+  return found.longShot ? [said, element("small", { className: "long-shot" }, "long shot")] : [said];
 }
 
-/** What stands beside a poster; `heat` = {shown: genre or null, toggle(genre)}. */
-export function bars(answer, given, thresholds, heat) {
-  const rows = ranked(answer, given, thresholds);
-  const first = Math.max(FIRST, given.size);
-  const list = (part) => element("ul", { className: "genres" }, ...part.map((row) => bar(row, heat)));
-  const parts = [list(rows.slice(0, first))];
-  if (!given.size) parts.unshift(element("p", { className: "waiting" }, "No genre is sure enough."));
-  if (rows.length > first) {
-    const all = element("summary", {}, `${rows.length - first} more`);
-    parts.push(element("details", {}, all, list(rows.slice(first))));
-  }
-  return parts;
+function chip(row, card, point, open) {
+  const said = worthOf(card, point, row);
+  const button = element("button", { type: "button", title: ["Heat map", said[0]?.textContent].filter(Boolean).join("; ") });
+  button.append(element("b", {}, row.genre), ` ${percent(row.value)} `, ...said);
+  button.addEventListener("click", () => open(row.genre));
+  return element("li", { className: said.length > 1 ? "doubtful" : "" }, button);
 }
 
-/** A row of the table on the page. */
-export function row(answer, given) {
-  const genres = answer.error
-    ? element("span", { className: "error" }, answer.error)
-    : givenGenres(answer, given).map(({ genre, value }) => `${genre} ${percent(value)}`).join(", ") || "–";
-  return element("tr", {}, element("th", { scope: "row" }, answer.path), element("td", {}, genres));
+/** What stands beside a poster; `open(genre)` shows it large. */
+export function chips(answer, predicted, { card, point }, open) {
+  const rows = ranked(answer, predicted);
+  const given = rows.filter((row) => row.predicted);
+  const others = rows.slice(given.length, given.length + OTHERS);
+  const more = element("button", { type: "button", className: "plain" }, `All ${rows.length} genres`);
+  more.addEventListener("click", () => open(null));
+  return [
+    given.length
+      ? element("ul", { className: "chips", ariaLabel: "Predicted genres" }, ...given.map((row) => chip(row, card, point, open)))
+      : element("p", { className: "waiting" }, "No genre is sure enough."),
+    element("p", { className: "others" }, ...others.map((row) => element("span", {}, `${row.genre} ${percent(row.value)}`)), more),
+  ];
 }
 
 /** The objects of `onesheet predict --json`. */
-export function asJson(answer, given) {
-  if (answer.error) return answer;
-  const genres = givenGenres(answer, given).map(({ genre, value }) => ({ genre, probability: value }));
+export function asJson(answer, predicted) {
+  if (answer.error) return { path: answer.path, error: answer.error };
+  const genres = predictedGenres(answer, predicted).map(({ genre, value }) => ({ genre, probability: value }));
   return { path: answer.path, genres, probabilities: answer.probabilities };
 }
 
@@ -89,7 +85,7 @@ export function asCsv(answers, decided, names) {
   const quoted = (value) => `"${String(neutral(value) ?? "").replaceAll('"', '""')}"`;
   const lines = [["path", "genres", ...names, "error"]];
   for (const answer of answers) {
-    const genres = answer.error ? "" : givenGenres(answer, decided(answer)).map(({ genre }) => genre).join("|");
+    const genres = answer.error ? "" : predictedGenres(answer, decided(answer)).map(({ genre }) => genre).join("|");
     lines.push([answer.path, genres, ...names.map((name) => answer.probabilities?.[name]), answer.error]);
   }
   return lines.map((line) => line.map(quoted).join(",") + "\n").join("");
