@@ -158,6 +158,12 @@ def test_a_nested_backbone_that_scales_itself(posters: NDArray[np.uint8], catalo
     fed = bundle.card.training["fed_and_read"]
     assert (fed["scaling"], fed["answers"], fed["layout"]) == ("none", "logits", "nhwc")
     np.testing.assert_allclose(scores.probabilities.mean(0), bundle.card.train_labels.mean(0), atol=0.05)
+    said: list[str] = []
+    adopt(tmp_path / "model.keras", GENRES, tmp_path / "genres.onnx", conventions=UNIT, notify=said.append)
+    assert said == [
+        "warning: model.keras scales pixels itself, and now gets them scaled 1/255 before; "
+        "leave out --scaling unless they were in training"
+    ]
 
 
 def layer_2(name: str, kind: str, inbound: str, index: int = 0, **config: Any) -> dict[str, Any]:
@@ -228,7 +234,7 @@ def with_lambda(form: str, folder: Path) -> tuple[Path, Path | None]:
 @pytest.mark.parametrize("form", [".keras", ".h5", "model.json and weights of Keras 3"])
 def test_code_in_a_file_is_rejected(form: str, tmp_path: Path) -> None:
     path, weights = with_lambda(form, tmp_path)
-    with pytest.raises(ConfigError, match=r"Keras cannot read .*[Ll]ambda.*save it as ONNX where it was trained"):
+    with pytest.raises(ConfigError, match=r"has a Lambda layer, whose code is never run; replace it .*as ONNX where"):
         adopt(path, GENRES, tmp_path / "genres.onnx", weights=weights, conventions=UNIT)
 
 

@@ -87,6 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
             recall_target=recipe.recall_target,
             threads=recipe.training.threads,
             progress=console.progress,
+            notify=console.notify,
         )
     fed = bundle.card.training["fed_and_read"]
     if arguments.json:

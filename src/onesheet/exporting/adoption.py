@@ -59,6 +59,7 @@ def adopt(
     recall_target: float = 0.8,
     threads: int | None = None,
     progress: Progress = silent,
+    notify: Callable[[str], None] = lambda _: None,
 ) -> Bundle:
     """Write an image classifier that was trained elsewhere as one model file.
 
@@ -76,6 +77,7 @@ def adopt(
         recall_target: recall of each genre at "generous", in (0, 1).
         threads: posters decoded and scored at the same time; None = all cores.
         progress: reports the posters packed and scored.
+        notify: called with a warning, where `conventions` look wrong.
 
     Returns:
         The file, read back.
@@ -91,7 +93,7 @@ def adopt(
     with tempfile.TemporaryDirectory(prefix="onesheet-") as name:
         folder = Path(name)
         raw, draft = folder / "raw.onnx", folder / "draft.onnx"
-        original = _opened(model, weights, conventions, genres, folder)
+        original = _opened(model, weights, conventions, genres, folder, notify)
         onnx.save(posters_graph(original.classifier, genres=len(genres)), raw)
         card = _card(model, genres, original)
         write_model_file(raw, draft, card)
@@ -119,7 +121,14 @@ def adopt(
     return read_bundle(path)
 
 
-def _opened(model: Path, weights: Path | None, conventions: Conventions, genres: GenreSet, folder: Path) -> Original:
+def _opened(
+    model: Path,
+    weights: Path | None,
+    conventions: Conventions,
+    genres: GenreSet,
+    folder: Path,
+    notify: Callable[[str], None],
+) -> Original:
     """The network, a Keras one written as ONNX into `folder`."""
     if model.suffix == ".onnx":
         if weights is not None:
@@ -131,8 +140,14 @@ def _opened(model: Path, weights: Path | None, conventions: Conventions, genres:
     from onesheet.exporting import keras_classifier as keras_file  # Keras takes seconds to load
 
     network = keras_file.open_keras(model, weights)
-    if conventions.scaling is None and keras_file.scales_itself(network):
-        conventions = replace(conventions, scaling="none")
+    if conventions.scaling != "none" and keras_file.scales_itself(network):
+        if conventions.scaling is None:
+            conventions = replace(conventions, scaling="none")
+        else:
+            notify(
+                f"warning: {model.name} scales pixels itself, and now gets them scaled {conventions.scaling} before; "
+                "leave out --scaling unless they were in training"
+            )
     if conventions.scaling is None:
         raise scaling_unknown(model.name)
     converted = folder / f"{model.stem}.onnx"

@@ -138,7 +138,10 @@ def _with_input(path: Path, session: onnxruntime.InferenceSession, conventions: 
     found = [layout for layout, at in (("nhwc", 3), ("nchw", 1)) if shape[at] == 3]
     layout = conventions.layout or (found[0] if len(found) == 1 else None)
     if layout is None and 1 in (shape[1], shape[3]):
-        raise ConfigError("the network takes grey posters, and only networks that take colour can be adopted")
+        raise ConfigError(
+            "the network takes grey posters, and only networks that take colour can be adopted; export it with a first "
+            "layer that makes grey of colour, such as a 1x1 convolution with the weights 0.299, 0.587, 0.114"
+        )
     if layout is None:
         raise ConfigError(f"{str(path)!r} takes {shape}, which does not show the axis of the 3 colours; pass --layout")
     sides = shape[1:3] if layout == "nhwc" else shape[2:]
