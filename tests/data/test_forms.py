@@ -96,6 +96,18 @@ CELLS: dict[str, Callable[[tuple[str, ...]], object]] = {
     "spaced slash": " / ".join,
     "dash": " - ".join,
     "space": " ".join,
+    "and": " and ".join,
+    "in words": lambda names: " & ".join([", ".join(names[:-1]), names[-1]] if len(names) > 2 else names),
+    "bullet": " • ".join,
+    "lines": "\n".join,
+    "underscore": "_".join,
+    "tags": lambda names: " ".join(f"#{name}" for name in names),
+    "angles": lambda names: "".join(f"<{name}>" for name in names),
+    "labelled": lambda names: f"Genres: {', '.join(names)}",
+    "JSON twice": lambda names: json.dumps(json.dumps(names)),
+    "numpy 2": lambda names: "[" + ", ".join(f"np.str_({name!r})" for name in names) + "]",
+    "object of lists": lambda names: json.dumps({"genres": names}),
+    "flags": lambda names: json.dumps({genre: genre in names for genre in GENRES}),
     "several": lambda names: ("|" if len(names) == 2 else ", ").join(names),
 }
 
@@ -161,12 +173,28 @@ def test_a_common_prefix_is_cut_off(tmp_path: Path, prefix: str) -> None:
     assert read(one_hot(tmp_path, heading=lambda name: prefix + name)) == FILMS
 
 
+@pytest.mark.parametrize("form", ["genre[{}]", "('genre', '{}')", "{}_genre"])
+def test_what_is_around_genres_in_headings_is_cut_off(tmp_path: Path, form: str) -> None:
+    assert read(one_hot(tmp_path, heading=form.format)) == FILMS
+
+
+def test_how_often_a_genre_occurs_is_on(tmp_path: Path) -> None:
+    assert read(one_hot(tmp_path, on=3)) == FILMS
+
+
+@pytest.mark.parametrize("on, off", [("ja", "nein"), (0.97, 0.02)])
+def test_other_values_in_columns_of_genres_are_shown(tmp_path: Path, on: object, off: object) -> None:
+    seen = ", ".join(sorted([str(on), str(off)]))
+    with pytest.raises(CatalogueError, match=f"Action, Comedy, .* hold {seen}; write 1 for yes and 0 for no"):
+        read_catalogue(one_hot(tmp_path, on, off))
+
+
 def test_columns_of_0_and_1_that_are_no_genres_are_listed(tmp_path: Path) -> None:
-    names = ["Rated_PG", "has_award", "Unnamed: 0.1", "Oscar_wins", "In_Colour", "Blockbuster"]
+    names = ["adult", "PG-13", "Rated_PG", "has_award", "Unnamed: 0.1", "Oscar_wins", "In_Colour", "Blockbuster"]
     catalogue = read_catalogue(one_hot(tmp_path, more=[(name, lambda number: number % 2) for name in names]))
     assert {film.film_id: film.genres for film in catalogue.films} == FILMS
-    assert catalogue.sources[0].unused == tuple(names)
-    assert catalogue.findings.counts == {"unused-column": len(names)}
+    assert catalogue.sources[0].unused == tuple(names[1:])  # `adult` is no genre's in any table
+    assert catalogue.findings.counts == {"unused-column": len(names) - 1}
 
 
 def test_columns_of_genres_may_be_named(tmp_path: Path) -> None:
@@ -281,6 +309,8 @@ def shapes() -> dict[str, Callable[[list[dict[str, str]]], str]]:
         "documents.json": lambda records: "\n".join(json.dumps(record, indent=2) for record in records),
         "around.json": lambda records: json.dumps({"total": len(records), "movies": records}),
         "by id.json": lambda records: json.dumps({record["imdb_id"]: record for record in records}),
+        "within.json": lambda records: json.dumps({"response": {"count": len(records), "movies": records}}),
+        "lists.json": lambda records: json.dumps([list(records[0]), *(list(record.values()) for record in records)]),
         "columns.json": lambda records: json.dumps(
             {name: {str(n): record[name] for n, record in enumerate(records)} for name in records[0]}
         ),
@@ -320,6 +350,13 @@ def test_every_combination_reads_back(tmp_path: Path, shape: str, form: str, enc
     assert not catalogue.findings and {film.title for film in catalogue.films} == {"Amélie"}
 
 
+@pytest.mark.parametrize("kind", [list, "|".join])
+def test_genres_by_id_in_json(tmp_path: Path, kind: Callable[[tuple[str, ...]], object]) -> None:
+    posters(tmp_path / "posters")
+    (tmp_path / "films.json").write_text(json.dumps({film: kind(names) for film, names in FILMS.items()}))
+    assert read(tmp_path / "films.json") == FILMS
+
+
 def test_short_rows_are_filled_and_said(tmp_path: Path) -> None:
     posters(tmp_path / "posters")
     rows = [[film, "|".join(names), *(["t", "h"] if n % 3 else [])] for n, (film, names) in enumerate(FILMS.items())]
@@ -355,10 +392,12 @@ def wanted() -> dict[str, str]:
     return dict(zip(FILMS, parts(), strict=True))
 
 
-@pytest.mark.parametrize("form", ["tables", "named tables", "column", "folders", "wrapped"])
+@pytest.mark.parametrize("form", ["tables", "named tables", "sets", "column", "folders", "folders of sets", "wrapped"])
 def test_a_split_of_its_own_is_used(tmp_path: Path, form: str) -> None:
     root = tmp_path / "set" / "inner" if form == "wrapped" else tmp_path / "set"
     words = {"train": "training", "validation": "val", "test": "testing"}
+    if form == "folders of sets":
+        words = {"train": "train_set", "validation": "validation_set", "test": "test_set"}
     rows = {film: [film, "|".join(names)] for film, names in FILMS.items()}
     if form in ("tables", "named tables"):
         posters(root / "posters")
@@ -366,6 +405,11 @@ def test_a_split_of_its_own_is_used(tmp_path: Path, form: str) -> None:
             own = [rows[film] for film, part in wanted().items() if part == split]
             name = "films_" if form == "named tables" else ""
             write(root / f"{name}{words[split][:5].rstrip('i')}.csv", [["imdb_id", "genres"], *own])
+    elif form == "sets":
+        posters(root / "posters")
+        for split in SPLITS:
+            own = [rows[film] for film, part in wanted().items() if part == split]
+            write(root / f"{split[:5].rstrip('i')}Set.csv", [["imdb_id", "genres"], *own])
     elif form == "column":
         posters(root / "posters")
         own = [[*rows[film], words[part]] for film, part in wanted().items()]
@@ -435,6 +479,10 @@ def test_names_that_are_no_genres_are_findings_and_an_error_where_most_are(tmp_p
     catalogue = read_catalogue(genre_table(tmp_path, lambda names: "|".join([*names, "Rated_PG"])))
     (finding,) = catalogue.findings.of("odd-genre")
     assert finding.detail.startswith("Rated_PG (34 films)") and "--genre-map" in finding.action
+    with pytest.raises(
+        CatalogueError, match=r"10 of 10 names do not look like genres, such as 'Action \(50%\)' \(has a n"
+    ):
+        read_catalogue(genre_table(tmp_path, lambda names: ", ".join(f"{name} (50%)" for name in names)))
     with pytest.raises(CatalogueError, match=r"2 of 2 names do not look like genres, such as '0' \(is a number\)"):
         read_catalogue(genre_table(tmp_path, lambda names: str(len(names) % 2)))
     assert says_something_else("has_oscar") and not says_something_else("Martial Arts")

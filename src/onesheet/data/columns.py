@@ -38,7 +38,8 @@ SPLIT_HEADINGS = ("split", "set", "part", "fold", "subset", "partition")
 _ON = frozenset({"1", "true", "yes", "y", "t", "x", "on", "✓", "✔"})
 _OFF = frozenset({"0", "-1", "−1", "false", "no", "n", "f", "off"})
 _UNKNOWN = frozenset({"", "nan", "na", "n/a", "<na>", "#n/a", "none", "null", "?"})
-_ENDS_OF_PREFIXES = re.compile(r"(?i)[\s_.:\-/]+(?:is[\s_.]+)?|(?<=[a-z])(?=[A-Z])")
+_ENDS_OF_PREFIXES = re.compile(r"(?i)[\s_.:\-/\[(',]+(?:is[\s_.]+)?|(?<=[a-z])(?=[A-Z])")
+_SUFFIX = re.compile(r"(?i)[\s_.:\-](genre|label|tag|flag)$")
 # Columns of 0 and 1 that say something else about a film.
 _NO_GENRE = re.compile(
     r"(?i)(is|has|in|on|rated|rating|won|num|no|n|count|unnamed|index|year|award|oscars?)([\s_.:\-]|$)"
@@ -229,12 +230,12 @@ def _genre_columns(
 
 def _one_hot_genres(flags: Mapping[int, str]) -> tuple[dict[int, str], list[str]]:
     """Which columns of 0 and 1 are genres, without the prefix they share, and the headings of the others."""
-    prefixed = _without_prefix(flags)
+    prefixed = _without_prefix(flags) or _without_suffix(flags)
     if prefixed and sum(map(is_known, prefixed.values())) >= len(prefixed) / 2:
         genres = prefixed
     else:
-        genres = {i: name for i, name in flags.items() if is_known(name) or not says_something_else(name)}
-        sure = [i for i in genres if is_known(genres[i])]
+        genres = {i: name for i, name in flags.items() if _is_genre(name) or not says_something_else(name)}
+        sure = [i for i in genres if _is_genre(genres[i])]
         if len(sure) * 2 >= len(genres) and sure:  # an unknown name beside a row of known ones is no genre
             genres = {i: name for i, name in genres.items() if sure[0] <= i <= sure[-1]}
     return genres, [name for i, name in flags.items() if i not in genres and plain(name) not in NEVER_GENRES]
@@ -248,11 +249,25 @@ def _without_prefix(flags: Mapping[int, str]) -> dict[int, str]:
         prefixes.update(name[: end.end()] for end in _ENDS_OF_PREFIXES.finditer(name) if 0 < end.end() < len(name))
     best: dict[int, str] = {}
     for prefix, count in prefixes.items():
-        rest = {i: name[len(prefix) :] for i, name in flags.items() if name.startswith(prefix) and name != prefix}
+        rest = {
+            i: name[len(prefix) :].rstrip("])'")
+            for i, name in flags.items()
+            if name.startswith(prefix) and name != prefix
+        }
         sure = sum(map(is_known, rest.values()))
         if count > 1 and sure * 2 >= len(rest) and sure > sum(map(is_known, best.values())):
             best = rest
     return best if sum(map(is_known, best.values())) > sum(map(is_known, flags.values())) else {}
+
+
+def _without_suffix(flags: Mapping[int, str]) -> dict[int, str]:
+    """The columns "Action_genre" and the like, without the suffix; {} where there are none."""
+    return {i: name[: end.start()] for i, name in flags.items() if (end := _SUFFIX.search(name))}
+
+
+def _is_genre(name: str) -> bool:
+    """Whether a heading is a known genre; `adult` is that of a flag."""
+    return is_known(name) and plain(name) not in NEVER_GENRES
 
 
 def says_something_else(name: str) -> bool:
@@ -274,6 +289,10 @@ def _no_genres(table: Table, unused: Sequence[str]) -> str:
         )
     if unused:
         return f"{where}; columns of 0 and 1: {_listing(unused)}; name the genres with --genre-column A,B,C"
+    named = [i for i, name in enumerate(table.columns) if is_known(name)]
+    if len(named) > 1:
+        values = _listing(sorted({text(row[i]) for row in table.rows[:200] for i in named})[:6])
+        return f"{where}: {_listing([table.columns[i] for i in named])} hold {values}; write 1 for yes and 0 for no"
     return f"{where}; seen: {_listing(table.columns)}; name it with --genre-column"
 
 
@@ -384,8 +403,17 @@ def _names_images(table: Table, column: int) -> bool:
 
 
 def _is_one_hot(table: Table, column: int) -> bool:
-    """Whether nearly all cells of a column are on or off, as judged by its first rows and then by all."""
-    return _mostly_flags(table.rows[:200], column) and _mostly_flags(table.rows, column)
+    """Whether nearly all cells of a column are on or off, as judged by its first rows and then by all.
+
+    Below a genre's name, how often it occurs is on, too.
+    """
+    counts = is_known(table.columns[column]) and _are_counts(table, column)
+    return _mostly_flags(table.rows[:200], column, counts=counts) and _mostly_flags(table.rows, column, counts=counts)
+
+
+def _are_counts(table: Table, column: int) -> bool:
+    values = {text(row[column]) for row in table.rows[:200]} - {""}
+    return "0" in values and all(re.fullmatch(r"\d{1,2}(\.0*)?", value) for value in values)
 
 
 def _counted_states(rows: Sequence[Sequence[object]], column: int) -> Counter[_State]:
@@ -398,9 +426,9 @@ def _counted_states(rows: Sequence[Sequence[object]], column: int) -> Counter[_S
     return states
 
 
-def _mostly_flags(rows: Sequence[Sequence[object]], column: int) -> bool:
+def _mostly_flags(rows: Sequence[Sequence[object]], column: int, *, counts: bool) -> bool:
     states = _counted_states(rows, column)
-    flags = states[_State.ON] + states[_State.OFF]
+    flags = states[_State.ON] + states[_State.OFF] + (states[_State.ODD_NUMBER] if counts else 0)
     return flags > 0 and flags >= 0.9 * (len(rows) - states[_State.UNKNOWN])
 
 

@@ -21,8 +21,12 @@ _OPENS = re.compile(r"(?:[\w.]+\(\s*)?[\[{(]|(?:frozen)?set\(\)")
 _CALL = re.compile(r"[A-Za-z_][\w.]*\((.*?)(?:,\s*dtype\s*=[^()]*)?\)", re.DOTALL)  # array([…], dtype=object)
 _NO_COMMA = re.compile(r"""(['"\]})])\s+(?=['"\[{(])""")  # numpy prints ['Comedy' 'Drama']
 _QUOTED = re.compile(r"""(['"])[^'"]+\1(?:\s*,\s*(['"])[^'"]+\2)+""")  # 'Comedy', 'Drama'
+_NUMPY_TEXT = re.compile(r"""\b(?:np|numpy)\.str_\(('[^']*'|"[^"]*")\)""")  # as numpy 2 prints its text in a list
+_BETWEEN = re.compile(r"(?i)\s*(?:[^\w\s'()\-]+|[\n\t]+|\s(?:and|und|et|y)\s)\s*")  # only between known genres
+_UNDERSCORE, _HYPHEN = re.compile("_"), re.compile("-")
+_LABEL = re.compile(r"(?i)genres?\s*[:=]\s*")
 _BARE_NAN = re.compile(r"(?<=[\[(,:\s])nan(?=[\]),\s}])")
-_NAMES = ("name", "genre", "genre_name", "title", "label", "description")  # of an object that is a genre
+_NAMES = ("name", "genre", "genres", "genre_name", "title", "label", "description")  # of an object that is a genre
 
 
 class GenreCells:
@@ -51,7 +55,8 @@ class GenreCells:
             genre_key(piece)
             for written in texts
             for piece in (written.split(strong[0]) if strong else [written])
-            if (strong and strong[0] in written) or not any(d in written for d in (*GENRE_DELIMITERS, *WEAK_DELIMITERS))
+            if (strong and strong[0] in written)
+            or not (any(d in written for d in (*GENRE_DELIMITERS, *WEAK_DELIMITERS)) or _parted(written))
         }
         self._read: dict[object, tuple[str, ...] | ValueError] = {cell: self._parse(cell) for cell in cells}
         self._name_tmdb()
@@ -75,8 +80,12 @@ class GenreCells:
             self.forms["list"] += isinstance(cell, tuple)
             return tuple(_flat(cell))
         written = text(cell)
+        if written.startswith('"[') and written.endswith(']"'):  # a list as JSON, as JSON again
+            written = written[1:-1].replace('\\"', '"')
         if len(written) > 2 and written[0] == written[-1] in "\"'" and written[0] not in written[1:-1]:
             written = written[1:-1].strip()
+        if label := _LABEL.match(written):
+            written = written[label.end() :]
         if not written or is_no_genre(written):
             return ()
         if is_list(written):
@@ -94,7 +103,9 @@ class GenreCells:
             return self._told, written.split(self._told.strip() or None)
         for delimiter in self._delimiters:
             if delimiter in written:
-                return delimiter, written.split(delimiter)
+                return delimiter, _without_and(written.split(delimiter))
+        if parted := _parted(written):
+            return parted
         if self._is_genre(written):
             return "", [written]
         for delimiter in WEAK_DELIMITERS[:-1]:
@@ -119,6 +130,22 @@ class GenreCells:
                 if rest := self._words(words[length:]):
                     return [first, *rest]
         return []
+
+
+def _parted(written: str) -> tuple[str, list[str]] | None:
+    """What parts a text of known genres alone, and these; None where it is one genre, or another has a part in it."""
+    for between in (_BETWEEN, _UNDERSCORE, _HYPHEN):
+        found = between.search(written)
+        pieces = [piece for piece in between.split(written) if piece.strip()] if found else []
+        if found and pieces and not is_known(written) and all(map(is_known, pieces)):
+            return found[0].strip() or found[0], pieces
+    return None
+
+
+def _without_and(pieces: Sequence[str]) -> Sequence[str]:
+    """The pieces of a list in words, whose last two an "and" may join: "Action, Drama and Crime"."""
+    last = _parted(pieces[-1].strip())
+    return [*pieces[:-1], *last[1]] if last and last[0] in ("and", "&") else pieces
 
 
 def is_list(written: str) -> bool:
@@ -168,7 +195,7 @@ def _flat(value: object) -> list[str]:
         named = next((items[key] for key in _NAMES if key in items), None)
         if named is not None:
             return _flat(named)
-        if items and all(item in (0, 1) for item in items.values() if not isinstance(item, list | dict)):
+        if items and all(not isinstance(item, list | tuple | dict) and item in (0, 1) for item in items.values()):
             return [str(key) for key, item in value if item == 1]
         return _flat(items["id"]) if "id" in items else [name for item in items.values() for name in _flat(item)]
     if isinstance(value, list | tuple | set | frozenset):
@@ -190,6 +217,7 @@ def _listed(written: str) -> object:
         pass
     else:
         return _listed(found) if isinstance(found, str) and is_list(found) else found
+    written = _NUMPY_TEXT.sub(r"\1", written)
     if written[0] in "\"'":
         written = f"[{written}]"
     inner = written

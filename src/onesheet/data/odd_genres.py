@@ -12,6 +12,8 @@ from onesheet.data.genre_cells import GENRE_DELIMITERS, WEAK_DELIMITERS
 from onesheet.data.genre_synonyms import is_known
 from onesheet.errors import CatalogueError
 
+_NUMBER = re.compile(r"[\d.,]+")
+_NUMBERED = re.compile(r"\d\s*%|^\d+\s*[:=.)]")
 _BRACKETS = re.compile(r"""^[\[\](){}'"]|[\[\]{}'"]$|dtype=""")
 
 
@@ -49,8 +51,10 @@ def _oddness(name: str, constant: bool) -> str:
     """Why a name does not look like a genre, "" where it does."""
     if _BRACKETS.search(name):
         return "has brackets or quotes"
-    if name.isdigit():
+    if _NUMBER.fullmatch(name):
         return "is a number"
+    if _NUMBERED.search(name):
+        return "has a number"
     if is_known(name):
         return _CONSTANT if constant else ""
     for delimiter in (*GENRE_DELIMITERS, *WEAK_DELIMITERS):

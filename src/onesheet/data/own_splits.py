@@ -31,7 +31,8 @@ def split_in_name(stem: str) -> str:
         >>> split_in_name("movies_train"), split_in_name("MovieGenre")
         ('train', '')
     """
-    found = {split_name(word) for word in re.split(r"[\W_\d]+", stem)} - {""}
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", stem)  # trainSet
+    found = {split_name(word) for word in re.split(r"[\W_\d]+", words)} - {""}
     return found.pop() if len(found) == 1 else ""
 
 

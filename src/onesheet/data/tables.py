@@ -14,6 +14,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from onesheet.data.cells import imdb_id
+from onesheet.data.poster_folders import is_image
 from onesheet.data.workbooks import read_workbook
 from onesheet.errors import CatalogueError, require
 from onesheet.files import encodable, parse_json
@@ -348,9 +350,12 @@ _BETWEEN = re.compile(r"[\s,]*")
 def _records_of(value: object) -> Sequence[object]:
     """The records in one JSON value: its own, those of its only list of objects, or pandas' columns."""
     if isinstance(value, list):
-        return value
+        return _with_heading(value)
     if not isinstance(value, dict):
         return [value]
+    if value and all((imdb_id(name) or is_image(name)) and not isinstance(item, dict) for name, item in value.items()):
+        kind = "poster" if is_image(next(iter(value))) else "imdb_id"
+        return [{kind: name, "genres": item} for name, item in value.items()]
     if isinstance(value.get("columns"), list) and isinstance(value.get("data"), list):
         return [
             dict(zip(map(str, value["columns"]), row, strict=False)) for row in value["data"] if isinstance(row, list)
@@ -358,11 +363,22 @@ def _records_of(value: object) -> Sequence[object]:
     lists = [item for item in value.values() if isinstance(item, list) and item and isinstance(item[0], dict)]
     if lists and any(not isinstance(item, list | dict) or item in lists for item in value.values()):
         return max(lists, key=len) if not _is_film(value) else [value]
+    inner = [item for item in value.values() if isinstance(item, dict)]
+    if len(inner) == 1 and not _is_film(value) and any(isinstance(item, list) for item in inner[0].values()):
+        return _records_of(inner[0])  # {"response": {"movies": […]}}
     if value and all(isinstance(item, dict) for item in value.values()):
         return _keyed(value)
     if value and all(isinstance(item, list) for item in value.values()):  # name -> column
         return [dict(zip(value, row, strict=False)) for row in zip(*value.values(), strict=False)]
     return [value]
+
+
+def _with_heading(rows: list[object]) -> Sequence[object]:
+    """Lists below a list of headings, as objects."""
+    first = rows[0] if rows else None
+    if not isinstance(first, list) or not all(isinstance(name, str) for name in first):
+        return rows
+    return [dict(zip(first, row, strict=False)) for row in rows[1:] if isinstance(row, list)]
 
 
 def _is_film(value: Mapping[str, object]) -> bool:

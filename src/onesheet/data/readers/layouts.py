@@ -77,13 +77,11 @@ def _split_tables(path: Path, disk: Disk) -> list[tuple[Path, str]]:
         files = [Path(file) for name, file in disk.files(str(folder)).items() if not name.startswith(".")]
         tables = [(file, split_in_name(file.stem)) for file in files if file.suffix.lower() in TABLE_SUFFIXES]
         exact = [(file, split) for file, split in tables if split_name(file.stem)]
+        exact += [(file, split) for file, split in tables if split and split not in {name for _, name in exact}]
         for found in (exact, [(file, split) for file, split in tables if split]):
             splits = {split for _, split in found}
-            if (
-                "train" in splits
-                and (found is exact or len(splits) > 1)
-                and any(_has_genres(file) for file, _ in found)
-            ):
+            named = any(split_name(file.stem) for file, _ in found)
+            if "train" in splits and (named or len(splits) > 1) and any(_has_genres(file) for file, _ in found):
                 return found
     found = []
     for folder in map(Path, disk.folders(str(path))):
@@ -153,8 +151,8 @@ def _read_file(path: Path, disk: Disk, folders: Sequence[str] | None) -> Source:
 def _genre_folders(path: Path, disk: Disk) -> list[tuple[str, str]]:
     """The sub-folders and their split, "" for none; those of train/ and test/ where there is nothing else."""
     folders = disk.folders(str(path))
-    splits = [split_name(Path(folder).name) for folder in folders]
-    if folders and all(splits):
+    splits = [split_in_name(Path(folder).name) for folder in folders]
+    if folders and all(splits) and (len(set(splits)) > 1 or all(split_name(Path(folder).name) for folder in folders)):
         pairs = zip(folders, splits, strict=True)
         return [(genre, split) for folder, split in pairs for genre in disk.folders(folder)]
     return [(folder, "") for folder in folders]
