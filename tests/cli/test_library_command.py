@@ -88,7 +88,7 @@ def test_suggest_in_every_form(library: Path, motif_model: Path, capsys: pytest.
         f"<movie>{''.join(f'<genre>{g}</genre>' for g in predictor.genres.names)}</movie>"
     )
     assert main(words) == 0
-    assert capsys.readouterr().out == "films: 1; none lacks a genre that the model is sure of\n"
+    assert capsys.readouterr().out == "films: 1; none lacks a predicted genre\n"
 
 
 def test_write_shows_then_writes_and_undo_restores(
@@ -100,17 +100,17 @@ def test_write_shows_then_writes_and_undo_restores(
     assert main(words) == 1  # the locked one is listed
     shown = capsys.readouterr()
     assert "+       <genre>" in shown.out and "has (1999)" not in shown.out
-    assert "NFO files that would change: 1; nothing is written without --apply" in shown.err
-    assert "locked (1999): its genres are locked by <lockedfields>; --even-locked changes them" in shown.err
+    assert "NFO files that would change: 1; pass --apply to write them" in shown.err
+    assert "locked (1999): its genres are locked by <lockedfields>; pass --even-locked to change them" in shown.err
     assert nfos(library) == NFOS and not (library / ".onesheet-backup").exists()
     assert main([*words, *mapped, "--add", "--even-locked", "--lock", "--apply"]) == 0
-    assert "NFO files written: 3; take it back with: onesheet library undo" in capsys.readouterr().err
+    assert "NFO files written: 3; undo with: onesheet library undo" in capsys.readouterr().err
     written = nfos(library)
     assert b"\r\n\t<genre>" in written["bare"] and written["bare"].startswith(b"\xef\xbb\xbf<?xml")
     assert written["has"].startswith(b"<movie><genre>Nonsense</genre><genre>")
     assert written["has"].endswith(b"<lockedfields>Genres</lockedfields></movie> https://example.org")
     assert main([*words, *mapped, "--add", "--even-locked", "--apply"]) == 0
-    assert "NFO files written: 0; nothing was to change" in capsys.readouterr().err
+    assert "NFO files written: 0; nothing to change" in capsys.readouterr().err
     assert main(["library", "undo", str(library)]) == 0
     assert "files restored: 3; the backups stay in " in capsys.readouterr().out and nfos(library) == NFOS
     assert main(["library", "undo", str(library)]) == 2
@@ -136,7 +136,7 @@ def test_films_without_genres_and_poster_are_told(
         (library / f"{name} (1999)" / "poster.png").unlink()
     for action in ("suggest", "write"):
         assert main(["library", action, str(library), "--model", str(motif_model)]) == 1
-        assert "1 without genres and no poster:\n  bare (1999)\n" in capsys.readouterr().err
+        assert "1 without genres and without a poster:\n  bare (1999)\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -171,9 +171,7 @@ def test_a_write_that_ends_early_says_what_it_wrote(
     words += ["--genre-map", str(tmp_path / "map.toml")]
     assert main(words) == status
     shown = capsys.readouterr()
-    assert (
-        f"NFO files written: 1; take it back with: onesheet library undo '{spaced}'" in shown.err and said in shown.err
-    )
+    assert f"NFO files written: 1; undo with: onesheet library undo '{spaced}'" in shown.err and said in shown.err
     assert shown.out.count("+++ ") == 1
     assert main(["library", "undo", str(spaced)]) == 0 and nfos(spaced) == NFOS
 
@@ -195,7 +193,7 @@ def test_kometa_leaves_nfo_files_alone(
         assert "leave out --create-nfo, --even-locked and --lock" in capsys.readouterr().err
     (tmp_path / "file").touch()
     assert main([*words[:-1], str(tmp_path / "file" / "genres.yml"), "--apply"]) == 2
-    assert "; choose another place with --kometa" in capsys.readouterr().err
+    assert "; pass another file to --kometa" in capsys.readouterr().err
 
 
 def test_a_map_is_needed_where_genres_are_strange(
@@ -205,7 +203,7 @@ def test_a_map_is_needed_where_genres_are_strange(
     words = ["library", "write", ".", "--model", str(motif_model), "--add"]
     assert main([*words, "--apply"]) == 3
     assert "edit genre-map.toml, then add: --genre-map genre-map.toml" in capsys.readouterr().err
-    assert nfos(library) == NFOS and '"Nonsense" = "Nonsense"  # 1 films' in Path("genre-map.toml").read_text()
+    assert nfos(library) == NFOS and '"Nonsense" = "Nonsense"  # 1 film' in Path("genre-map.toml").read_text()
     assert main([*words, "--apply", "--even-locked", "--at", "generous", "--genre-map", "genre-map.toml"]) == 0
 
 
@@ -216,7 +214,7 @@ def test_clean_shows_then_writes(library: Path, tmp_path: Path, capsys: pytest.C
     assert "+<movie><genre>Drama</genre></movie>" in capsys.readouterr().out and nfos(library) == NFOS
     assert main([*words, "--apply", "--quiet", "--backups", str(tmp_path / "backups")]) == 0
     shown = capsys.readouterr()
-    assert shown.out == "" and "NFO files written: 1; take it back with: " in shown.err and "--backups" in shown.err
+    assert shown.out == "" and "NFO files written: 1; undo with: " in shown.err and "--backups" in shown.err
     assert nfos(library)["has"] == b"<movie><genre>Drama</genre></movie> https://example.org"
     assert main(["library", "undo", str(library), "--backups", str(tmp_path / "backups")]) == 0
     assert nfos(library) == NFOS
@@ -225,8 +223,42 @@ def test_clean_shows_then_writes(library: Path, tmp_path: Path, capsys: pytest.C
 def test_what_is_left_out_is_counted_and_listed(library: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (library / "bare (1999)" / "Extras").mkdir()
     assert main(["library", "scan", str(library)]) == 0
-    assert capsys.readouterr().err == "left out: 1 a film's extras, which are not looked at\n"
+    assert capsys.readouterr().err == "left out (1): extras of a film\n"
     assert main(["library", "scan", str(library), "--verbose"]) == 0
     assert "Extras\n" in capsys.readouterr().err
     assert main(["library", "scan", str(library), "--quiet"]) == 0
     assert capsys.readouterr().out == "3 films: 0 without poster, 0 without NFO, 2 without genres\n"
+
+
+def test_a_film_whose_genres_players_fetch(library: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.rmtree(library / "locked (1999)")
+    shutil.rmtree(library / "has (1999)")
+    (library / "bare (1999)" / "movie.nfo").write_text("<movie><title>A</title></movie>\nhttps://example.org/1")
+    assert main(["library", "scan", str(library)]) == 0
+    table = capsys.readouterr().out
+    assert "movie.nfo (web address)" in table and "1 film: 0 without poster" in table
+    assert main(["library", "scan", str(library), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["web_address"] is True
+
+
+@pytest.mark.parametrize("share", ["2", "-0.1", "nan", "x"])
+def test_a_probability_that_is_none(share: str, library: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["library", "suggest", str(library), f"--at-least={share}"])
+    assert f"--at-least: must be a number from 0 to 1; got '{share}'" in capsys.readouterr().err
+
+
+def test_a_library_whose_folder_cannot_be_written(
+    library: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (library / ".onesheet-backup").write_text("in the way")
+    (tmp_path / "map.toml").write_text('Nonsense = "Drama"\n')
+    words = ["library", "clean", str(library), "--genre-map", str(tmp_path / "map.toml"), "--apply"]
+    assert main(words) == 2
+    assert "pass another folder for the backups" in capsys.readouterr().err
+    assert main([*words, "--backups", str(tmp_path / "backups")]) == 0
+    assert b"Drama" in nfos(library)["has"]
+    assert main(["library", "undo", str(library)]) == 2
+    assert "pass the backups folder of the write" in capsys.readouterr().err
+    assert main(["library", "undo", str(library), "--backups", str(tmp_path / "backups")]) == 0
+    assert nfos(library) == NFOS

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from onesheet.apps.library import replacing
 from onesheet.apps.library.backups import BACKUPS, JOURNAL, apply_changes, undo_write
-from onesheet.apps.library.changes import Change, Left
+from onesheet.apps.library.changes import Change, Skipped
 from onesheet.data.film_library.films import LibraryFilm
 from onesheet.errors import LibraryError, OnesheetError
 
@@ -47,20 +47,20 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
-def write(folder: Path, **after: bytes) -> list[Change | Left]:
+def write(folder: Path, **after: bytes) -> list[Change | Skipped]:
     """Give files other bytes; one that is not there is made."""
     paths = {folder / f"{name}.nfo": data for name, data in after.items()}
     plan = [change(path, path.read_bytes() if path.exists() else None, data) for path, data in paths.items()]
     return list(apply_changes(folder, plan))
 
 
-def reasons(steps: list[Change | Left]) -> list[str]:
-    return [step.why for step in steps if isinstance(step, Left)]
+def reasons(steps: list[Change | Skipped]) -> list[str]:
+    return [step.why for step in steps if isinstance(step, Skipped)]
 
 
 def undo_what_there_is(folder: Path) -> None:
     try:
-        assert undo_write(folder).left == ()
+        assert undo_write(folder).skipped == ()
     except LibraryError as error:
         assert "nothing to undo" in str(error)
 
@@ -74,7 +74,7 @@ def test_a_write_and_its_undo(tmp_path: Path) -> None:
     assert stat.S_IMODE(state.st_mode) == 0o640 and state.st_mtime_ns > OLD_NS
     assert (tmp_path / BACKUPS / "0001" / "000001.backup").read_bytes() == b"\xff\x00 old"
     undone = undo_write(tmp_path)
-    assert {path.name for path in undone.restored} == {"A.nfo", "B.nfo", "made.nfo"} and undone.left == ()
+    assert {path.name for path in undone.restored} == {"A.nfo", "B.nfo", "made.nfo"} and undone.skipped == ()
     assert contents(tmp_path) == old
     state = (tmp_path / "A.nfo").stat()
     assert stat.S_IMODE(state.st_mode) == 0o640 and state.st_mtime_ns == OLD_NS
@@ -104,7 +104,7 @@ def test_undo_passes_over_a_write_that_changed_nothing(tmp_path: Path) -> None:
 
 
 def test_nothing_to_change_leaves_no_folder(tmp_path: Path) -> None:
-    assert list(apply_changes(tmp_path, [Left(FILM, "locked")])) == [Left(FILM, "locked")]
+    assert list(apply_changes(tmp_path, [Skipped(FILM, "locked")])) == [Skipped(FILM, "locked")]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -117,7 +117,7 @@ def test_files_changed_since_stay_and_do_not_block_the_rest(tmp_path: Path) -> N
     (tmp_path / "made.nfo").write_bytes(b"kept")
     undone = undo_write(tmp_path)
     assert contents(tmp_path) == {"A.nfo": b"a0", "B.nfo": b"a person's", "made.nfo": b"kept"}
-    why = {remark.path.name: remark.why for remark in undone.left}
+    why = {remark.path.name: remark.why for remark in undone.skipped}
     assert why["B.nfo"].startswith("has changed since it was written; its old bytes are in ")
     assert why["C.nfo"].startswith("is gone since it was written; its old bytes are in ")
     assert why["made.nfo"] == "has changed since it was written"
@@ -178,7 +178,7 @@ def test_a_file_that_cannot_be_replaced_is_left_and_undo_can_be_tried_again(
     monkeypatch.undo()
     write(tmp_path, A=b"newer")
     monkeypatch.setattr(replacing, "_rename", reject)
-    (remark,) = undo_write(tmp_path).left
+    (remark,) = undo_write(tmp_path).skipped
     assert remark.why.endswith("; then undo again")
     monkeypatch.undo()
     for _ in range(2):
@@ -263,7 +263,7 @@ def test_damaged_backups_restore_nothing(tmp_path: Path) -> None:
     laid(tmp_path, {"A.nfo": b"a"})
     write(tmp_path, A=b"new")
     (tmp_path / BACKUPS / "0001" / "000001.backup").write_bytes(b"spoilt")
-    (remark,) = undo_write(tmp_path).left
+    (remark,) = undo_write(tmp_path).skipped
     assert "is damaged" in remark.why and contents(tmp_path) == {"A.nfo": b"new"}
 
 
@@ -283,7 +283,7 @@ def test_a_journal_that_is_not_ours_is_rejected(spoil: Callable[[dict[str, objec
     write(tmp_path, A=b"new")
     journal = tmp_path / BACKUPS / "0001" / JOURNAL
     journal.write_text(json.dumps(spoil(json.loads(journal.read_text()))) + "\n")
-    with pytest.raises(LibraryError, match="is damaged; the old files are beside it"):
+    with pytest.raises(LibraryError, match="is damaged; copy the old files beside it"):
         undo_write(tmp_path)
     assert contents(tmp_path) == {"A.nfo": b"new"}
 
@@ -459,7 +459,7 @@ def test_what_a_player_writes_at_the_same_moment_stays(
     for path in saved:
         assert path.read_bytes().endswith(b" and the player's")
     kept = {path.name: path.read_bytes() for path in saved}
-    left = [step for step in steps if isinstance(step, Left)]
+    left = [step for step in steps if isinstance(step, Skipped)]
     assert left and {step.why for step in left} <= {
         "its NFO has changed meanwhile",
         "another program is writing its NFO",

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from onesheet.apps.library import (
     Change,
-    Left,
+    Skipped,
     Suggestion,
     draft_genre_map,
     kometa_metadata,
@@ -67,7 +67,7 @@ def test_reasons_and_probabilities() -> None:
         (("Drama", "Sci-Fi", "War"), "", {"Drama": 0.9, "Sci-Fi": 0.8, "War": 0.1}, {}),
     ):
         one = suggestion(film("A", *genres))
-        assert (one.reason, one.held, one.added, one.probabilities) == (reason, held, added, SAID)
+        assert (one.reason, one.existing, one.added, one.probabilities) == (reason, held, added, SAID)
 
 
 def test_films_without_poster_or_with_a_faulty_nfo_are_left_out() -> None:
@@ -83,25 +83,25 @@ def test_only_films_without_genres_are_asked_of_though_all_settle_the_spelling()
     films = [film("A"), film("B", "SCI-FI", poster="broken.jpg"), film("C", "-"), film("D", "Drama")]
     first, second = suggested(films, only_missing=True, genre_map={"-": ""})
     assert (first.film.name, second.film.name) == ("A", "C")
-    assert list(first.given) == ["Drama", "SCI-FI"]
+    assert list(first.predicted) == ["Drama", "SCI-FI"]
 
 
 def test_the_mapping_names_genres_as_the_library_does(tmp_path: Path) -> None:
     mapping = tmp_path / "genres.toml"
     mapping.write_text('"Sci-Fi" = "Science Fiction|Fantasy"\n"SF" = "Science Fiction"\n"Drama" = ""\n')
     one = suggestion(film("A", "SF", "Drama"), genre_map=mapping)
-    assert one.held == {"Science Fiction": 0.8} and one.added == {"Fantasy": 0.8}
+    assert one.existing == {"Science Fiction": 0.8} and one.added == {"Fantasy": 0.8}
     assert one.probabilities == {"Science Fiction": 0.8, "Fantasy": 0.8, "War": 0.1}
     slashed = suggestion(film("A"), genre_map={"Sci-Fi": "Science Fiction/Fantasy", "War": "Fantasy"})
-    assert slashed.given == {"Drama": 0.9, "Science Fiction/Fantasy": 0.8}
-    with pytest.raises(LibraryError, match="cannot be written into an NFO"):
+    assert slashed.predicted == {"Drama": 0.9, "Science Fiction/Fantasy": 0.8}
+    with pytest.raises(LibraryError, match="cannot be written to an NFO"):
         suggestion(film("A"), genre_map={"War": "W\x01"})
 
 
 def test_the_librarys_commonest_spelling_is_taken() -> None:
     one, _ = suggested([film("A"), film("B", "SCI-FI")])
     other, *_ = suggested([film("A"), film("B", "SCI-FI"), film("C", "SCI-FI")])
-    assert list(one.given) == ["Drama", "SCI-FI"] and list(other.given) == ["Drama", "SCI-FI"]
+    assert list(one.predicted) == ["Drama", "SCI-FI"] and list(other.predicted) == ["Drama", "SCI-FI"]
 
 
 @pytest.fixture
@@ -124,11 +124,11 @@ def library(tmp_path: Path) -> Path:
 
 
 def planned(library: Path, **options: Any) -> tuple[dict[str, str], dict[str, str]]:
-    """Film -> new text; film -> why it is left."""
+    """Film -> new text; film -> why it is skipped."""
     steps = list(plan_changes(suggested(list(scan_library(library).films)), **options))
     return (
         {step.film.name: step.after.decode() for step in steps if isinstance(step, Change)},
-        {step.film.name: step.why for step in steps if isinstance(step, Left)},
+        {step.film.name: step.why for step in steps if isinstance(step, Skipped)},
     )
 
 
@@ -140,8 +140,8 @@ def test_only_films_without_genres_unless_asked(library: Path) -> None:
     assert changed == {"bare": f"<movie>\n  <title>Bare</title>\n  {NEW}\n</movie>\n"}
     assert left == {
         "address": "its NFO is only a web address, so that players fetch the genres",
-        "locked": "its genres are locked by <lockdata>; --even-locked changes them",
-        "none": "has no NFO; --create-nfo makes one",
+        "locked": "its genres are locked by <lockdata>; pass --even-locked to change them",
+        "none": "has no NFO; pass --create-nfo to make one",
     }
 
 
@@ -187,7 +187,7 @@ def test_every_nfo_of_a_film_is_changed_or_none(library: Path) -> None:
     assert [step.path.name for step in steps] == ["movie.nfo", other.name]
     assert steps[1].after == b"<movie><genre>Drama</genre><genre>Sci-Fi</genre></movie>"
     other.chmod(0o444)
-    left = {step.film.name: step.why for step in plan_changes(answers) if isinstance(step, Left)}
+    left = {step.film.name: step.why for step in plan_changes(answers) if isinstance(step, Skipped)}
     assert left["bare"] == "its NFO is read-only; make it writable"
     assert [step for step in plan_changes(answers) if isinstance(step, Change)] == []
 
@@ -195,7 +195,7 @@ def test_every_nfo_of_a_film_is_changed_or_none(library: Path) -> None:
 def test_no_nfo_is_made_where_something_else_has_its_name(library: Path) -> None:
     (library / "none" / "film (1999).nfo").mkdir()
     _, left = planned(library, create=True)
-    assert left["none"].endswith("film (1999).nfo' is there and no file; move it, so that an NFO can be made")
+    assert left["none"].endswith("film (1999).nfo' exists and is no NFO; move it, so that an NFO can be made")
 
 
 def test_a_diff_shows_the_change_alone(library: Path) -> None:
@@ -217,7 +217,7 @@ def test_files_that_must_not_be_replaced_are_said_before_anything_is_written(lib
     (library / "bare" / "movie.nfo").chmod(0o444)
     answers = suggested(list(scan_library(library).films))
     (library / "has" / "movie.nfo").write_text("<movie/>")
-    left = {step.film.name: step.why for step in plan_changes(answers, policy="add") if isinstance(step, Left)}
+    left = {step.film.name: step.why for step in plan_changes(answers, policy="add") if isinstance(step, Skipped)}
     assert left["bare"] == "its NFO is read-only; make it writable"
     assert left["has"] == "its NFO has changed meanwhile"
 
@@ -259,10 +259,10 @@ def laid(root: Path, nfos: dict[str, str]) -> list[LibraryFilm]:
 def test_the_librarys_own_names_win_in_every_spelling_and_language(tmp_path: Path) -> None:
     english = laid(tmp_path / "en", {"a": "<movie><genre>Science Fiction</genre></movie>", "b": "<movie></movie>"})
     first, second = suggested(english)
-    assert first.added == {"Drama": 0.9} and second.given == {"Drama": 0.9, "Science Fiction": 0.8}
+    assert first.added == {"Drama": 0.9} and second.predicted == {"Drama": 0.9, "Science Fiction": 0.8}
     german = laid(tmp_path / "de", {"a": "<movie><genre>kriegsfilm / drama</genre></movie>", "b": "<movie></movie>"})
     first, second = suggested(german)
-    assert first.held == {"drama": 0.9, "kriegsfilm": 0.1} and second.given == {"drama": 0.9, "Sci-Fi": 0.8}
+    assert first.existing == {"drama": 0.9, "kriegsfilm": 0.1} and second.predicted == {"drama": 0.9, "Sci-Fi": 0.8}
 
 
 def test_cleaning_unifies_spellings_and_applies_a_map_without_a_model(tmp_path: Path) -> None:
@@ -287,7 +287,7 @@ def test_cleaning_unifies_spellings_and_applies_a_map_without_a_model(tmp_path: 
         "c/movie.nfo": "<movie><genre>Science Fiction</genre></movie>",
         "d/movie.nfo": '<movie><genre clear="true">Short</genre></movie>',
     }
-    assert [step.film.name for step in steps if isinstance(step, Left)] == ["e"]
+    assert [step.film.name for step in steps if isinstance(step, Skipped)] == ["e"]
 
 
 def test_a_map_is_drafted_where_the_model_knows_few_genres(tmp_path: Path) -> None:
@@ -298,13 +298,13 @@ def test_a_map_is_drafted_where_the_model_knows_few_genres(tmp_path: Path) -> No
 
 
 def test_fewer_genres_and_surer_ones() -> None:
-    assert suggestion(film("A"), most=1).given == {"Drama": 0.9}
-    assert suggestion(film("A"), at_least=0.85).given == {"Drama": 0.9}
+    assert suggestion(film("A"), most=1).predicted == {"Drama": 0.9}
+    assert suggestion(film("A"), at_least=0.85).predicted == {"Drama": 0.9}
 
 
 def test_the_next_poster_is_read_where_the_first_cannot_be() -> None:
     one = suggestion(film("A", poster="broken.jpg", more_posters=(Path("broken.jpg"), Path("folder.jpg"))))
-    assert one.given == {"Drama": 0.9, "Sci-Fi": 0.8}
+    assert one.predicted == {"Drama": 0.9, "Sci-Fi": 0.8}
 
 
 def test_an_nfo_is_made_only_for_a_name_with_title_and_year(tmp_path: Path) -> None:

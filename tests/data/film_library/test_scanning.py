@@ -87,9 +87,7 @@ def test_films_that_share_a_folder(tmp_path: Path) -> None:
     assert (film.title, film.year, film.poster, film.nfo) == ("B", None, None, None)
     assert film.new_nfo == tmp_path / "in" / "B [tmdbid-7].nfo"
     left = {remark.path.name: remark.why for remark in scan_library(tmp_path).left_out}
-    assert left == dict.fromkeys(
-        ["movie.nfo", "other.nfo"], "several videos lie here, so that it is unclear whose it is"
-    )
+    assert left == dict.fromkeys(["movie.nfo", "other.nfo"], "several videos are here, and it is unclear whose it is")
 
 
 def test_parts_and_versions_with_nfos_of_their_own_are_films_of_their_own(tmp_path: Path) -> None:
@@ -117,7 +115,7 @@ def test_one_loose_film_at_the_root_hides_nothing_below_it(tmp_path: Path) -> No
     assert beside(library.films[0], tmp_path) == (None, None)
     assert {str(remark.path.relative_to(tmp_path)): remark.why for remark in library.left_out} == {
         "movie.nfo": "belongs to no film here; if this is one film's folder, pass the one above",
-        "Other/C/Extras": "a film's extras, which are not looked at",
+        "Other/C/Extras": "extras of a film",
     }
 
 
@@ -171,11 +169,11 @@ def test_what_is_no_film_or_cannot_be_read_is_said(tmp_path: Path) -> None:
         "Bad.nfo": "broken XML: no element found: line 1, column 14",
     }
     assert {remark.path.name: remark.why for remark in library.left_out} == {
-        "Series": "a TV show; --kind shows reads its tvshow.nfo",
-        "E.nfo": "describes a <episodedetails>, no <movie>",
-        "link": "a link to a folder that is looked at in its own place",
+        "Series": "TV show; --kind shows reads its tvshow.nfo",
+        "E.nfo": "describes a <episodedetails>, not a <movie>",
+        "link": "link to a folder that is read in its own place",
     }
-    assert found["Url"].address_only and found["Url"].missing == ("poster", "genres")
+    assert found["Url"].web_address and found["Url"].missing == ("poster", "genres")
     assert found["Bad"].missing == ("poster",) and found["Two"].title == "movie"
     (unread,) = unreadable_posters(library.films)
     assert unread.path.name == "poster.png" and "not a picture of a known format" in unread.why
@@ -279,7 +277,7 @@ def test_a_releases_text_is_no_nfo(tmp_path: Path) -> None:
     (tmp_path / "C" / "c.nfo").write_text("<html></html>")
     library = scan_library(tmp_path)
     first, second, third = library.films
-    assert (first.genres, first.fault, first.twins, first.address_only) == (("Drama",), "", (), False)
+    assert (first.genres, first.fault, first.twins, first.web_address) == (("Drama",), "", (), False)
     assert (second.nfo, second.fault) == (None, "") and second.new_nfo.name == "movie.nfo"
     assert third.genres == ("Drama",) and library.unread == ()
 

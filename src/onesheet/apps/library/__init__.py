@@ -1,4 +1,4 @@
-"""Genres for film libraries of Kodi, Jellyfin and Plex: suggestions, changes, and NFO files written with care."""
+"""Genres for film libraries of Kodi, Jellyfin and Plex: suggest them, and write them to NFO files with backups."""
 
 import lazy_loader
 

@@ -2,7 +2,7 @@ from .backups import Undone as Undone
 from .backups import apply_changes as apply_changes
 from .backups import undo_write as undo_write
 from .changes import Change as Change
-from .changes import Left as Left
+from .changes import Skipped as Skipped
 from .changes import plan_changes as plan_changes
 from .changes import plan_clean as plan_clean
 from .kometa import kometa_metadata as kometa_metadata

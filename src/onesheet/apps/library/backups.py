@@ -1,9 +1,9 @@
-"""NFO files written with a backup first, and taken back byte for byte.
+"""Write NFO files after a backup, and undo that byte for byte.
 
-Each write has a folder in the library, `.onesheet-backup/0001`: the old bytes of every file it changed, and
+Each write has a folder in the library, `.onesheet-backup/0001`: the old bytes of every changed file, and
 `journal.jsonl`. A file's backup and its line in the journal are on the disk before the file is exchanged, in one step.
-So whatever stops a write, each file is the old one or the new one, and `undo_write` knows it by its bytes. One process
-writes or undoes at a time.
+Whatever stops a write, each file is the old one or the new one, and `undo_write` recognises it by its bytes. Only one
+process writes or undoes at a time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from onesheet.apps.library.changes import Change, Left, writable_file
+from onesheet.apps.library.changes import Change, Skipped, writable_file
 from onesheet.apps.library.replacing import (
     CHANGED,
     CURE,
@@ -35,28 +35,29 @@ from onesheet.files import cannot_write, parse_json, sole_use, sync_folder, whol
 
 BACKUPS = ".onesheet-backup"
 JOURNAL = "journal.jsonl"
+BACKUPS_CURE = "check its permissions, or pass another folder for the backups"
 _UNDONE = "-undone"
 
 
 @dataclass(frozen=True)
 class Undone:
-    """What `undo_write` did.
+    """The result of `undo_write`.
 
     Attributes:
         folder: where the backups are.
         restored: the files that are as before again.
-        left: the files left as they are, and why.
+        skipped: the files that were not restored, and why.
     """
 
     folder: Path
     restored: tuple[Path, ...]
-    left: tuple[Remark, ...]
+    skipped: tuple[Remark, ...]
 
 
 def apply_changes(
-    root: str | Path, plan: Iterable[Change | Left], *, backups: str | Path | None = None
-) -> Iterator[Change | Left]:
-    """Write each change of a plan as it comes, after its backup; a file that must not be written is left.
+    root: str | Path, plan: Iterable[Change | Skipped], *, backups: str | Path | None = None
+) -> Iterator[Change | Skipped]:
+    """Write each change of a plan after its backup; a file that must not be written is skipped.
 
     A file that another program writes at the same moment keeps that program's bytes.
 
@@ -66,15 +67,15 @@ def apply_changes(
         backups: a folder for the backups; None = `.onesheet-backup` in the library.
 
     Yields:
-        each change once its file is written, and what is left.
+        each change once its file is written, and each skipped film.
 
     Raises:
-        OnesheetError: a backup cannot be written; the file is not touched then. Or another process writes or undoes.
+        OnesheetError: a backup cannot be written, and the file was not touched; or another process writes or undoes.
     """
     root = Path(root).absolute()
     folder = _backups(root, backups)
     write = _Write(root, folder)
-    with sole_use(folder, cure=CURE):
+    with sole_use(folder, cure=BACKUPS_CURE):
         for standing in _standing(folder)[:1]:
             _recover(root, standing)
         for step in plan:
@@ -82,14 +83,14 @@ def apply_changes(
                 try:
                     write.change(step)
                 except LibraryError as error:
-                    step = Left(step.film, str(error))
+                    step = Skipped(step.film, str(error))
                 except OSError as error:
-                    step = Left(step.film, f"{str(step.path)!r} cannot be read or made: {error.strerror}")
+                    step = Skipped(step.film, f"{str(step.path)!r} cannot be read or made: {error.strerror}")
             yield step
 
 
 class _Write:
-    """One write: its folder is made with its first change."""
+    """One write; its folder is made with its first change."""
 
     def __init__(self, root: Path, backups: Path) -> None:
         self._root, self._backups = root, backups
@@ -97,7 +98,7 @@ class _Write:
         self._changes = 0
 
     def change(self, change: Change) -> None:
-        """Back up a file, note it, replace it."""
+        """Back up a file, add it to the journal, replace it."""
         path, before = change.path, change.before
         state = writable_file(path) if before is not None else None
         if (path.read_bytes() if os.path.lexists(path) else None) != before:
@@ -127,16 +128,16 @@ class _Write:
 
 
 def undo_write(root: str | Path, *, backups: str | Path | None = None) -> Undone:
-    """Take back the last write that was not taken back: its files get their old bytes and times, those it made go.
+    """Undo the last write that was not undone: restore old bytes and times, and remove files that the write made.
 
-    A file that has changed since is left as it is.
+    A file that has changed since is skipped.
 
     Args:
         root: the library's folder.
         backups: as in `apply_changes`.
 
     Raises:
-        LibraryError: there is nothing to take back, or the journal is damaged.
+        LibraryError: there is nothing to undo, or the journal is damaged.
         OnesheetError: another process writes or undoes.
     """
     root = Path(root).absolute()
@@ -145,32 +146,34 @@ def undo_write(root: str | Path, *, backups: str | Path | None = None) -> Undone
         with sole_use(folder, cure=CURE):
             for standing in _standing(folder):
                 undone = _undo(root, standing)
-                if undone.restored or undone.left:  # else it was stopped before its first file
+                if undone.restored or undone.skipped:  # else it stopped before its first file
                     return undone
-    raise LibraryError(f"nothing to undo in {str(root)!r}; no backup of a write is left in {str(folder)!r}")
+    raise LibraryError(
+        f"nothing to undo in {str(root)!r}, as {str(folder)!r} has no backup; pass the backups folder of the write"
+    )
 
 
 def _undo(root: Path, folder: Path) -> Undone:
-    """Take back one write, the last file first; its folder is renamed when nothing of it is left to try again."""
-    restored, left, finished = [], [], True
+    """Undo one write, the last file first; its folder is renamed unless undo must be run again."""
+    restored, skipped, finished = [], [], True
     for number, record in reversed(_records(folder)):
         path = root / record["file"]
         try:
             if _restore(path, folder, record, _kept(folder, number)):
                 restored.append(path)
         except LibraryError as error:
-            left.append(Remark(path, str(error)))
+            skipped.append(Remark(path, str(error)))
         except (OSError, OnesheetError) as error:
-            left.append(Remark(path, f"{error}; then undo again"))
+            skipped.append(Remark(path, f"{error}; then undo again"))
             finished = False
     if finished:
         folder = folder.rename(_free(folder.with_name(folder.name + _UNDONE)))
         sync_folder(folder.parent)
-    return Undone(folder, tuple(restored), tuple(left))
+    return Undone(folder, tuple(restored), tuple(skipped))
 
 
 def _recover(root: Path, folder: Path) -> None:
-    """End what a killed write or undo has left between two steps.
+    """Finish what a killed write or undo interrupted.
 
     Raises:
         OnesheetError: a file cannot be read or written.
@@ -184,13 +187,13 @@ def _recover(root: Path, folder: Path) -> None:
 
 
 def _free(path: Path) -> Path:
-    """The path, or with a number behind it where it is taken."""
+    """The path, with a number appended if it is taken."""
     numbered = (path.with_name(f"{path.name}-{number}") for number in count(2))
     return next(each for each in chain([path], numbered) if not each.exists())
 
 
 def _restore(path: Path, folder: Path, record: dict[str, Any], kept: Path) -> bool:
-    """Give a file its old bytes; False where it has them.
+    """Restore a file's old bytes; False if it has them.
 
     Raises:
         LibraryError: it has changed since, or its backup has.
@@ -217,24 +220,24 @@ def _restore(path: Path, folder: Path, record: dict[str, Any], kept: Path) -> bo
 
 
 def _ours(record: dict[str, Any]) -> set[str]:
-    """The digests of what a write and its undo put there."""
+    """Digests of the bytes that a write and its undo put in place."""
     return {record[name] for name in ("before", "after") if name in record}
 
 
 def _kept(folder: Path, number: int) -> Path:
-    """Where bytes of another program go that find no place of their own."""
+    """Where another program's bytes are saved if their own place is taken."""
     return folder / f"{number:06}.kept"
 
 
 def _backups(root: Path, backups: str | Path | None) -> Path:
-    """The folder of a library's backups; in a folder elsewhere, which may serve several libraries, one of its own."""
+    """The folder of a library's backups; a folder elsewhere may serve several libraries, so each has a sub-folder."""
     if backups is None:
         return root / BACKUPS
     return Path(backups).absolute() / f"{root.name}-{digest(os.fsencode(root))[:8]}"
 
 
 def _standing(backups: Path) -> list[Path]:
-    """The folders of the writes that were not taken back, the last first."""
+    """The folders of the writes that were not undone, the last first."""
     return [folder for folder in reversed(_folders(backups)) if _UNDONE not in folder.name]
 
 
@@ -246,11 +249,11 @@ def _new_folder(backups: Path) -> Path:
             folder = backups / f"{max(map(_number, _folders(backups)), default=0) + 1:04}"
             try:
                 folder.mkdir()
-            except FileExistsError:  # another write was quicker
+            except FileExistsError:  # another write made it first
                 continue
             break
     except OSError as error:
-        raise cannot_write(backups, error, cure=CURE) from error
+        raise cannot_write(backups, error, cure=BACKUPS_CURE) from error
     sync_folder(backups)
     sync_folder(backups.parent)
     return folder
@@ -263,13 +266,13 @@ def _folders(backups: Path) -> list[Path]:
 
 
 def _number(folder: Path) -> int:
-    """Which write a folder is of; 0 for what is none."""
+    """The number of a write's folder; 0 for other folders."""
     name = folder.name.partition(_UNDONE)[0]
     return int(name) if name.isascii() and name.isdecimal() else 0
 
 
 def _append(journal: Path, record: dict[str, Any]) -> None:
-    """Add a line, on the disk when this returns."""
+    """Append a line, and flush it to the disk."""
     try:
         with journal.open("ab") as file:
             file.write(json.dumps(record).encode() + b"\n")
@@ -281,10 +284,10 @@ def _append(journal: Path, record: dict[str, Any]) -> None:
 
 
 def _records(folder: Path) -> list[tuple[int, dict[str, Any]]]:
-    """The journal's numbered changes but for those withdrawn; of a last line cut short the file was never written.
+    """The journal's numbered changes, but for withdrawn ones; a last line cut short belongs to no written file.
 
     Raises:
-        LibraryError: the journal is damaged, or names files outside the library.
+        LibraryError: the journal is damaged, or lists files outside the library.
     """
     journal = folder / JOURNAL
     try:
@@ -296,11 +299,11 @@ def _records(folder: Path) -> list[tuple[int, dict[str, Any]]]:
             return [(n, record) for n, record in enumerate(changes, 1) if record["file"] not in withdrawn]
     except (OSError, KeyError, TypeError, ValueError, AttributeError):
         pass
-    raise LibraryError(f"the journal {str(journal)!r} is damaged; the old files are beside it, byte for byte")
+    raise LibraryError(f"the journal {str(journal)!r} is damaged; copy the old files beside it back by hand")
 
 
 def _sound(record: dict[str, Any]) -> bool:
-    """Whether a line of a journal is whole and keeps to the library."""
+    """Whether a line of a journal is complete and inside the library."""
     inside, backup = Path(record["file"]), record.get("backup", "")
     whole = isinstance(record["after"], str) and (not backup or isinstance(record["before"] + "", str))
     stays = not inside.is_absolute() and ".." not in inside.parts and Path(backup).name == backup

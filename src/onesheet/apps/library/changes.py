@@ -1,4 +1,4 @@
-"""Which NFO files are to change, and how; nothing is written."""
+"""Plan how NFO files change; nothing is written."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from onesheet.data.film_library.nfo import parse_nfo, read_nfo
 from onesheet.errors import LibraryError
 
 Policy = Literal["only-missing", "add", "replace"]
-"""Films that get genres: those without; those too that lack some; those too that have others than the model gives."""
+"""Which films get genres: those without genres; also those that lack some; all, in place of their own."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """One NFO file, before and after.
+    """A change of one NFO file.
 
     Attributes:
         film: the film.
         path: the NFO.
-        before: its bytes, None where the file is to be made.
-        after: its bytes to be.
+        before: its bytes; None for a new file.
+        after: its new bytes.
         encoding: Python's name of the bytes' encoding.
     """
 
@@ -47,12 +47,12 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Left:
-    """A film that should have been given genres and is left alone.
+class Skipped:
+    """A film whose genres should change, but cannot or must not be written.
 
     Attributes:
         film: the film.
-        why: in words.
+        why: the reason, in words.
     """
 
     film: LibraryFilm
@@ -60,15 +60,15 @@ class Left:
 
 
 def wanted_genres(suggestion: Suggestion, policy: Policy) -> tuple[str, ...]:
-    """The genres a film is to have; () where it is to stay as it is.
+    """The genres that a film should have; () if nothing should change.
 
-    Replacing keeps the genres that the model does not know, and leaves a film alone where it gives none.
+    "replace" keeps the genres that the model does not know, and changes nothing if none is predicted.
     """
-    if not suggestion.given or (policy == "only-missing" and suggestion.held):
+    if not suggestion.predicted or (policy == "only-missing" and suggestion.existing):
         return ()
-    kept = [name for name, value in suggestion.held.items() if value is None or policy == "add"]
-    wanted = (*kept, *(name for name in suggestion.given if name not in kept))
-    return () if set(wanted) == set(suggestion.held) else wanted
+    kept = [name for name, value in suggestion.existing.items() if value is None or policy == "add"]
+    wanted = (*kept, *(name for name in suggestion.predicted if name not in kept))
+    return () if set(wanted) == set(suggestion.existing) else wanted
 
 
 def plan_changes(
@@ -78,15 +78,15 @@ def plan_changes(
     locked: bool = False,
     create: bool = False,
     lock: bool = False,
-) -> Iterator[Change | Left]:
-    """What giving films their genres would change, one for each NFO of a film that is to have other genres.
+) -> Iterator[Change | Skipped]:
+    """Plan the changes that give films their genres: one for each NFO of a film whose genres change.
 
     Args:
-        suggestions: what the model says.
+        suggestions: the predicted genres.
         policy: which films get genres.
-        locked: change genres that are locked in Jellyfin, too.
-        create: make an NFO where there is none.
-        lock: tell Jellyfin to leave the genres alone from then on.
+        locked: also change genres that are locked in Jellyfin.
+        create: make an NFO for a film without one.
+        lock: lock the written genres in Jellyfin.
     """
     for suggestion in suggestions:
         if wanted := wanted_genres(suggestion, policy):
@@ -94,7 +94,7 @@ def plan_changes(
             try:
                 changes = _changes(suggestion, wanted, policy, locked, create)
             except LibraryError as error:
-                yield Left(film, str(error))
+                yield Skipped(film, str(error))
                 continue
             for change in changes:
                 yield replace(change, after=with_lock(parse_nfo(change.after))) if lock else change
@@ -102,13 +102,13 @@ def plan_changes(
 
 def plan_clean(
     films: Iterable[LibraryFilm], *, genre_map: GenreMap = None, locked: bool = False
-) -> Iterator[Change | Left]:
-    """What unifying the spellings of genres and applying a mapping would change; nothing is predicted.
+) -> Iterator[Change | Skipped]:
+    """Plan the changes that unify the spellings of genres and apply a mapping; nothing is predicted.
 
     Args:
         films: of a library.
         genre_map: as in `suggest_genres`.
-        locked: change genres that are locked in Jellyfin, too.
+        locked: also change genres that are locked in Jellyfin.
 
     Raises:
         CatalogueError: the mapping cannot be read.
@@ -125,7 +125,7 @@ def plan_clean(
                 if (wanted := tuple(dict.fromkeys(new for one in news for new in one))) != nfo.genres:
                     yield _change_of(film, path, wanted, locked)
             except LibraryError as error:
-                yield Left(film, str(error))
+                yield Skipped(film, str(error))
 
 
 def _changes(
@@ -134,24 +134,26 @@ def _changes(
     """The changes of one film's NFO files.
 
     Raises:
-        LibraryError: they are to be left alone; the message says why.
+        LibraryError: the film must be skipped; the message is the reason.
     """
     film = suggestion.film
     if film.nfo:
         return [_change(suggestion, path, wanted, policy, locked) for path in (film.nfo, *film.twins)]
     if not create:
-        raise LibraryError("has no NFO; --create-nfo makes one")
+        raise LibraryError("has no NFO; pass --create-nfo to make one")
     if not film.is_named:
         raise LibraryError("has no NFO, and its name has no title and year; rename it to 'Title (1999)'")
     if os.path.lexists(film.new_nfo):
-        raise LibraryError(f"{str(film.new_nfo)!r} is there and no file; move it, so that an NFO can be made")
+        raise LibraryError(f"{str(film.new_nfo)!r} exists and is no NFO; move it, so that an NFO can be made")
     return [Change(film, film.new_nfo, None, _new_nfo(film, wanted), "utf-8")]
 
 
 def _change(suggestion: Suggestion, path: Path, wanted: tuple[str, ...], policy: Policy, locked: bool) -> Change:
-    """The change of one NFO; raises as `_changes`."""
+    """The change of one NFO; raises like `_changes`."""
     nfo = read_nfo(path)
-    new = wanted if policy == "replace" else (*nfo.genres, *(name for name in wanted if name not in suggestion.held))
+    new = (
+        wanted if policy == "replace" else (*nfo.genres, *(name for name in wanted if name not in suggestion.existing))
+    )
     return _change_of(suggestion.film, path, new, locked)
 
 
@@ -162,14 +164,14 @@ def _change_of(film: LibraryFilm, path: Path, genres: Sequence[str], locked: boo
         what = "has a web address and no genre" if nfo.root else "is only a web address"
         raise LibraryError(f"its NFO {what}, so that players fetch the genres")
     if nfo.lock and not locked:
-        raise LibraryError(f"its genres are locked by {nfo.lock}; --even-locked changes them")
+        raise LibraryError(f"its genres are locked by {nfo.lock}; pass --even-locked to change them")
     if meanings(nfo.genres) != meanings(film.genres):
         raise LibraryError("its NFO has changed meanwhile")
     return Change(film, path, nfo.data, with_genres(nfo, genres), nfo.encoding)
 
 
 def _new_nfo(film: LibraryFilm, genres: Iterable[str]) -> bytes:
-    """A small NFO: title, year, genres."""
+    """A new NFO with title, year and genres."""
     fields = [
         ("title", film.title),
         *([("year", str(film.year))] if film.year else []),
@@ -184,16 +186,16 @@ def writable_file(path: Path) -> os.stat_result:
     """The state of an NFO that may be replaced.
 
     Raises:
-        LibraryError: it is a link, has other names, is read-only, or is not there any more.
+        LibraryError: it is a link, has hard links, is read-only, or is gone.
     """
     try:
         state = path.lstat()
     except OSError as error:
         raise LibraryError(f"its NFO cannot be read: {error.strerror}") from error
     if stat.S_ISLNK(state.st_mode):
-        raise LibraryError(f"its NFO is a link to {str(path.readlink())!r}; work on the folder that contains it")
+        raise LibraryError(f"its NFO is a link to {str(path.readlink())!r}; pass the library that contains the file")
     if state.st_nlink > 1:
-        raise LibraryError("its NFO has other names (hard links), which would keep the old genres; make a copy of it")
+        raise LibraryError("its NFO has hard links, which would keep the old genres; replace it by a copy")
     if not state.st_mode & 0o222 or not os.access(path, os.W_OK):
         raise LibraryError("its NFO is read-only; make it writable")
     return state

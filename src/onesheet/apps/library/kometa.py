@@ -1,4 +1,4 @@
-"""A metadata file for Kometa, which gives Plex its genres and leaves every NFO alone."""
+"""A metadata file for Kometa, which writes genres to Plex; no NFO changes."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from collections.abc import Iterable
 from onesheet.apps.library.changes import Policy, wanted_genres
 from onesheet.apps.library.suggesting import Suggestion
 
-HEAD = "# Genres that posters suggest, by: onesheet library write --kometa; name this file under metadata_files.\n"
+HEAD = "# Genres predicted from posters by onesheet library write --kometa. List this file under metadata_files.\n"
 _ESCAPED = re.compile("[^ -~\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
 
 def kometa_metadata(suggestions: Iterable[Suggestion], *, policy: Policy = "only-missing") -> str:
     """The YAML text; a film is matched by its id of TMDB (a show's of TVDB) or IMDb, else by title and year.
 
-    Kometa's `genre` adds to what Plex has; for the policy "replace" `genre.sync` makes it all there is.
+    Kometa's `genre` adds to the genres in Plex. For the policy "replace", `genre.sync` replaces them.
 
     Args:
-        suggestions: what the model says.
-        policy: which films get genres, judged by their NFO files.
+        suggestions: the predicted genres.
+        policy: which films get genres, by the genres in their NFO files.
     """
     lines = [HEAD, "metadata:\n"]
     for suggestion in suggestions:
@@ -39,6 +39,6 @@ def kometa_metadata(suggestions: Iterable[Suggestion], *, policy: Policy = "only
 
 
 def _quoted(text: str) -> str:
-    """A YAML scalar in double quotes, which are JSON's as long as every sign that YAML has none for is escaped."""
+    """A YAML scalar in double quotes: JSON, with characters that YAML does not print escaped."""
     quoted = json.dumps(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"), ensure_ascii=False)
     return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", quoted)

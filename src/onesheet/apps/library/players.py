@@ -1,4 +1,4 @@
-"""Make players read films again after their NFO files were written; artwork and other metadata stay as they are.
+"""Refresh films in players after their NFO files were written; artwork and other metadata stay as they are.
 
 Kodi: `VideoLibrary.RefreshMovie` and `.RefreshTVShow` of its JSON-RPC API, https://kodi.wiki/view/JSON-RPC_API/v13.
 Jellyfin: a refresh of the item, https://api.jellyfin.org (`POST /Items/{itemId}/Refresh`). Films are found by the ends
@@ -22,7 +22,7 @@ from onesheet.files import parse_json
 SECONDS = 30
 JELLYFIN_KEY = "JELLYFIN_API_KEY"
 KODI_USER, KODI_PASSWORD = "KODI_USER", "KODI_PASSWORD"
-KODI_KINDS = {  # lists -> what is in them, its number, and its refresh, which reads the NFO and no episodes
+KODI_KINDS = {  # list method -> its items, their id, the refresh method, and its options: read the NFO, but no episodes
     "GetMovies": ("movies", "movieid", "RefreshMovie", {"ignorenfo": False}),
     "GetTVShows": ("tvshows", "tvshowid", "RefreshTVShow", {"ignorenfo": False, "refreshepisodes": False}),
 }
@@ -39,7 +39,7 @@ def refresh_kodi(url: str, films: Iterable[str]) -> list[str]:
         The films that Kodi does not have.
 
     Raises:
-        OnesheetError: Kodi does not answer.
+        OnesheetError: Kodi cannot be reached or reports an error.
     """
     user = f"{os.environ.get(KODI_USER, '')}:{os.environ.get(KODI_PASSWORD, '')}"
     headers = {"Authorization": f"Basic {base64.b64encode(user.encode()).decode()}"} if user != ":" else {}
@@ -60,10 +60,10 @@ def refresh_kodi(url: str, films: Iterable[str]) -> list[str]:
 
 
 def refresh_jellyfin(url: str, films: Iterable[str]) -> list[str]:
-    """Have Jellyfin read films' and shows' NFO files again; nothing that it has is replaced by other sources' data.
+    """Have Jellyfin read films' and shows' NFO files again; no metadata is replaced from other sources.
 
     Args:
-        url: its address; the key comes from the environment (`JELLYFIN_API_KEY`).
+        url: address of the server; the key comes from the environment (`JELLYFIN_API_KEY`).
         films: names of films, as `LibraryFilm` has them.
 
     Returns:
@@ -71,7 +71,7 @@ def refresh_jellyfin(url: str, films: Iterable[str]) -> list[str]:
 
     Raises:
         ConfigError: no key.
-        OnesheetError: Jellyfin does not answer.
+        OnesheetError: Jellyfin cannot be reached or reports an error.
     """
     key = os.environ.get(JELLYFIN_KEY, "").strip()
     if not key:
@@ -89,7 +89,7 @@ def refresh_jellyfin(url: str, films: Iterable[str]) -> list[str]:
 
 
 def _matched(items: Mapping[str, Any], films: Iterable[str]) -> tuple[list[Any], list[str]]:
-    """The players' items of the films, each once, and the films without one."""
+    """The player's items of the films, each once, and the films without an item."""
     paths = {f"/{path}".replace("\\", "/").rstrip("/"): item for path, item in items.items()}
     found: list[Any] = []
     missing = []
@@ -102,7 +102,7 @@ def _matched(items: Mapping[str, Any], films: Iterable[str]) -> tuple[list[Any],
 
 
 def _asked(player: str, url: str, headers: Mapping[str, str], body: object = None) -> Any:
-    """A player's answer; with a body as POST."""
+    """A player's answer to a GET, or to a POST if there is a body."""
     if not url.startswith(("http://", "https://")):
         raise ConfigError(f"the address of {player} must begin with http:// or https://; got {url[:80]!r}")
     data = None if body is None else json.dumps(body).encode()

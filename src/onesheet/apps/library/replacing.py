@@ -1,4 +1,4 @@
-"""Files exchanged with nothing lost: what another program writes at the same moment is found and stays.
+"""Replace files without losing what another program writes at the same moment.
 
 The new bytes are written to a hidden file beside the old one, `.NAME.onesheet.part`. Then the two change places in one
 step, and what came out is compared with what was read. Other bytes go back to their place. Where the file system
@@ -32,23 +32,23 @@ _CANNOT = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 
 
 class Changed(LibraryError):
-    """Another program has written the file meanwhile; its bytes are in place."""
+    """Another program has written the file meanwhile; its bytes stay in place."""
 
 
 def digest(data: bytes) -> str:
-    """What a journal knows bytes by."""
+    """SHA-256 of bytes, hexadecimal."""
     return hashlib.sha256(data).hexdigest()
 
 
 def replace_file(path: Path, data: bytes, *, expected: str, kept: Path, mtime_ns: int | None = None) -> None:
-    """Give a file other bytes if it has the expected ones; its permissions, owner and attributes stay.
+    """Replace a file's bytes if it has the expected ones; its permissions, owner and attributes stay.
 
     Args:
         path: the file.
-        data: its bytes to be.
-        expected: the digest of its bytes as they were read.
-        kept: a file that is made where bytes of another program find no place of their own.
-        mtime_ns: its time; None = now, which tells players to read it again.
+        data: its new bytes.
+        expected: digest of its bytes as they were read.
+        kept: where to save another program's bytes if their own place is taken.
+        mtime_ns: its modification time in nanoseconds; None = now, so that players read it again.
 
     Raises:
         Changed: it has other bytes, or another program has it open for writing; those stay.
@@ -116,11 +116,11 @@ def remove_file(path: Path, *, expected: str, kept: Path) -> None:
 
 
 def recover(path: Path, *, ours: set[str], kept: Path) -> None:
-    """End what a kill has left between two steps: bytes of our own go, those of another program return to their place.
+    """Finish what a kill interrupted: remove onesheet's temporary bytes, and put back another program's.
 
     Args:
         path: a file that was being replaced, made or removed.
-        ours: digests of the bytes that are kept elsewhere.
+        ours: digests of bytes that exist elsewhere.
         kept: as in `replace_file`.
     """
     swap = _swap(path)
@@ -136,7 +136,7 @@ def recover(path: Path, *, ours: set[str], kept: Path) -> None:
 
 
 def copy_state(source: Path, target: Path, state: os.stat_result, *, mtime_ns: int) -> None:
-    """Give a new file the mode, attributes, owner and group of another; where only root may, it stays ours."""
+    """Copy mode, attributes, owner and group to a new file; without root's rights the owner stays the caller."""
     shutil.copystat(source, target)
     mine = target.stat()
     if (mine.st_uid, mine.st_gid) != (state.st_uid, state.st_gid):
@@ -149,7 +149,7 @@ def copy_state(source: Path, target: Path, state: os.stat_result, *, mtime_ns: i
 
 
 def _put_back(path: Path, *, ours: set[str], kept: Path) -> None:
-    """Give another program's bytes their place again; of two versions the newer one stays and the older is kept."""
+    """Put back another program's bytes; of two versions the newer one is in place and the older one in `kept`."""
     swap = _swap(path)
     _exchange(swap, path)
     if _digest_at(swap) not in ours:  # it was written once more
@@ -158,7 +158,7 @@ def _put_back(path: Path, *, ours: set[str], kept: Path) -> None:
 
 
 def _return(swap: Path, path: Path, kept: Path) -> None:
-    """Give a file its name back; where that is taken, it is kept elsewhere."""
+    """Give a file its name back; if the name is taken, save it as `kept`."""
     try:
         _move(swap, path)
     except FileExistsError:
@@ -176,7 +176,7 @@ def _swap(path: Path) -> Path:
 
 
 def _digest_at(path: Path) -> str | None:
-    """The digest of a file's bytes; None where there is no file."""
+    """The digest of a file's bytes; None if there is no file."""
     try:
         return digest(path.read_bytes())
     except FileNotFoundError:
@@ -184,7 +184,7 @@ def _digest_at(path: Path) -> str | None:
 
 
 def _exchange(first: Path, second: Path) -> bool:
-    """Let two files change places in one step; False where the system or the file system cannot."""
+    """Exchange two files in one step; False if the system or the file system cannot."""
     try:
         _rename(first, second, _EXCHANGE)
     except OSError as error:
@@ -211,7 +211,7 @@ def _move(source: Path, target: Path) -> None:
 
 
 def _rename(source: Path, target: Path, how: int) -> None:
-    """renameat2(2), which Python does not have."""
+    """Call renameat2(2), which Python does not offer."""
     call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if sys.platform == "linux" else None
     if call is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
@@ -221,12 +221,12 @@ def _rename(source: Path, target: Path, how: int) -> None:
 
 
 def _is_open(path: Path) -> bool:
-    """Whether another program has a file open for writing, where the system tells (Linux, for files of one's own)."""
+    """Whether another program has a file open for writing; known only on Linux, for the caller's own files."""
     if sys.platform != "linux":
         return False
     with path.open("rb") as file:
         try:
-            fcntl.fcntl(file, fcntl.F_SETSIG, signal.SIGURG)  # which nothing listens to; SIGIO would end the process
+            fcntl.fcntl(file, fcntl.F_SETSIG, signal.SIGURG)  # ignored by default; SIGIO would end the process
             fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
             fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
         except OSError as error:

@@ -1,4 +1,4 @@
-"""A film in a library: what its files say of it."""
+"""One film of a library, and titles, years and ids in file names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from onesheet.data.film_library.nfo import Nfo
 from onesheet.data.genre_synonyms import canonical, genre_key
 
 _TITLE_YEAR = re.compile(r"(.+?)[\s._]*[(\[]((?:18|19|20)\d\d)[)\]]")
-_SCENE = re.compile(r"(.+)[ ._]((?:18|19|20)\d\d)(?:[ ._-]|$)")  # of several years the last is the film's
+_SCENE = re.compile(r"(.+)[ ._]((?:18|19|20)\d\d)(?:[ ._-]|$)")  # the last year is the film's
 _TAG = re.compile(r"\s*[{\[][^}\]]*[}\]]")  # [imdbid-tt0083658], {tmdb-78}, {edition-Final Cut}
 _ID = re.compile(r"[{\[](imdb|tmdb|tvdb)(?:id)?[-=](tt\d+|\d+)[}\]]", re.IGNORECASE)
 
@@ -22,23 +22,23 @@ class LibraryFilm:
     """One film of a library.
 
     Attributes:
-        name: its path in the library: the film's own folder, or its file without suffix among others'.
-        title: as its NFO has it, else as its folder or file is named.
-        year: likewise; None where neither says one.
-        poster: path of the poster, None where there is none.
-        nfo: path of the NFO file, None where there is none.
-        new_nfo: where an NFO would be made.
-        more_posters: what to look at where the poster cannot be read, the likeliest first.
-        fault: why the NFO cannot be used for genres, "" where it can or there is none.
-        address_only: whether the NFO holds no more than a web address.
-        genres: as the NFO has them.
-        lock: what Jellyfin protects them with, "" where they are not locked.
-        twins: its other NFO files, which name the same genres: players do not agree on which they read.
-        ids: "imdb", "tmdb", "tvdb" -> its id there, from its NFO, else from the names of its folder and file.
-        is_named: whether the name of its folder or file gives title and year.
+        name: its path in the library: its own folder, or its file without suffix in a shared folder.
+        title: from its NFO, else from the name of its folder or file.
+        year: likewise; None if unknown.
+        poster: path of the poster; None if there is none.
+        nfo: path of the NFO file; None if there is none.
+        new_nfo: where a new NFO would be made.
+        more_posters: candidates if the poster cannot be read, the likeliest first.
+        fault: why the NFO's genres cannot be used; "" if they can or there is no NFO.
+        web_address: whether its NFO has a web address and no genre, so that players fetch the genres.
+        genres: as the NFO lists them.
+        lock: the element that locks the genres in Jellyfin; "" if none does.
+        twins: its other NFO files, with the same genres; players differ in which they read.
+        ids: "imdb", "tmdb", "tvdb" -> its id, from its NFO, else from the names of its folder and file.
+        is_named: whether the name of its folder or file has title and year.
         is_show: whether it is a TV show.
-        outside: whether it lies outside the library's folder, behind a link.
-        unclear: files beside it that may be another film's.
+        outside: whether it is outside the library's folder, behind a link.
+        unclear: names of files beside it that may be another film's.
     """
 
     name: str
@@ -48,7 +48,7 @@ class LibraryFilm:
     nfo: Path | None
     new_nfo: Path
     fault: str = ""
-    address_only: bool = False
+    web_address: bool = False
     genres: tuple[str, ...] = ()
     lock: str = ""
     twins: tuple[Path, ...] = ()
@@ -61,7 +61,7 @@ class LibraryFilm:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """What is not there: "poster", "nfo", "genres"; the genres of a faulty NFO are not known."""
+        """What the film lacks: "poster", "nfo", "genres"; the genres of a faulty NFO are unknown, not missing."""
         absent = {"poster": self.poster is None, "nfo": self.nfo is None, "genres": not self.genres and not self.fault}
         return tuple(name for name, is_absent in absent.items() if is_absent)
 
@@ -79,13 +79,13 @@ class LibraryFilm:
             "ids": dict(self.ids),
             "outside": self.outside,
             "unclear": list(self.unclear),
-            "address_only": self.address_only,
+            "web_address": self.web_address,
             "fault": self.fault or None,
         }
 
 
 def title_and_year(name: str) -> tuple[str, int] | None:
-    """Title and year in the name of a folder or file, of people or of a release; None where it has none.
+    """Title and year in the name of a folder, a file or a release; None if it has none.
 
     Example:
         >>> title_and_year("Blade Runner (1982) [imdbid-tt0083658]"), title_and_year("Blade.Runner.2049.2017.1080p-GRP")
@@ -103,7 +103,7 @@ def title_and_year(name: str) -> tuple[str, int] | None:
 
 
 def named_film(nfo: Nfo | None, *names: str) -> tuple[str, int | None]:
-    """Title and year: from the NFO, else from the first name that has both, else the first name without a year.
+    """Title and year: from the NFO, else from the first name that has both, else the first name and no year.
 
     Example:
         >>> named_film(None, "Films", "Blade Runner (1982) [imdbid-tt0083658]")
@@ -118,7 +118,7 @@ def named_film(nfo: Nfo | None, *names: str) -> tuple[str, int | None]:
 
 
 def without_tags(name: str) -> str:
-    """A name without what stands in braces and square brackets.
+    """A name without the tags in braces and square brackets.
 
     Example:
         >>> without_tags("Blade Runner (1982) {edition-Final Cut}")
@@ -128,7 +128,7 @@ def without_tags(name: str) -> str:
 
 
 def ids_in(*names: str) -> dict[str, str]:
-    """The ids in the names of folders and files; of two the first counts.
+    """The ids in the names of folders and files; the first name wins.
 
     Example:
         >>> ids_in("Blade Runner (1982) {tmdb-78} [imdbid-tt0083658]")
@@ -139,7 +139,7 @@ def ids_in(*names: str) -> dict[str, str]:
 
 
 def meanings(genres: Iterable[str]) -> frozenset[str]:
-    """Genres by what they mean, whatever their spelling and language.
+    """What genres mean, whatever their spelling and language.
 
     Example:
         >>> meanings(["Science Fiction", "krimi"]) == meanings(["Crime", "Sci-Fi"])
@@ -149,5 +149,5 @@ def meanings(genres: Iterable[str]) -> frozenset[str]:
 
 
 def key(name: str) -> str:
-    """A file name as players compare it: without regard to case and to how accents are spelt."""
+    """A file name for comparison, as players do it: case and the encoding of accents make no difference."""
     return name.lower() if name.isascii() else unicodedata.normalize("NFC", name).casefold()

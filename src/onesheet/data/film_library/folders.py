@@ -1,4 +1,4 @@
-"""What the files of one folder are to each other: films, their NFO files and posters."""
+"""Which files of one folder belong together: films, their NFO files and posters."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from onesheet.data.film_library.films import key, title_and_year, without_tags
 from onesheet.data.poster_folders import is_image
 
 # fmt: off
-VIDEO_SUFFIXES = frozenset((  # Jellyfin's, and .disc, which stands for a disc on a shelf
+VIDEO_SUFFIXES = frozenset((  # Jellyfin's, and .disc, a stub for a disc on a shelf
     ".001", ".3g2", ".3gp", ".amv", ".asf", ".asx", ".avi", ".bin", ".bivx", ".disc", ".divx", ".dv", ".dvr-ms", ".f4v",
     ".fli", ".flv", ".ifo", ".img", ".iso", ".m2t", ".m2ts", ".m2v", ".m4v", ".mk3d", ".mkv", ".mov", ".mp4", ".mpe",
     ".mpeg", ".mpg", ".mts", ".mxf", ".nrg", ".nsv", ".nuv", ".ogg", ".ogm", ".ogv", ".pva", ".qt", ".rec", ".rm",
     ".rmvb", ".strm", ".svq3", ".tp", ".ts", ".ty", ".viv", ".vob", ".vp3", ".webm", ".wmv", ".wtv", ".wvx", ".xvid",
 ))
-DISCS = {"video_ts": "video_ts.nfo", "bdmv": "index.nfo"}  # a disc's folder -> its NFO in there
-_DISC_FILES = frozenset(("video_ts.ifo", "video_ts.vob", "video_ts.bup", "index.bdmv"))  # of one without that folder
+DISCS = {"video_ts": "video_ts.nfo", "bdmv": "index.nfo"}  # disc folder -> its NFO
+_DISC_FILES = frozenset(("video_ts.ifo", "video_ts.vob", "video_ts.bup", "index.bdmv"))  # of a disc without that folder
 EXTRAS = frozenset((
     "backdrops", "behind the scenes", "bonus", "clips", "deleted scenes", "extrafanart", "extras", "extrathumbs",
     "featurettes", "interviews", "other", "plex versions", "proof", "sample", "samples", "scenes", "shorts", "subs",
@@ -44,16 +44,16 @@ _SEASON = re.compile(r"(?:season|series|staffel|saison|temporada|stagione|seizoe
 
 @dataclass(frozen=True)
 class Place:
-    """Where one film's files lie.
+    """The files of one film.
 
     Attributes:
         folder: the folder.
-        stem: the name its files begin with; of a film with a folder of its own and no video, the folder's.
-        posters: paths of what may be its poster, the likeliest first.
-        nfos: its NFO files, the one whose title counts in front.
-        new_nfo: where one would be made.
-        own_folder: whether the folder is this film's alone.
-        unclear: names of files that may be this film's, or another's that lies here.
+        stem: the name that its files begin with; the folder's name for a film with its own folder and no video.
+        posters: paths of candidates for the poster, the likeliest first.
+        nfos: its NFO files; the first one's title counts.
+        new_nfo: where a new NFO would be made.
+        own_folder: whether the folder contains this film only.
+        unclear: names of files that belong to this film or to another one in the folder.
     """
 
     folder: Path
@@ -66,22 +66,27 @@ class Place:
 
 
 class FilmFolder:
-    """One folder's files and what they belong to.
+    """The files of one folder, grouped by film.
 
     Attributes:
         places: one for each film.
-        below: names of the sub-folders in which more films may lie.
-        extras: names of those with the extras of the folder's film.
-        strays: NFO files that belong to no film here.
-        episodes: videos that are episodes of a series.
+        below: names of the sub-folders that may contain more films.
+        extras: names of the sub-folders with extras of the folder's film.
+        other_nfos: NFO files that belong to no film here.
+        episodes: names of videos that are episodes of a TV show.
     """
 
     def __init__(
         self, folder: str, folders: Sequence[str], files: Sequence[str], *, root: bool, show: str = ""
     ) -> None:
-        """`files` are by their paths in the folder, with those of discs' NFO files; no film has the `root` alone.
+        """Group the files; the library's `root` is never a film's own folder.
 
-        `show` is the name of a TV show's tvshow.nfo: the folder is the show's then.
+        Args:
+            folder: its path.
+            folders: names of its sub-folders.
+            files: names of its files, and relative paths of the NFO files in disc folders.
+            root: whether this is the library's own folder.
+            show: name of the file tvshow.nfo, if the folder is a TV show's.
         """
         self.path = self._folder = Path(folder)
         self._files = sorted(files)
@@ -100,17 +105,21 @@ class FilmFolder:
         alone = not stems and not root and not self.episodes
         if alone and ("movie" in self._nfos or (not self.below and any(self._posters((), own=True)))):
             stems, own = [[self._folder.name]], True
-        several = () if root or own else tuple(n for k, n in (*self._nfos.items(), *self._images.items()) if k in _BARE)
+        several = (
+            ()
+            if root or own
+            else tuple(n for k, n in (*self._nfos.items(), *self._images.items()) if k in _FOLDER_NAMES)
+        )
         self.places = [self._place(stem, own, several) for stem in stems]
         used = {path for place in self.places for path in place.nfos}
-        self.strays = [path for name in self._nfos.values() if (path := self._folder / name) not in used]
+        self.other_nfos = [path for name in self._nfos.values() if (path := self._folder / name) not in used]
 
     @staticmethod
     def _is_disc(name: str) -> bool:
         return _DISC_FOLDER.match(key(name)) is not None
 
     def _stems(self, folders: Sequence[str], *, root: bool) -> list[list[str]]:
-        """The names of each film's videos without suffix, parts and versions of one film together."""
+        """The names without suffix of each film's videos; parts and versions of one film are together."""
         if self._discs:
             return [[self._folder.name]]
         videos = self._videos()
@@ -130,7 +139,7 @@ class FilmFolder:
         return [named for stems in films.values() for named in self._of_parts(stems)]
 
     def _videos(self) -> list[str]:
-        """Names of videos without suffix; those of trailers and the like are left out, episodes are kept apart."""
+        """Names of videos without suffix, but for trailers and samples; episodes go to `episodes`."""
         stems = [_stem(name) for name in self._files if os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES]  # noqa: PTH122
         stems = list(dict.fromkeys(stem for stem in stems if not _EXTRA.search(key(stem))))
         all_keys = set(map(key, stems))
@@ -143,7 +152,7 @@ class FilmFolder:
         return [stem for stem in stems if stem not in self.episodes]
 
     def _all_of_the_folder(self, stems: Sequence[str]) -> bool:
-        """Whether all videos are named after the folder: versions and parts of one film."""
+        """Whether all videos have the folder's name: versions and parts of one film."""
         name = key(without_tags(self._folder.name))
         if all(key(stem).startswith(name) and _VERSION.match(key(stem)[len(name) :]) for stem in stems):
             return True
@@ -151,13 +160,13 @@ class FilmFolder:
         return named is not None and all(title_and_year(stem) == named for stem in stems)
 
     def _of_parts(self, stems: list[str]) -> list[list[str]]:
-        """Videos that differ by a number or a tag: one film, whose files may be named after the whole; or several."""
+        """Videos that differ by a number or a tag: one film, with the name of the whole first; or several films."""
         if len(stems) == 1 or not self._one_film(stems):
             return [[stem] for stem in stems]
         return [list(dict.fromkeys([_PART.sub("", min(stems, key=len)), *stems]))]
 
     def _one_film(self, stems: list[str]) -> bool:
-        """Whether videos may be one film's: not where several have an NFO."""
+        """Whether videos may be one film's: not if several have an NFO."""
         return sum(key(stem) in self._nfos for stem in stems) <= 1
 
     def _place(self, stems: list[str], own: bool, unclear: tuple[str, ...]) -> Place:
@@ -170,7 +179,7 @@ class FilmFolder:
         return Place(self._folder, stems[0], tuple(self._posters(stems, own=own)), tuple(nfos), new, own, unclear)
 
     def _posters(self, stems: Iterable[str], *, own: bool) -> Iterator[Path]:
-        """A film's posters, in Jellyfin's order, thumbnails of old at the end."""
+        """A film's posters, in Jellyfin's order; `.tbn` thumbnails come last."""
         begins = [key(stem) for stem in stems]
         names = [*begins, *(f"{begin}-{name}" for begin in begins for name in POSTER_NAMES)]
         found = [self._images[n] for n in (*names, *(POSTER_NAMES if own else ())) if n in self._images]
@@ -178,7 +187,7 @@ class FilmFolder:
             yield self._folder / name
 
 
-_BARE = frozenset((*POSTER_NAMES, "movie"))
+_FOLDER_NAMES = frozenset((*POSTER_NAMES, "movie"))
 
 
 def _discs(folders: Iterable[str]) -> list[str]:
@@ -190,6 +199,6 @@ def _stem(name: str) -> str:
 
 
 def _image_rank(name: str) -> tuple[bool, str]:
-    """Of images with one name, JPEG and PNG come before the rest, and .tbn last, as its name says nothing."""
+    """Of images with one name, JPEG and PNG come first and .tbn, which may be any format, last."""
     suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - speed
     return suffix == ".tbn", suffix

@@ -1,9 +1,9 @@
-"""NFO files: what one says of its film or show, and where in its bytes.
+"""Read NFO files: the fields of a film or show, and where they are in the file's bytes.
 
-An NFO is XML with the root <movie> or <tvshow>, XML with a web address behind it, or only an address. Expat reads it,
-and only to tell places: no NFO is ever written from what was parsed (see `nfo_editing`). Entity declarations are
-rejected, so that nothing expands and nothing outside the file is read. What players forgive is forgiven: a bare `&`,
-HTML's entities, a wrong encoding declaration and legacy encodings.
+An NFO is XML with the root <movie> or <tvshow>, XML followed by a web address, or only an address. Expat finds the
+places of elements; no NFO is ever written from parsed XML (see `nfo_editing`). Entity declarations are rejected, so
+nothing expands and no other file is read. As in players, an unescaped `&`, HTML entities, a wrong encoding declaration
+and legacy encodings are accepted.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ ROOTS = ("movie", "tvshow")
 _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 _DECLARED = re.compile(rb"\s*<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([A-Za-z0-9._-]{1,40})[\"']", re.IGNORECASE)
-_WIDER = {  # an encoding that is declared -> the one that is meant, which has more letters
+_WIDER = {  # declared encoding -> its superset, which programs write
     **dict.fromkeys(("gb2312", "gbk", "gb_2312-80"), "gb18030"),
     **dict.fromkeys(("shift_jis", "shift-jis", "sjis", "x-sjis"), "cp932"),
     **{"big5": "big5hkscs", "euc-kr": "cp949", "ks_c_5601-1987": "cp949"},
 }
 _GENRES_APART = re.compile(r"\s+/\s+|\s*[,;|]\s*")
-# Signs that no text has, as long as what they stand for, so that places in the text stay as they are.
+# Placeholders that no text contains, of the same length as what they replace, so that places stay the same.
 _AMPERSAND, _NOTHING = "\ufdd0", "\ufdd1"
 _REFERENCE = re.compile(r"&(?:#\d{1,7};|#x[0-9a-fA-F]{1,6};|(\w{1,32});)?", re.ASCII)
 _XML_ENTITIES = frozenset(("amp", "lt", "gt", "quot", "apos"))
 
 
 class NotAnNfo(LibraryError):
-    """The file is a text of some other kind, such as a release's, which has the same suffix."""
+    """The file is another kind of text with the same suffix, such as the notes of a release."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,11 @@ class Element:
 
     Attributes:
         name: the tag.
-        start: of its first byte in the file.
-        end: behind its last.
-        text: its own text, entities resolved, white space at the ends cut; with that of <name> inside a <genre>.
-        clear: whether it has the attribute clear="true", with which Kodi forgets what came before.
-        kind: its attribute type, in lower case: of a <uniqueid> the service that has this id.
+        start: offset of its first byte in the file.
+        end: offset behind its last byte.
+        text: its own text, stripped, with entities resolved; for a <genre> also the text of a <name> in it.
+        clear: whether it has the attribute clear="true", with which Kodi discards earlier values.
+        kind: its attribute "type", in lower case; for a <uniqueid> the service of the id.
     """
 
     name: str
@@ -64,17 +64,17 @@ class Element:
 
 @dataclass(frozen=True)
 class Nfo:
-    """An NFO file, read.
+    """An NFO file.
 
     Attributes:
         data: the file's bytes.
         encoding: Python's name of its encoding.
-        writing: that of the encoding for text put into it; "ascii", with references, where players may differ.
-        children: of the root; () where the file is only a web address.
-        root: the root's tag, "" where the file is only a web address.
-        close: where the root's end tag begins; of a root written <movie/>, where it ends.
+        writing: encoding of inserted text; "ascii", with character references, where players may differ.
+        children: of the root; () if the file is only a web address.
+        root: the root's tag; "" if the file is only a web address.
+        close: offset of the root's end tag; for a root written <movie/>, offset behind it.
         empty_root: whether the root is written <movie/>.
-        address: whether a web address follows the root, or is all there is.
+        address: whether the file is, or ends with, a web address.
     """
 
     data: bytes
@@ -98,12 +98,12 @@ class Nfo:
 
     @property
     def title(self) -> str:
-        """The film's title, "" where none is written."""
+        """The film's title; "" if there is none."""
         return self._first("title")
 
     @property
     def year(self) -> int | None:
-        """The film's year, None where none is written."""
+        """The film's year; None if there is none."""
         for name in ("year", "premiered", "releasedate"):
             if found := re.match(r"\d{4}", self._first(name)):
                 return int(found[0])
@@ -111,7 +111,7 @@ class Nfo:
 
     @property
     def lock(self) -> str:
-        """What Jellyfin protects the genres with, "" where they are not locked."""
+        """The element that locks the genres in Jellyfin; "" if none does."""
         if self._first("lockdata").lower() == "true":
             return "<lockdata>"
         fields = (child.text for child in self.children if child.name == "lockedfields")
@@ -120,7 +120,7 @@ class Nfo:
 
     @property
     def ids(self) -> dict[str, str]:
-        """The film's ids: "tmdb", "imdb" and "tvdb" as far as they are written."""
+        """Service ("tmdb", "imdb", "tvdb") -> the film's id there."""
         found = {child.kind: child.text for child in self.children if child.name == "uniqueid" and child.text}
         found |= {name: text for name in ("tmdb", "imdb") if (text := self._first(f"{name}id"))}
         forms = {"tmdb": r"[0-9]{1,9}", "imdb": r"tt[0-9]{1,10}", "tvdb": r"[0-9]{1,9}"}
@@ -131,7 +131,7 @@ class Nfo:
 
 
 def split_genres(text: str) -> tuple[str, ...]:
-    """The names in one <genre>: Kodi parts them at " / ", other programs write commas; "N/A" and the like are none.
+    """The names in one <genre>: Kodi separates them by " / ", other programs by commas; "N/A" and the like are none.
 
     Example:
         >>> split_genres("Kinder-/Familienfilm / Sci-Fi"), split_genres("Action,Thriller"), split_genres("N/A")
@@ -145,7 +145,7 @@ def read_nfo(path: Path) -> Nfo:
     """Read an NFO file.
 
     Raises:
-        LibraryError: it cannot be read, or as `parse_nfo`; the message has no path.
+        LibraryError: it cannot be read, or `parse_nfo` rejects it; the message has no path.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
@@ -158,18 +158,18 @@ def read_nfo(path: Path) -> Nfo:
 
 
 def parse_nfo(data: bytes) -> Nfo:
-    """Find what an NFO's bytes say.
+    """Read an NFO's bytes.
 
     Raises:
-        LibraryError: empty, too large, broken XML, an entity declared; the message has no path.
-        NotAnNfo: no XML and no web address.
+        LibraryError: empty, too large, broken XML, or an entity is declared; the message has no path.
+        NotAnNfo: neither XML nor a web address.
 
     Example:
         >>> parse_nfo(b"<movie><title>Up &amp; Down</title><genre>Drama / War</genre></movie>").genres
         ('Drama', 'War')
     """
     if len(data) > MAX_BYTES:
-        raise LibraryError(f"larger than {MAX_BYTES:,} bytes, which no film's NFO is")
+        raise LibraryError(f"larger than {MAX_BYTES:,} bytes; an NFO is smaller")
     if not data.strip(b"\x00 \t\r\n"):
         raise LibraryError("empty")
     bom, encoding, writing, text = _decoded(data)
@@ -189,7 +189,7 @@ def parse_nfo(data: bytes) -> Nfo:
 
 
 def _places(data: bytes, places: Sequence[int], bom: int, text: str, start: int, encoding: str) -> Iterator[int]:
-    """Places in the UTF-8 that expat reads, ascending -> places in the file, whose text begins behind the BOM."""
+    """Convert ascending offsets in the UTF-8 that expat reads to offsets in the file, whose text follows the BOM."""
     place = bom + len(text[:start].encode(encoding))
     for begin, end in pairwise((0, *places)):
         letters = len(data[begin:end].decode())  # as many as the file's text has there
@@ -199,7 +199,7 @@ def _places(data: bytes, places: Sequence[int], bom: int, text: str, start: int,
 
 
 def _decoded(data: bytes) -> tuple[int, str, str, str]:
-    """A file's text, with the length of its BOM and the encodings for reading and writing."""
+    """The length of the BOM, the encodings for reading and writing, and the text."""
     for bom, encoding in _BOMS:
         if data.startswith(bom) and (text := _text(data[len(bom) :], encoding)) is not None:
             return len(bom), encoding, encoding, text
@@ -216,16 +216,16 @@ def _decoded(data: bytes) -> tuple[int, str, str, str]:
 
 
 def _text(data: bytes, encoding: str) -> str | None:
-    """The text; None where the bytes are not in this encoding, or would not be the same again."""
+    """The text; None if the bytes are not in this encoding or do not survive a round trip."""
     try:
         text = data.decode(encoding)
         return text if text.encode(encoding) == data else None
-    except (LookupError, ValueError, TypeError, AssertionError):  # unknown, other than said, or no text encoding
+    except (LookupError, ValueError, TypeError, AssertionError):  # unknown, not this one, or not a text encoding
         return None
 
 
 def _readable(found: re.Match[str]) -> str:
-    """A reference as expat reads it, as long: HTML's as its letters, an ampersand that begins none as itself."""
+    """A reference for expat, of the same length: HTML entities become letters, a lone `&` becomes a placeholder."""
     written, name = found[0], found[1]
     if name in _XML_ENTITIES or (not name and written != "&"):
         return written
@@ -236,7 +236,7 @@ def _readable(found: re.Match[str]) -> str:
 
 
 class _Parsed:
-    """What expat finds; places are in `data`, the text as UTF-8."""
+    """What expat finds; offsets are in `data`, the text as UTF-8."""
 
     def __init__(self, text: str) -> None:
         self.data = text.encode("utf-8", "replace")
@@ -246,11 +246,11 @@ class _Parsed:
         self.empty_root = False
         self.error = ""
         self._depth = 0
-        self._quiet = False  # nothing has happened since an element began
+        self._quiet = False  # nothing has followed the start tag yet
         self._opened = 0
         self._attributes: dict[str, str] = {}
         self._text: list[str] = []
-        self._taken = False  # the text that comes is the child's own
+        self._taken = False  # the next text is the child's own
         self._parser = parser = expat.ParserCreate("utf-8")
         parser.buffer_text = True
         parser.EntityDeclHandler = _reject_entity
@@ -296,4 +296,4 @@ class _Parsed:
 
 
 def _reject_entity(name: str, *_: object) -> None:
-    raise LibraryError(f"declares the entity {name!r}, which may grow without end (billion laughs); not read")
+    raise LibraryError(f"declares the entity {name!r}, which could expand without limit; remove the declaration")

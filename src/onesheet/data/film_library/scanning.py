@@ -26,11 +26,11 @@ SMALL = 100
 
 @dataclass(frozen=True)
 class Remark:
-    """What is to be said of a file or folder.
+    """A file or folder that could not be read or was left out.
 
     Attributes:
         path: the file or folder.
-        why: it could not be read, or was left out; in words.
+        why: the reason, in words.
     """
 
     path: Path
@@ -39,13 +39,13 @@ class Remark:
 
 @dataclass(frozen=True)
 class Library:
-    """A film library as it lies on the disk.
+    """A film library.
 
     Attributes:
         root: its folder.
         films: sorted by name.
         unread: what could not be read, or leaves open which genres a film has.
-        left_out: what was read, but is no film's or not the one that counts.
+        left_out: what belongs to no film, is skipped as players skip it, or is not used.
     """
 
     root: Path
@@ -55,27 +55,27 @@ class Library:
 
     @property
     def left_out_counts(self) -> Counter[str]:
-        """Why something was left out -> how many files and folders, the commonest first."""
+        """Reason -> number of files and folders left out, the most frequent first."""
         return Counter(dict(Counter(remark.why for remark in self.left_out).most_common()))
 
 
 def scan_library(
     folder: str | Path, *, kind: Kind = "movies", exclude: Sequence[str] = (), progress: Progress = silent
 ) -> Library:
-    """Find the films below a folder, as Kodi, Jellyfin and Plex lay them out; nothing is changed.
+    """Find the films below a folder, by the rules of Kodi, Jellyfin and Plex; nothing is changed.
 
-    A film has a folder of its own, or shares one with others and is known by the names of its files; in the library's
-    folder itself it is known by them even where it is alone. Players' rules say what is not entered: hidden and
-    system folders, folders with `.ignore` or `.nomedia`, folders of extras. A link to a folder is followed once.
+    A film has its own folder, or shares one with others and is identified by the names of its files. In the library's
+    own folder the names always count. As in players, hidden folders, system folders, folders with `.ignore` or
+    `.nomedia` and folders of extras are not entered. A link to a folder is followed once.
 
     Args:
         folder: the library.
         kind: "movies", or "shows": the folders with a tvshow.nfo, never their seasons and episodes.
-        exclude: patterns of names or paths below the library that are left out, such as "Kids" or "*/Old/*".
-        progress: called with the films read so far.
+        exclude: patterns of names or paths below the library to leave out, such as "Kids" or "*/Old/*".
+        progress: called with the number of films read.
 
     Raises:
-        LibraryError: no such folder, or nothing in it.
+        LibraryError: there is no such folder, or no film in it.
     """
     root = Path(folder)
     if not root.is_dir():
@@ -99,7 +99,7 @@ def scan_library(
 
 
 def unreadable_posters(films: Sequence[LibraryFilm], *, progress: Progress = silent) -> list[Remark]:
-    """The posters whose header cannot be read; their pixels are not looked at."""
+    """The posters whose header cannot be read; pixels are not decoded."""
     unread = []
     for number, film in enumerate(films):
         try:
@@ -123,12 +123,12 @@ class _Scan:
         self._links: list[str] = []
 
     def folders(self) -> Iterator[FilmFolder]:
-        """Every folder that may hold films; those behind links come last, each once."""
+        """Every folder that may contain films, once; those behind links come last."""
         yield from self._below(str(self.root))
         while self._links:
             link = self._links.pop(0)
             if os.path.realpath(link) in self._seen:
-                self.left_out.append(Remark(Path(link), "a link to a folder that is looked at in its own place"))
+                self.left_out.append(Remark(Path(link), "link to a folder that is read in its own place"))
             else:
                 yield from self._below(link)
 
@@ -149,10 +149,10 @@ class _Scan:
                 if self._kind == "shows":
                     yield FilmFolder(where, [], [n for n in files if not _is_video(n)], root=False, show=show)
                 else:
-                    self.left_out.append(Remark(here, "a TV show; --kind shows reads its tvshow.nfo"))
+                    self.left_out.append(Remark(here, "TV show; --kind shows reads its tvshow.nfo"))
                 continue
             one = FilmFolder(where, folders, files + self._disc_nfos(here, folders), root=here == self.root)
-            self.left_out += [Remark(here / name, "a film's extras, which are not looked at") for name in one.extras]
+            self.left_out += [Remark(here / name, "extras of a film") for name in one.extras]
             inside = [os.path.join(where, name) for name in one.below]  # noqa: PTH118 - speed
             links = {path for path in inside if os.path.islink(path)}  # noqa: PTH114 - speed
             self._links += sorted(links)
@@ -161,7 +161,7 @@ class _Scan:
                 yield one
 
     def _listed(self, where: str) -> tuple[list[str], list[str]] | None:
-        """The folders and files that players look at; None where they do not look at all."""
+        """The folders and files that players read; None if they skip the folder."""
         folders, files, patterns = [], [], []
         try:
             with os.scandir(where) as entries:
@@ -174,14 +174,14 @@ class _Scan:
                     elif not entry.is_dir():
                         files.append(name)
                     elif key(name) in IGNORED:
-                        self.left_out.append(Remark(Path(entry.path), "a folder that players skip"))
+                        self.left_out.append(Remark(Path(entry.path), "system folder, which players skip"))
                     else:
                         folders.append(name)
         except OSError as error:
             self.unread.append(Remark(Path(where), f"cannot be listed: {error.strerror}"))
             return None
         if "*" in patterns:
-            self.left_out.append(Remark(Path(where), "has a file .ignore or .nomedia, so that players skip it"))
+            self.left_out.append(Remark(Path(where), "folder with .ignore or .nomedia, which players skip"))
             return None
         if patterns or self._exclude:
             folders = self._not_excluded(where, folders, patterns)
@@ -202,7 +202,7 @@ class _Scan:
         return kept
 
     def _disc_nfos(self, here: Path, folders: Sequence[str]) -> list[str]:
-        """The NFO files within discs, by their paths in the folder."""
+        """The NFO files inside disc folders, as paths relative to the folder."""
         found = []
         for disc in folders:
             if wanted := DISCS.get(key(disc)):
@@ -213,17 +213,17 @@ class _Scan:
         return found
 
     def places(self, folder: FilmFolder) -> Iterator[Place]:
-        """A folder's films; what else lies there is noted."""
+        """The films of a folder; its other NFO files and its episodes are added to `left_out`."""
         why = "belongs to no film here; if this is one film's folder, pass the one above"
         if len(folder.places) > 1 and folder.places[0].unclear:
-            why = "several videos lie here, so that it is unclear whose it is"
-        self.left_out += [Remark(path, why) for path in folder.strays]
-        episode = "an episode of a TV show; only films are read, and shows with --kind shows"
+            why = "several videos are here, and it is unclear whose it is"
+        self.left_out += [Remark(path, why) for path in folder.other_nfos]
+        episode = "episode of a TV show; --kind shows reads shows"
         self.left_out += [Remark(folder.path / name, episode) for name in folder.episodes]
         yield from folder.places
 
     def read(self, place: Place) -> LibraryFilm | None:
-        """The film of a place; None where its NFO is of something else."""
+        """The film of a place; None if its NFO describes something else."""
         found, fault = self._nfos(place)
         if found is None:
             return None
@@ -245,7 +245,7 @@ class _Scan:
             nfo=path,
             new_nfo=place.new_nfo,
             fault=fault,
-            address_only=nfo is not None and nfo.address and not nfo.genres,
+            web_address=nfo is not None and nfo.address and not nfo.genres,
             genres=nfo.genres if nfo else (),
             lock=nfo.lock if nfo else "",
             twins=() if fault else tuple(other for other, _ in found[1:]),
@@ -258,9 +258,9 @@ class _Scan:
         )
 
     def _nfos(self, place: Place) -> tuple[list[tuple[Path, Nfo]] | None, str]:
-        """A film's NFO files that count, the first in front, and why none can be used; None where it is no film's.
+        """A film's usable NFO files, the main one first, and why none is usable; None if they describe something else.
 
-        XML with the right root counts, an address alone only where there is no such; a release's text does not.
+        XML with the right root is usable. A web address alone is used only if there is no such XML.
         """
         root, found, addresses, fault, others = ROOTS[self._kind], [], [], "", 0
         for path in place.nfos:
@@ -278,16 +278,16 @@ class _Scan:
                     found.append((path, nfo))
                 else:
                     others += 1
-                    self.left_out.append(Remark(path, f"describes a <{nfo.root}>, no <{root}>"))
+                    self.left_out.append(Remark(path, f"describes a <{nfo.root}>, not a <{root}>"))
         if found:
-            self.left_out += [Remark(path, "only a web address, beside an NFO that counts") for path, _ in addresses]
+            self.left_out += [Remark(path, "only a web address, beside an NFO with a film") for path, _ in addresses]
             return found, ""
         if addresses:
             return addresses[:1], ""
         return (None if others and not fault else []), fault
 
     def _difference(self, found: Sequence[tuple[Path, Nfo]]) -> str:
-        """Why a film's genres are not known, where one of its NFO files has others than the first; else ""."""
+        """Why a film's genres are unknown: another of its NFO files has other genres than the first; else ""."""
         first, nfo = found[0]
         for path, other in found[1:]:
             if meanings(other.genres) != meanings(nfo.genres):
@@ -298,7 +298,7 @@ class _Scan:
 
 
 def _by_looks(posters: Sequence[Path]) -> Sequence[Path]:
-    """What may be a poster: portraits first, then landscapes and thumbnails, then what cannot be read."""
+    """Portraits first, then landscapes, then thumbnails, then what cannot be read."""
     if len(posters) < 2:
         return posters
 
@@ -313,7 +313,7 @@ def _by_looks(posters: Sequence[Path]) -> Sequence[Path]:
 
 
 def _is_within(folder: Path, root: Path, real_root: str) -> bool:
-    """Whether a folder lies in the library, and not behind a link to elsewhere."""
+    """Whether a folder is in the library, and not behind a link to elsewhere."""
     inside = folder
     while inside != root:
         if inside.is_symlink():
@@ -323,7 +323,7 @@ def _is_within(folder: Path, root: Path, real_root: str) -> bool:
 
 
 def _patterns(path: Path) -> list[str]:
-    """What a file .ignore or .nomedia has players skip; an empty one, all."""
+    """The patterns in an `.ignore`; "*" for `.nomedia` and an empty `.ignore`."""
     try:
         lines = path.read_text("utf-8", "replace")[:10_000].splitlines() if path.name == ".ignore" else []
     except OSError:
