@@ -32,6 +32,7 @@ from onesheet.formats import (
     to_rgb,
     unreadable,
 )
+from onesheet.zipped import open_file
 
 Size = tuple[int, int]
 """Height and width in pixels."""
@@ -203,11 +204,21 @@ def _opened(source: str | Path | bytes, name: str, *, whole: bool = True) -> Bou
         with Path(source).open("rb") as file:
             return Bounded(io.BytesIO(file.read(_READ_AT_ONCE)), name)
     except (FileNotFoundError, NotADirectoryError):
-        raise unreadable(name, "missing", "no such file") from None
+        return _zipped(source, name)
     except ValueError as error:  # a null character in the path
         raise unreadable(name, "missing", str(error)) from None
     except OSError as error:
         raise unreadable(name, "unreadable", error.strerror or str(error)) from error
+
+
+def _zipped(path: str | Path, name: str) -> Bounded:
+    """A poster inside of a zip file."""
+    try:
+        return Bounded(open_file(path), name)
+    except (FileNotFoundError, NotADirectoryError):
+        raise unreadable(name, "missing", "no such file") from None
+    except OSError as error:
+        raise unreadable(name, "unreadable", str(error)) from error
 
 
 def _upright(picture: Image.Image, at_least: Size | None, name: str) -> Poster:
@@ -264,7 +275,7 @@ def _reason(source: str | Path | bytes, error: Exception) -> str:
     if isinstance(error, EOFError) or "truncated" in str(error).lower():
         return "truncated"
     try:
-        with io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb") as file:
+        with io.BytesIO(source) if isinstance(source, bytes) else open_file(source) as file:
             return "truncated" if cut_short(file) else "unreadable"
     except OSError:
         return "unreadable"

@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import random
+import shutil
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,14 +16,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from onesheet.data import read_catalogue
+from onesheet.audit import audit
+from onesheet.data import read_catalogue, write_catalogue
 from onesheet.data.columns import says_something_else
 from onesheet.data.findings import Finding, Findings
 from onesheet.data.genre_cells import GenreCells
-from onesheet.errors import CatalogueError
+from onesheet.data.poster_folders import Disk
+from onesheet.errors import CatalogueError, UnreadablePoster
+from onesheet.images import open_poster
 from onesheet.packed.splitting import has_own_split, own_split, read_split
 from onesheet.pipeline.preparation import split_by
 from onesheet.pipeline.recipe import Recipe
+from onesheet.zipped import MAX_MEMBER_BYTES
 
 GENRES = ("Action", "Comedy", "Crime", "Drama", "Film-Noir", "Horror", "Romance", "Sci-Fi", "Thriller", "Western")
 
@@ -283,6 +289,54 @@ def test_where_nothing_fits_the_error_shows_both_sides(tmp_path: Path) -> None:
         read_catalogue(table)
     with pytest.raises(CatalogueError, match=r"'genres' names a poster, as 'War'.*choose another --poster-column"):
         read_catalogue(table, poster_column="genres", genre_column="poster")
+
+
+def zipped(path: Path, posters: Path, *, inside: str = "") -> Path:
+    """The posters of a folder in a zip file; the folder goes."""
+    path.parent.mkdir(exist_ok=True)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for poster in sorted(posters.iterdir()):
+            file.write(poster, f"{inside}{poster.name}")
+        file.writestr("__MACOSX/._tt0012007.png", b"x")
+    shutil.rmtree(posters)
+    return path
+
+
+@pytest.mark.parametrize("inside", ["", "archive/posters/"])
+@pytest.mark.parametrize("place", ["beside", "in the folder", "told"])
+def test_posters_in_a_zip_file(tmp_path: Path, place: str, inside: str) -> None:
+    (tmp_path / "set").mkdir()
+    table = genre_table(tmp_path / "set", "|".join)
+    folder = tmp_path / "elsewhere" if place == "told" else table.parent
+    archive = zipped(folder / "art.zip", table.parent / "posters", inside=inside)
+    catalogue = read_catalogue(
+        table.parent if place == "in the folder" else table, posters=archive if place == "told" else None
+    )
+    assert {film.film_id: film.genres for film in catalogue.films} == FILMS and not catalogue.findings
+    assert not audit(catalogue, threads=2).of("missing", "unreadable", "exact-duplicate")
+    assert len(audit(catalogue, threads=2)) == len(audit(read_catalogue(genre_table(tmp_path / "plain", "|".join))))
+    first = catalogue.films[0].poster
+    assert Path(first).parts[-1] == "tt0012007.png" and "art.zip" in first and not Path(first).exists()
+    assert open_poster(first).width == 8
+    write_catalogue(catalogue, tmp_path / "set" / "again.csv")
+    assert {film.poster for film in read_catalogue(tmp_path / "set" / "again.csv").films} == {
+        film.poster for film in catalogue.films
+    }
+
+
+def test_a_zip_file_of_harm_is_an_unreadable_poster(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "art.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("large.png", bytes(MAX_MEMBER_BYTES + 1))
+        file.writestr("../outside.png", b"x")
+    with pytest.raises(UnreadablePoster, match=r"'large.png' in art.zip unpacks to more than 64,000,000 bytes"):
+        open_poster(tmp_path / "art.zip" / "large.png")
+    with pytest.raises(UnreadablePoster, match="no such file"):
+        open_poster(tmp_path / "art.zip" / "none.png")
+    assert [Path(path).name for path in Disk().files(str(tmp_path / "art.zip")).values()] == ["large.png"]
+    (tmp_path / "broken.zip").write_bytes(b"PK no zip")
+    assert not Disk().files(str(tmp_path / "broken.zip"))
+    with pytest.raises(UnreadablePoster, match=r"broken\.zip"):
+        open_poster(tmp_path / "broken.zip" / "a.png")
 
 
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from onesheet.errors import UnreadablePoster
 from onesheet.images import open_poster
 from onesheet.progress import Progress
 from onesheet.threads import in_order
+from onesheet.zipped import open_file
 
 _BATCH = 16  # posters measured by a thread at a time
 
@@ -81,10 +81,12 @@ def measure_posters(films: tuple[Film, ...], *, threads: int | None, progress: P
 def _look(path: str) -> tuple[object, ...]:
     poster = open_poster(path, at_least=(THUMBNAIL, THUMBNAIL))
     try:
-        with Path(path).open("rb") as file:
+        with open_file(path) as file:
             digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()
     except OSError as error:
-        raise UnreadablePoster(f"cannot read {path!r}: {error.strerror}; copy it again", reason="unreadable") from error
+        raise UnreadablePoster(
+            f"cannot read {path!r}: {error.strerror or error}; copy it again", reason="unreadable"
+        ) from error
     thumbnail = poster.resized((THUMBNAIL, THUMBNAIL))
     luma = grey(thumbnail)
     steps = (np.abs(np.diff(luma, axis=0)).mean() + np.abs(np.diff(luma, axis=1)).mean()) / 2

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from onesheet.errors import CatalogueError
+from onesheet.zipped import names_in, zip_of
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".avif"}
@@ -72,6 +73,7 @@ class Disk:
 
     def __init__(self) -> None:
         self._listings: dict[str, tuple[dict[str, str], list[str]]] = {}
+        self._zips: dict[Path, dict[str, tuple[dict[str, str], list[str]]]] = {}
 
     def files(self, folder: str) -> dict[str, str]:
         """Files of one folder: composed name -> path; empty where there is no such folder."""
@@ -88,6 +90,12 @@ class Disk:
             if not os.path.islink(below):  # noqa: PTH114 - speed
                 yield from self.walk(below)
 
+    def in_zips(self, folder: str) -> Iterator[str]:
+        """The zip files of one folder, as folders, and all folders in them."""
+        for name, path in self.files(folder).items():
+            if name.lower().endswith(".zip") and not name.startswith("."):
+                yield from self.walk(path)
+
     def images(self, folder: str) -> list[str]:
         """Paths of the images of one folder, sorted."""
         return [path for name, path in self.files(folder).items() if is_image(name)]
@@ -102,7 +110,10 @@ class Disk:
                             files[_composed(entry.name)] = entry.path
                         elif not entry.name.startswith("."):
                             folders.append(entry.path)
-            except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: NUL in a written path
+            except (FileNotFoundError, NotADirectoryError):
+                if archive := zip_of(folder):
+                    files, folders = self._in_zip(archive).get(str(Path(folder)), ({}, []))
+            except ValueError:  # NUL in a written path
                 pass
             except OSError as error:
                 if error.errno != errno.ENAMETOOLONG:  # a name too long is only a name that is not there
@@ -111,6 +122,25 @@ class Disk:
                     ) from error
             self._listings[folder] = files, folders
         return self._listings[folder]
+
+    def _in_zip(self, archive: Path) -> dict[str, tuple[dict[str, str], list[str]]]:
+        """Each folder of a zip file -> its files and sub-folders; what macOS adds is left out."""
+        if archive not in self._zips:
+            found: dict[str, tuple[dict[str, str], list[str]]] = {}
+            self._zips[archive] = found
+            for name in sorted(names_in(archive)):
+                parts = name.split("/")
+                if "\x00" in name or "\\" in name or {"", ".", "..", "__MACOSX"} & {*parts}:
+                    continue
+                place = str(archive)
+                for part in parts[:-1]:
+                    below = f"{place}{os.sep}{part}"
+                    folders = found.setdefault(place, ({}, []))[1]
+                    if below not in folders[-1:]:
+                        folders.append(below)
+                    place = below
+                found.setdefault(place, ({}, []))[0][_composed(parts[-1])] = f"{place}{os.sep}{parts[-1]}"
+        return self._zips[archive]
 
 
 class PosterFolders:
@@ -216,11 +246,12 @@ def _common_end(first: Sequence[str], other: Sequence[str]) -> int:
 
 
 def folders_beside(disk: Disk, folder: Path) -> Iterator[str]:
-    """The default places for a table in `folder`: beside it, and in sub-folders of the usual names."""
+    """The default places for a table in `folder`: beside it, in sub-folders of the usual names, and in zip files."""
     yield str(folder)
     for below in disk.folders(str(folder)):
         if Path(below).name.lower() in USUAL_FOLDERS:
             yield from disk.walk(below)
+    yield from disk.in_zips(str(folder))
 
 
 def _as_windows(written: str) -> str:

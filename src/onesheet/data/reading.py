@@ -25,6 +25,7 @@ from onesheet.data.source_summary import SourceSummary
 from onesheet.data.tables import Table
 from onesheet.errors import CatalogueError
 from onesheet.genres import GenreSet
+from onesheet.zipped import zip_of
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,8 @@ def read_catalogue(
 
     Args:
         paths: tables or folders.
-        posters: folders where posters lie; by default beside the table and in images/, posters/ and the like
-            there, or anywhere in a folder given as path.
+        posters: folders or zip files with the posters; by default beside the table, in images/, posters/ and the like
+            there and in zip files there, or anywhere in a folder given as path.
         poster_column: heading of the poster column; found by itself when it has a usual name.
         id_column: heading of the id column, likewise.
         genre_column: heading of the genre column, likewise; several, separated by commas, are united.
@@ -161,8 +162,8 @@ def _listed_folders(posters: str | Path | Sequence[str | Path] | None, disk: Dis
         return None
     told = [Path(p) for p in ([posters] if isinstance(posters, (str, Path)) else posters)]
     for folder in told:
-        if not folder.is_dir():
-            raise CatalogueError(f"no such folder of posters: {str(folder)!r}; check --posters")
+        if not folder.is_dir() and zip_of(folder) != folder:
+            raise CatalogueError(f"no such folder or zip file of posters: {str(folder)!r}; check --posters")
     return [below for folder in told for below in disk.walk(str(folder))]
 
 
@@ -181,7 +182,8 @@ def _part(
     if folders is None:
         folders = list(folders_beside(disk, beside))
         if source.folder:
-            folders += disk.walk(str(source.folder))
+            below = list(disk.walk(str(source.folder)))
+            folders += [*below, *(inside for place in below for inside in disk.in_zips(place))]
         else:
             guessed = str(beside)
     places = PosterFolders(disk, beside, folders)
