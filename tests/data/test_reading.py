@@ -271,7 +271,7 @@ def test_errors_say_what_and_cure(posters, tmp_path):
     assert "--poster-column or --id-column" in refused(table("plot,genres\na,War\n"))
     assert "did you mean 'genres'" in refused(table("id,genres\na,War\n"), genre_column="genrs")
     assert "--posters" in refused(table("id,genres\nnone,War\n"))
-    assert "no such folder of posters" in refused(table("id,genres\na,War\n"), posters=tmp_path / "none")
+    assert "no such folder or zip file of posters" in refused(table("id,genres\na,War\n"), posters=tmp_path / "none")
     assert "one genre only in" in refused(table("id,genres\na,War\nb,War\n"))
     assert "has a poster and a genre" in refused(table("id,genres\na,N/A\n"))
     assert "'min_films' option must be 1 or more; got 0" in refused(table("id,genres\na,War\n"), min_films=0)
