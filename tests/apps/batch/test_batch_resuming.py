@@ -96,14 +96,14 @@ def test_another_batch_in_the_same_place_is_rejected(
     assert main(["batch", *map(str, mine)]) == 0
     assert "4 of 4 parts written, 200 posters, 0 of them unreadable: " in capsys.readouterr().out
     before = parts_of(out)
-    assert "holds a batch with model = '" in rejected(capsys, folder, "--out", out, "--part-rows", "64")
-    assert "holds a batch with source = '" in rejected(capsys, posters[0].parent, *mine[1:])
-    assert "holds a batch with at = 'balanced', not 'exact'" in rejected(capsys, *mine, "--at", "exact")
-    assert "holds a batch with form = 'parquet', not 'csv'" in rejected(capsys, *mine, "--format", "csv")
-    assert "with part_rows = 64, not 8; pass it as before, or choose" in rejected(capsys, *mine[:-1], "8")
+    assert "contains a batch with model = '" in rejected(capsys, folder, "--out", out, "--part-rows", "64")
+    assert "contains a batch with source = '" in rejected(capsys, posters[0].parent, *mine[1:])
+    assert "contains a batch with at = 'balanced', not 'exact'" in rejected(capsys, *mine, "--at", "exact")
+    assert "contains a batch with form = 'parquet', not 'csv'" in rejected(capsys, *mine, "--format", "csv")
+    assert "with part_rows = 64, not 8; pass it as before, or pass another" in rejected(capsys, *mine[:-1], "8")
     assert parts_of(out) == before
     assert main(["batch", *map(str, mine)]) == 0
-    assert "0 of 4 parts written, 0 posters, 0 of them unreadable; 4 were there already" in capsys.readouterr().out
+    assert "0 of 4 parts written, 0 posters, 0 of them unreadable; 4 existed already" in capsys.readouterr().out
 
 
 def test_a_table_that_has_changed_is_another_source(posters: list[Path], motif_model: Path, tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_table_that_has_changed_is_another_source(posters: list[Path], motif_m
     run_batch(source, tmp_path / "out", model=motif_model)
     run_batch(source, tmp_path / "out", model=motif_model)
     as_csv(posters[1:], tmp_path)
-    with pytest.raises(RunError, match=r"has changed since the batch in .* was begun \(53 listed, now 52\); choose"):
+    with pytest.raises(RunError, match=r"has changed since the batch in .* began \(53 listed, now 52\); pass another"):
         run_batch(source, tmp_path / "out", model=motif_model)
 
 
@@ -130,7 +130,7 @@ def test_a_folder_that_has_changed_is_finished_as_it_was_begun(
     shutil.copy(posters[20], folder / "b.png")
     assert again() == (7, 6, 8, 2)
     assert told == [
-        f"{str(folder)!r} has changed since this batch was begun: 53 posters then, 54 now; those of then are done"
+        f"{str(folder)!r} has changed since this batch began: 53 posters then, 54 now; these 53 are predicted"
     ]
     assert [row["error"] is None for row in rows_of(tmp_path / "out")[:8]].count(False) == 2
 
@@ -141,7 +141,7 @@ def test_a_folder_with_other_files_is_left_alone(
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("years of work")
     said = rejected(capsys, folder, "--out", tmp_path / "out", "--model", motif_model)
-    assert "holds other files, as 'thesis.txt'; choose a new folder with --out" in said
+    assert "contains other files, such as 'thesis.txt'; pass a new folder to --out" in said
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.txt"]
     assert "choose another place" in rejected(capsys, folder, "--out", tmp_path / "out" / "thesis.txt" / "out")
 
@@ -206,7 +206,7 @@ def test_wrong_options_and_missing_packages(
     ):
         with pytest.raises(ConfigError, match=message):
             run_batch(folder, tmp_path / "out", model=motif_model, **options)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="is in the source; choose a folder outside it"):
+    with pytest.raises(ConfigError, match="is inside the source; pass a folder outside it"):
         run_batch(folder, folder / "out", model=motif_model)
     with pytest.raises(BundleError):
         run_batch(folder, tmp_path / "out", model=tmp_path / "none.onnx")

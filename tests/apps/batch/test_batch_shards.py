@@ -45,7 +45,7 @@ def test_a_damaged_parquet_shard_and_one_without_images(posters: list[Path], mot
     assert run_batch(tmp_path / "shards", tmp_path / "out", model=motif_model).parts == 3
     rows = rows_of(tmp_path / "out")
     assert len(rows) == len(posters[0::3]) + 2
-    assert "cannot read all of" in rows[-2]["error"] and "has no column of bytes; seen: a" in rows[-1]["error"]
+    assert "cannot read all of" in rows[-2]["error"] and "has no column of bytes; got a" in rows[-1]["error"]
 
 
 def heading(name: str, size: int, kind: bytes = tarfile.REGTYPE, *, goes_on: int = 0) -> bytes:
@@ -110,5 +110,5 @@ def test_a_disk_that_fails_in_a_parquet_shard_is_tried_again(tmp_path: Path, mon
             raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(type(fsspec.filesystem("file")), "open", lambda self, path, mode: Failing(b"0" * 5000))
-    with pytest.raises(OnesheetError, match=r"Input/output error; start again with the same command"):
+    with pytest.raises(OnesheetError, match=r"Input/output error; run the same command again"):
         list(read_shard("all.parquet", str(tmp_path / "all.parquet"), "parquet"))

@@ -18,6 +18,7 @@ import pytest
 from batch_sources import rows_of
 
 from onesheet.apps.batch import run_batch, storage
+from onesheet.apps.batch.batch_source import open_source
 from onesheet.errors import CatalogueError, MissingExtra, RunError
 from onesheet.predict import Failure, load
 
@@ -153,7 +154,7 @@ def test_a_table_of_urls_from_a_server(
     assert "no such file; check the path" in errors[f"{url}/gone.png"]
     assert "503" in errors[f"{url}/down.png"]
     assert "it is a chain of URLs" in errors[chained[0]] and "Protocol not known" in errors[chained[1]]
-    assert "the row names no poster" in errors[""]
+    assert "the row has no poster" in errors[""]
     assert len({row["Comedy"] for row in rows if row["error"] is None}) == 1
 
 
@@ -244,8 +245,8 @@ def test_csv_is_safe_in_a_spreadsheet_and_json_lines_are_as_they_are(
     ("name", "content", "message"),
     [
         ("none.csv", None, "no such source"),
-        ("list.txt", "a/0001.jpg\na/0002.jpg\n", "has no heading; write 'path' as its first line"),
-        ("films.csv", "title,year\nUp,2009\n", "no column of .* names posters; seen: title, year; name it 'path'"),
+        ("list.txt", "a/0001.jpg\na/0002.jpg\n", "has no header; add the first line 'path'"),
+        ("films.csv", "title,year\nUp,2009\n", "no column of .* has posters; got title, year; name the column 'path'"),
         ("films.parquet", "no parquet", "is no readable Parquet file"),
         ("empty", "", "no such source"),
     ],
@@ -266,8 +267,41 @@ def test_a_folder_of_nothing_and_a_folder_of_both(posters: list[Path], tmp_path:
         run_batch(folder, tmp_path / "out", model=motif_model)
     forms.as_tar(posters, folder)
     (folder / "a.png").write_bytes(posters[20].read_bytes())
-    with pytest.raises(CatalogueError, match="holds both posters and shards"):
+    with pytest.raises(CatalogueError, match="contains both posters and shards"):
         run_batch(folder, tmp_path / "out", model=motif_model)
+
+
+@pytest.mark.parametrize("url", ["{}", "file://{}", "memory://{}"])
+def test_what_is_left_out_of_a_folder(url: str, tmp_path: Path) -> None:
+    names = [*("a.jpg", "b/c.PNG", ".d.jpg", "e.heic", "f.jxl", "g.tbn", "h", "i.jpg_large", ".cache/j.jpg")]
+    folder = url.format(tmp_path / "posters")
+    system, root = fsspec.url_to_fs(folder)
+    for name in names:
+        system.makedirs(f"{root}/{name}".rsplit("/", 1)[0], exist_ok=True)
+        system.pipe_file(f"{root}/{name}", b"")
+    source = open_source(folder)
+    assert [row.path.removeprefix(f"{folder}/") for row in source.listing()] == ["a.jpg", "b/c.PNG"]
+    assert {why: [path.removeprefix(f"{folder}/") for path in paths] for why, paths in source.left_out.items()} == {
+        "hidden": [".d.jpg"],
+        "of the unsupported format .heic": ["e.heic"],
+        "of the unsupported format .jxl": ["f.jxl"],
+        "with the suffix .tbn, which is no image's": ["g.tbn"],
+        "without a suffix": ["h"],
+        "with the suffix .jpg_large, which is no image's": ["i.jpg_large"],
+    }
+
+
+def test_what_is_left_out_beside_shards(posters: list[Path], motif_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "shards").mkdir()
+    source = forms.as_tar(posters, tmp_path / "shards")
+    for name in ("index.json", ".hidden.tar", "films.parquet"):
+        (tmp_path / "shards" / name).touch()
+    messages: list[str] = []
+    run_batch(source, tmp_path / "out", model=motif_model, verbose=True, notify=messages.append)
+    assert messages == [
+        "left out: 3 files beside the shards",
+        *(f"  {tmp_path / 'shards' / name}" for name in (".hidden.tar", "films.parquet", "index.json")),
+    ]
 
 
 def test_names_that_are_no_utf8(posters: list[Path], motif_model: Path, tmp_path: Path) -> None:

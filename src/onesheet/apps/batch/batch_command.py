@@ -1,4 +1,4 @@
-"""`onesheet batch`: a catalogue of any size to a folder of tables."""
+"""`onesheet batch`: predict a catalogue of any size into a folder of tables."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def add_commands(commands: Any) -> None:
     """Add `batch`."""
     parser = commands.add_parser(
         "batch",
-        help="the genres of a whole catalogue, in parts",
-        description="Predict every poster of SOURCE into PATH, part by part. Started again with the same command after "
-        "any stop, it makes the parts that are missing. Unreadable posters become rows with an error (exit 1).",
+        help="predict a whole catalogue, in parts",
+        description="Predict every poster of SOURCE into PATH, part by part. After any stop, the same command resumes "
+        "with the missing parts. Unreadable posters become rows with an error (exit code 1).",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -31,14 +31,17 @@ def add_commands(commands: Any) -> None:
     add_model(parser)
     add_point(parser)
     parser.add_argument(
-        "--format", choices=("parquet", "csv", "jsonl"), default="parquet", help="of the parts (default: parquet)"
+        "--format",
+        choices=("parquet", "csv", "jsonl"),
+        default="parquet",
+        help="format of the parts (default: parquet)",
     )
     parser.add_argument(
         "--part-rows",
         type=positive,
         default=1024,
         metavar="N",
-        help="posters a part, a multiple of 8: a stop loses the parts under way (default: 1024); a shard is one part",
+        help="posters per part, a multiple of 8; a stop loses unfinished parts (default: 1024); a shard is one part",
     )
     add_threads(parser)
     add_verbose(parser)
@@ -63,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
             progress=console.progress,
             notify=console.notify,
         )
-    before = f"; {done.found:,} were there already" if done.found else ""
+    before = f"; {done.found:,} existed already" if done.found else ""
     print(
         f"{done.parts - done.found:,} of {done.parts:,} parts written, {done.posters:,} posters, "
         f"{done.unreadable:,} of them unreadable{before}: {without_passwords(arguments.out)}"

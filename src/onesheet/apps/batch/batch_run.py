@@ -1,4 +1,4 @@
-"""A batch from its source to its last part, begun or gone on with."""
+"""Run or resume a batch, from its source to its last part."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ PART_ROWS = 1024
 
 
 class BatchDone(NamedTuple):
-    """What a call of `run_batch` did.
+    """The result of `run_batch`.
 
     Attributes:
-        parts: files of the batch.
-        found: of these, made by earlier calls.
-        posters: rows written by this call.
-        unreadable: of these, with an error.
+        parts: number of files of the batch.
+        found: number of these that earlier calls made.
+        posters: number of rows that this call wrote.
+        unreadable: number of these with an error.
     """
 
     parts: int
@@ -50,29 +50,29 @@ def run_batch(
     progress: Progress = silent,
     notify: Callable[[str], None] = lambda _: None,
 ) -> BatchDone:
-    """Predict every poster of a source into a folder of parts, or finish what an earlier call began there.
+    """Predict every poster of a source into a folder of parts, or resume what an earlier call began there.
 
     Args:
         source: folder, table, shards or a pattern; path or URL of any fsspec file system.
-        out: folder for the parts, path or URL; only this batch may be in it.
-        model: model file; None = the one that ships.
+        out: folder for the parts, path or URL; it may contain only this batch.
+        model: model file; None = the bundled model.
         engine: "local" or "ray".
-        form: of the parts: "parquet", "csv" or "jsonl".
+        form: format of the parts: "parquet", "csv" or "jsonl".
         at: operating point.
-        part_rows: posters a part, a whole number of eights: what is lost when it is stopped; a shard is a part anyway.
-        threads: local: posters decoded and scored at the same time; None = the cores this process may use.
-        progress: called with the posters (or shards) that are done.
-        verbose: list each file that is left out, too.
-        notify: called when a folder has changed since the batch was begun.
+        part_rows: posters per part, a multiple of 8; a stop loses unfinished parts. A shard is always one part.
+        threads: engine "local": posters decoded and scored at the same time; None = the cores of this process.
+        progress: called with the number of finished posters (or shards).
+        verbose: also list each file that was left out.
+        notify: called with messages: what was left out, and that a folder has changed since the batch began.
 
     Raises:
         ConfigError: an option is wrong.
-        CatalogueError: the source is not there or empty.
-        RunError: `out` holds another batch, or other files.
+        CatalogueError: the source does not exist or is empty.
+        RunError: `out` contains another batch, or other files.
         BundleError: as `load`.
         MissingExtra: a package is not installed.
-        OnesheetError: another process of this machine works in the folder, a shard cannot be fetched, or a part cannot
-            be written.
+        OnesheetError: another process of this machine uses the folder, a shard cannot be read, or a part cannot be
+            written.
     """
     if part_rows < 8 or part_rows % 8:
         raise ConfigError(f"part_rows must be a multiple of 8, the posters scored at once; got {part_rows}")
@@ -83,7 +83,7 @@ def run_batch(
     predictor.check(at, None)
     place, found = Place(str(out)), open_source(str(source))
     if f"{place.url}/".startswith(f"{found.location.rstrip('/')}/"):
-        raise ConfigError(f"--out {place.url!r} is in the source; choose a folder outside it")
+        raise ConfigError(f"--out {place.url!r} is inside the source; pass a folder outside it")
     with sole_use(Path(place.url) / FOLDER) if place.local else nullcontext():
         plan = begin(place, found, model=predictor.fingerprint, at=at, form=form, part_rows=part_rows, notify=notify)
         done = _finish(place, plan, predictor, engine, progress)
@@ -95,7 +95,7 @@ def run_batch(
 
 
 def _finish(place: Place, plan: Plan, predictor: Predictor, engine: str, progress: Progress) -> BatchDone:
-    """Make the parts that are not there."""
+    """Make the missing parts."""
     there = place.names()
     left = [number for number in range(plan.parts) if plan.part_name(number) not in there]
     task = "posters" if plan.kind in ("folder", "table") else "shards"

@@ -1,4 +1,4 @@
-"""What SOURCE is: a folder of posters, a table that names them, or shards; and the list of what it holds."""
+"""Recognise and list a source of posters: a folder, a table of paths or URLs, or shards."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from onesheet.apps.batch.poster_shards import shard_columns
@@ -28,8 +29,8 @@ class Listed(NamedTuple):
     """A poster, or a shard, of a source.
 
     Attributes:
-        path: as the answer names it.
-        location: path or URL; "" where a table's row names no poster.
+        path: as in the results.
+        location: path or URL; "" if a table's row has no poster.
         size: of a shard in bytes; 0 for a poster.
     """
 
@@ -45,8 +46,8 @@ class Source:
     Attributes:
         location: absolute path or URL.
         kind: "folder" and "table" list posters; "tar" and "parquet" list shards.
-        listing: the list, always in the same order.
-        left_out: why -> the files of a folder that are left out.
+        listing: the posters or shards, always in the same order.
+        left_out: reason -> the files of a folder that are left out.
     """
 
     location: str
@@ -62,7 +63,7 @@ def open_source(source: str) -> Source:
         source: a folder, a table (CSV, TSV, JSON lines, Parquet), a shard or a pattern: path or URL.
 
     Raises:
-        CatalogueError: no such source, or nothing in it.
+        CatalogueError: there is no such source, or it is empty.
         ConfigError, MissingExtra: as `file_system`.
     """
     system, root = file_system(source)
@@ -70,12 +71,11 @@ def open_source(source: str) -> Source:
     suffix = _suffix(root)
     if suffix in TABLE_SUFFIXES | {".tar"} and system.isfile(root):
         if suffix == ".tar" or (suffix in PARQUET and _is_shard(system, root)):
-            return _shards(source, location, [root], lambda _: source, system)
+            return _shards(location, [root], lambda _: source, system)
         return Source(location, "table", lambda: _table_rows(source, system, root))
     if system.isdir(root):
         start = len(root.rstrip("/"))
-        paths = _below(root) if is_local(system) else system.find(root)
-        paths = [path for path in paths if "/." not in path[start:]]  # hidden folders hold no posters of the catalogue
+        paths = _below(root) if is_local(system) else _not_in_hidden(system.find(root), start)
         return _files(source, location, paths, lambda path: source.rstrip("/") + path[start:], system)
     if glob.has_magic(root):
         return _files(source, location, system.glob(root), lambda path: full_url(system, path), system)
@@ -83,39 +83,54 @@ def open_source(source: str) -> Source:
 
 
 def _below(folder: str) -> Iterator[str]:
-    """Files at any depth; a listing by fsspec would keep a dictionary of each."""
+    """Files at any depth but in hidden folders; a listing by fsspec would keep a dictionary of each."""
 
     def rejected(error: OSError) -> None:
         raise CatalogueError(f"cannot list {error.filename!r}: {error.strerror}; check its permissions") from error
 
-    for where, _, names in os.walk(folder, onerror=rejected):
+    for where, folders, names in os.walk(folder, onerror=rejected):
+        folders[:] = [name for name in folders if not name.startswith(".")]
         yield from (f"{where.rstrip('/')}/{name}" for name in names)
+
+
+def _not_in_hidden(paths: Iterable[str], start: int) -> Iterator[str]:
+    """Files that are not in a hidden folder below the first `start` letters."""
+    return (path for path in paths if "/." not in path[start:].rsplit("/", 1)[0])
 
 
 def _files(source: str, location: str, paths: Iterable[str], name: Callable[[str], str], system: Any) -> Source:
     """A folder's or a pattern's files: posters or shards, never both."""
-    kinds = defaultdict(list)
-    for path in sorted(paths):
-        kinds["image" if is_image(path.rsplit("/", 1)[-1]) else _suffix(path)].append(path)
+    kinds, left_out = defaultdict(list), defaultdict(list)
+    paths = sorted(paths)
+    for path in paths:
+        file = path.rsplit("/", 1)[-1]
+        kinds["hidden" if file.startswith(".") else "image" if is_image(file) else _suffix(path)].append(path)
     images, shards = kinds["image"], kinds[".tar"] or kinds[".parquet"] + kinds[".pq"]
     if images and kinds[".tar"]:
-        raise CatalogueError(f"{source!r} holds both posters and shards; name one kind, as '{source}/*.tar'")
-    if images:
-        others = defaultdict(list)
-        for path in (path for suffix, paths in kinds.items() if suffix != "image" for path in paths):
-            others[reason_left_out(path.rsplit("/", 1)[-1])].append(name(path))
-        listing = lambda: (Listed(name(path), full_url(system, path)) for path in images)  # noqa: E731
-        return Source(location, "folder", listing, others)
-    if not shards:
+        raise CatalogueError(f"{source!r} contains both posters and shards; pass one kind, such as '{source}/*.tar'")
+    if not images and not shards:
         raise CatalogueError(f"no poster and no shard in {source!r}; looked for images, .tar and .parquet")
-    return _shards(source, location, shards, name, system)
+    used = set(images or shards)
+    for path in (path for path in paths if path not in used):
+        left_out[reason_left_out(path.rsplit("/", 1)[-1]) if images else "beside the shards"].append(name(path))
+    if not images:
+        return _shards(location, shards, name, system, left_out)
+    listing = lambda: (Listed(name(path), full_url(system, path)) for path in images)  # noqa: E731
+    return Source(location, "folder", listing, left_out)
 
 
-def _shards(source: str, location: str, paths: list[str], name: Callable[[str], str], system: Any) -> Source:
+def _shards(
+    location: str,
+    paths: list[str],
+    name: Callable[[str], str],
+    system: Any,
+    left_out: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> Source:
     return Source(
         location,
         "tar" if _suffix(paths[0]) == ".tar" else "parquet",
         lambda: (Listed(name(path), full_url(system, path), system.size(path) or 0) for path in paths),
+        left_out,
     )
 
 
@@ -150,11 +165,13 @@ def _column(source: str, system: Any, path: str) -> Iterator[str]:
             table = read_table(copy)
     column = _poster_column(source, table)
     yield from (raw_text(row[column]) for row in table.rows)
-    yield from (f"{source}: {problem}" for problem in table.bad)  # rows that cannot be read name nothing that is there
+    yield from (
+        f"{source}: {problem}" for problem in table.bad
+    )  # a row that cannot be read becomes a row with an error
 
 
 def _parquet_column(system: Any, path: str) -> Iterator[str]:
-    """The column that names posters, a few rows at a time."""
+    """The column with the posters, a few rows at a time."""
     parquet = require("pyarrow.parquet", purpose="reading Parquet", extra="batch")
     with system.open(path, "rb") as opened:
         file = parquet.ParquetFile(opened)
@@ -169,10 +186,12 @@ def _parquet_column(system: Any, path: str) -> Iterator[str]:
 
 def _poster_column(source: str, table: Table) -> int:
     if any(map(is_image, table.columns)):
-        raise CatalogueError(f"{source!r} has no heading; write 'path' as its first line")
+        raise CatalogueError(f"{source!r} has no header; add the first line 'path'")
     columns = [0] if len(table.columns) == 1 else poster_columns(table)
     if not columns:
-        raise CatalogueError(f"no column of {source!r} names posters; seen: {', '.join(table.columns)}; name it 'path'")
+        raise CatalogueError(
+            f"no column of {source!r} has posters; got {', '.join(table.columns)}; name the column 'path'"
+        )
     return columns[0]
 
 

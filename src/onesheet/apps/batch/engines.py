@@ -1,4 +1,4 @@
-"""Engines: how the parts that are left are shared out. Which one made a part is not to be seen in it."""
+"""Engines, which make the remaining parts; every engine writes the same bytes."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def _local(place: Place, plan: Plan, predictor: Predictor, left: Sequence[int]) 
 
 
 def _on_ray(place: Place, plan: Plan, predictor: Predictor, left: Sequence[int]) -> Iterator[PartDone]:
-    """Ray Data: a part a task, a core a task, on the cluster that Ray finds, else on a new one on this machine.
+    """Ray Data: one task and one core per part, on the cluster that Ray finds, else on a new one on this machine.
 
-    A worker that dies is replaced and its part made again by Ray.
+    Ray replaces a worker that dies, and makes its part again.
     """
     ray = require("ray", purpose="the engine 'ray'", extra="batch")
     data = require("ray.data", purpose="the engine 'ray'", extra="batch")
-    logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells of every step
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # it logs every step
     data.DataContext.get_current().enable_progress_bars = False
     ours = not ray.is_initialized()
     if ours:
@@ -44,7 +44,7 @@ def _on_ray(place: Place, plan: Plan, predictor: Predictor, left: Sequence[int])
         def task(row: dict[str, Any]) -> dict[str, Any]:
             try:
                 return {"done": _maker(url, plan, model).make(row["part"]), "error": ""}
-            except OnesheetError as error:  # passed on as text: Ray keeps only the text of what a task raises
+            except OnesheetError as error:  # returned as text, as Ray keeps only the text of exceptions
                 return {"done": None, "error": str(error)}
 
         parts = data.from_items([{"part": number} for number in left], override_num_blocks=len(left))
@@ -54,7 +54,7 @@ def _on_ray(place: Place, plan: Plan, predictor: Predictor, left: Sequence[int])
             yield PartDone(*row["done"])
     except ray.exceptions.RayError as error:
         why = str(error).strip().splitlines()[-1]
-        raise OnesheetError(f"Ray failed: {why}; start again with the same command") from error
+        raise OnesheetError(f"Ray failed: {why}; run the same command again") from error
     finally:
         if ours:
             ray.shutdown()
@@ -62,7 +62,7 @@ def _on_ray(place: Place, plan: Plan, predictor: Predictor, left: Sequence[int])
 
 @lru_cache(maxsize=1)
 def _maker(url: str, plan: Plan, model: Any) -> PartMaker:
-    """A worker process's own; the model's bytes come from Ray's object store, once.
+    """One per worker process; the model's bytes come from Ray's object store, once.
 
     Raises:
         RunError: this worker cannot see the folder or the source.

@@ -1,4 +1,4 @@
-"""A part: from its number to its file."""
+"""Make a part of a batch: from its number to its file."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Row = dict[str, Any]
 
 
 class PartDone(NamedTuple):
-    """A part that was made.
+    """A finished part.
 
     Attributes:
-        number: which.
-        posters: rows in it.
-        unreadable: rows in it that have an error.
+        number: its number, from 0.
+        posters: number of rows.
+        unreadable: number of rows with an error.
     """
 
     number: int
@@ -32,9 +32,9 @@ class PartDone(NamedTuple):
 
 
 class PartMaker:
-    """Makes any part of a batch; the one scoring function of every engine.
+    """Makes any part of a batch, for every engine.
 
-    Batches never reach over a part, so that a part's answers are the same to the last bit on every worker.
+    Inference batches never cross parts, so that every worker computes the same bits.
     """
 
     def __init__(self, place: Place, plan: Plan, predictor: Predictor) -> None:
@@ -44,10 +44,10 @@ class PartMaker:
         self._listed = PlanFile(place)
 
     def make(self, number: int) -> PartDone:
-        """Score a part and write its file, whole or not at all.
+        """Predict a part and write its file atomically.
 
         Raises:
-            OnesheetError: a shard cannot be fetched, or the file cannot be written.
+            OnesheetError: a shard cannot be read, or the file cannot be written.
             MissingExtra: a package that reads a poster's URL is not installed.
         """
         genres = self._predictor.genres.names
@@ -73,7 +73,7 @@ class PartMaker:
             elif row.location:
                 yield Entry(row.path, content=row.location)
             else:
-                yield Entry(row.path, error=f"cannot read {row.path!r}: the row names no poster; write its path")
+                yield Entry(row.path, error=f"cannot read {row.path!r}: the row has no poster; add its path")
 
 
 def _write_csv(path: Path, rows: Iterable[Row], genres: Iterable[str]) -> None:

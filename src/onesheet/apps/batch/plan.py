@@ -1,7 +1,7 @@
-"""The plan of a batch: which posters, in which order, in which part; written before the first part is.
+"""The plan of a batch: which posters are in which part, in order; written before the first part.
 
-`_batch/plan.parquet` lists the source, one row group a part; `_batch/batch.json` says what the answers depend on and is
-written last. A part is a pure function of the two, its number and the model, so that any worker can make any part.
+`_batch/plan.parquet` lists the source, one row group per part. `_batch/batch.json` has what the results depend on and
+is written last. A part is a pure function of both files, its number and the model, so any worker can make any part.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from onesheet.errors import NEWER, CatalogueError, RunError, require, without_pa
 from onesheet.files import parse_json
 
 PROTOCOL = 1
-FOLDER = "_batch"  # readers of a folder of Parquet files pass over names that begin so
+FOLDER = "_batch"  # readers of a folder of Parquet files ignore names that begin with _
 PLAN = f"{FOLDER}/plan.parquet"
 BATCH = f"{FOLDER}/batch.json"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a batch is to do.
+    """The plan of a batch.
 
     Attributes:
         source: absolute path or URL; in `batch.json` without its user and password.
         kind: "folder", "table", "tar" or "parquet".
-        listing: SHA-256 of what the source listed, hexadecimal.
-        listed: posters, or shards where the source is such.
+        listing: SHA-256 of the source's list, hexadecimal.
+        listed: number of posters, or of shards.
         model: SHA-256 of the model file, hexadecimal.
         at: operating point.
-        form: of the parts: "parquet", "csv" or "jsonl".
-        part_rows: posters a part; a shard is a part of its own.
+        form: format of the parts: "parquet", "csv" or "jsonl".
+        part_rows: posters per part; a shard is always one part.
         protocol: version of this schema.
     """
 
@@ -52,47 +52,47 @@ class Plan:
 
     @property
     def group(self) -> int:
-        """Rows of the plan a part."""
+        """Rows of the plan per part."""
         return self.part_rows if self.kind in ("folder", "table") else 1
 
     @property
     def parts(self) -> int:
-        """How many parts there are."""
+        """Number of parts."""
         return -(-self.listed // self.group)
 
     def part_name(self, number: int) -> str:
-        """A part's file; in the order of the names are the rows in the order of the source."""
+        """The name of a part's file; sorted by name, the rows are in the order of the source."""
         width = max(5, len(str(self.parts - 1)))
         return f"part-{number:0{width}}.{self.form}"
 
     def part_listed(self, number: int) -> int:
-        """Posters in a part, or the one shard that it is."""
+        """Number of posters or shards listed for a part."""
         return min(self.group, self.listed - number * self.group)
 
 
 def begin(
     place: Place, source: Source, *, model: str, at: str, form: str, part_rows: int, notify: Callable[[str], None]
 ) -> Plan:
-    """The plan in a folder, if it is this very batch's, else a new one.
+    """The plan in a folder if it is this batch's, else a new one.
 
     Args:
-        notify: called when a folder of posters has changed since its batch was begun: what was listed then is done.
+        notify: called if a folder of posters has changed since its batch began; the batch keeps the old list.
 
     Raises:
-        RunError: the folder holds another batch or other files.
+        RunError: the folder contains another batch or other files.
         CatalogueError: the source is empty.
     """
     old = read_plan(place)
     group = Plan("", source.kind, "", 0, "", "", "", part_rows).group
     if old is None:
         if others := sorted(place.names() - {FOLDER}):
-            raise RunError(f"{place.url!r} holds other files, as {others[0]!r}; choose a new folder with --out")
+            raise RunError(f"{place.url!r} contains other files, such as {others[0]!r}; pass a new folder to --out")
         with place.whole(PLAN) as path:
             listing, listed = _written(path, source.listing(), group)
     else:
         listing, listed = _digest(source.listing())
     if not listed:
-        raise CatalogueError(f"nothing is listed in {source.location!r}; pass a source with at least one poster")
+        raise CatalogueError(f"{source.location!r} is empty; pass a source with at least one poster")
     plan = Plan(source.location, source.kind, listing, listed, model, at, form, part_rows)
     if old is not None:
         _check_same(place, old, plan, notify)
@@ -103,10 +103,10 @@ def begin(
 
 
 def read_plan(place: Place) -> Plan | None:
-    """The plan in a folder, None where there is none yet.
+    """The plan in a folder; None if there is none yet.
 
     Raises:
-        RunError: it is damaged, or of a newer protocol.
+        RunError: it is damaged, or has a newer protocol.
     """
     try:
         with place.open(BATCH) as file:
@@ -117,47 +117,47 @@ def read_plan(place: Place) -> Plan | None:
     except FileNotFoundError:
         return None
     except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{BATCH!r} in {place.url!r} is damaged; choose another folder with --out") from error
+        raise RunError(f"{BATCH!r} in {place.url!r} is damaged; pass another folder to --out") from error
 
 
 class PlanFile:
-    """The list of a plan, opened."""
+    """The opened list of a plan."""
 
     def __init__(self, place: Place) -> None:
         parquet = require("pyarrow.parquet", purpose="batch", extra="batch")
         self._file = parquet.ParquetFile(place.open(PLAN))
 
     def part(self, number: int) -> Iterator[Listed]:
-        """What a part consists of, in order."""
+        """The posters or shards of a part, in order."""
         for row in self._file.read_row_group(number).to_pylist():
             yield Listed(_text(row["path"]), _text(row["location"]), row["size"])
 
 
 def _check_same(place: Place, old: Plan, new: Plan, notify: Callable[[str], None]) -> None:
-    """Whether the batch in a folder is the one that is asked for."""
+    """Check that the batch in a folder is the requested one."""
     old, new = _shown(old), _shown(new)
     for item in fields(Plan):
         before, now = getattr(old, item.name), getattr(new, item.name)
         if item.name not in ("protocol", "listing", "listed") and before != now:
             raise RunError(
-                f"{place.url!r} holds a batch with {item.name} = {before!r}, not {now!r}; "
-                "pass it as before, or choose another folder with --out"
+                f"{place.url!r} contains a batch with {item.name} = {before!r}, not {now!r}; "
+                "pass it as before, or pass another folder to --out"
             )
     if old.listing == new.listing:
         return
     if old.kind != "folder":
         raise RunError(
-            f"{old.source!r} has changed since the batch in {place.url!r} was begun ({old.listed:,} listed, "
-            f"now {new.listed:,}); choose another folder with --out"
+            f"{old.source!r} has changed since the batch in {place.url!r} began ({old.listed:,} listed, "
+            f"now {new.listed:,}); pass another folder to --out"
         )
     notify(
-        f"{old.source!r} has changed since this batch was begun: {old.listed:,} posters then, {new.listed:,} now; "
-        "those of then are done"
+        f"{old.source!r} has changed since this batch began: {old.listed:,} posters then, {new.listed:,} now; "
+        f"these {old.listed:,} are predicted"
     )
 
 
 def _shown(plan: Plan) -> Plan:
-    """A plan without its source's user and password; what is read with another is in the listing."""
+    """A plan without the user and password in its source."""
     return replace(plan, source=without_passwords(plan.source))
 
 

@@ -1,4 +1,4 @@
-"""Shards: many posters in one file, tar as WebDataset writes it or Parquet with the image's bytes in a column.
+"""Read shards: many posters in one file, a tar as of WebDataset or Parquet with a column of image bytes.
 
 A shard that is damaged in the middle yields the posters before the damage, then a row with the error.
 """
@@ -23,15 +23,15 @@ ROWS_AT_ONCE = 64
 
 
 def read_shard(path: str, location: str, kind: str) -> Iterator[Entry]:
-    """The posters of a shard, in its order, each named by the shard's path and its own name in it.
+    """The posters of a shard, in order; a path is the shard's path and the poster's name in it.
 
     Args:
-        path: the shard, as it was named.
+        path: the shard, as in the results.
         location: its path or URL.
         kind: "tar" or "parquet".
 
     Raises:
-        OnesheetError: it cannot be fetched; to be tried again.
+        OnesheetError: it cannot be read; another try may succeed.
     """
     system, where = file_system(location)
     try:
@@ -40,7 +40,7 @@ def read_shard(path: str, location: str, kind: str) -> Iterator[Entry]:
     except FileNotFoundError:
         yield Entry(path, error=f"cannot read {path!r}: no such file; check the path")
     except OSError as error:
-        raise OnesheetError(f"cannot read {path!r}: {error}; start again with the same command") from error
+        raise OnesheetError(f"cannot read {path!r}: {error}; run the same command again") from error
 
 
 def _tar_entries(path: str, file: Any) -> Iterator[Entry]:
@@ -54,7 +54,7 @@ def _tar_entries(path: str, file: Any) -> Iterator[Entry]:
                     yield _tar_entry(path, archive, member)
             end = archive.offset
         file.seek(end)
-        whole = file.read(tarfile.BLOCKSIZE) == bytes(tarfile.BLOCKSIZE)  # tarfile is silent about a cut heading
+        whole = file.read(tarfile.BLOCKSIZE) == bytes(tarfile.BLOCKSIZE)  # tarfile ignores a truncated header
         why = "" if whole else "its end is missing"
     except TAR_DAMAGE as error:
         why = str(error) or "it is damaged"
@@ -65,7 +65,7 @@ def _tar_entries(path: str, file: Any) -> Iterator[Entry]:
 def _tar_entry(path: str, archive: tarfile.TarFile, member: tarfile.TarInfo) -> Entry:
     name = f"{path}/{member.name}"
     if not member.isreg():
-        return Entry(name, error=f"cannot read {name!r}: it is not an ordinary file; pack the file itself")
+        return Entry(name, error=f"cannot read {name!r}: it is not a regular file; pack the file itself")
     if member.size > MAX_BYTES:
         return Entry(name, error=f"cannot read {name!r}: more than {MAX_BYTES:,} bytes; scale the poster down")
     content = archive.extractfile(member)
@@ -86,7 +86,7 @@ def _parquet_entries(path: str, file: Any) -> Iterator[Entry]:
                 number += 1
     except (arrow.ArrowException, CatalogueError, UnicodeDecodeError, OSError) as error:
         if isinstance(error, OSError) and (type(error) is not OSError or error.errno is not None):
-            raise  # the file system's; pyarrow's own, of damage, has no number
+            raise  # from the file system; pyarrow's own errors have no number
         why = next(iter(str(error).splitlines()), "it is damaged")
         yield Entry(path, error=f"cannot read all of {path!r}: {why}; write it again")
 
@@ -95,14 +95,18 @@ def _parquet_entry(path: str, number: int, image: Any, name: Any) -> Entry:
     if isinstance(image, dict):
         image, name = image["bytes"], image.get("path") or name
     name = f"{path}/{number if name is None else name}"
-    return Entry(name, content=image) if image else Entry(name, error=f"cannot read {name!r}: no bytes in this row")
+    return (
+        Entry(name, content=image)
+        if image
+        else Entry(name, error=f"cannot read {name!r}: the row has no bytes; add the image file")
+    )
 
 
 def shard_columns(schema: Any, path: str) -> tuple[str, str | None]:
-    """The column of the image's bytes (binary, or a struct with `bytes`) and that of its name, None where none is.
+    """The column of image bytes (binary, or a struct with `bytes`), and the column of names or None.
 
     Raises:
-        CatalogueError: no column holds bytes, or several and none is named as images are.
+        CatalogueError: no column has bytes, or several have and none has a usual name.
     """
     images = {plain(name): name for name in image_columns(schema)}
     texts = {plain(name): name for name in schema.names if name not in images.values()}
@@ -111,7 +115,7 @@ def shard_columns(schema: Any, path: str) -> tuple[str, str | None]:
         image = next(iter(images.values()))
     if image is None:
         raise CatalogueError(
-            f"{path!r} has {'several columns' if images else 'no column'} of bytes; seen: "
-            f"{', '.join(schema.names)}; name the one with the image files 'image'"
+            f"{path!r} has {'several columns' if images else 'no column'} of bytes; got "
+            f"{', '.join(schema.names)}; name the column with image files 'image'"
         )
     return image, next((texts[name] for name in NAMES if name in texts), None)

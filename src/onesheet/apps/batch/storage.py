@@ -1,4 +1,4 @@
-"""Files on any fsspec file system: reading posters, and writing files that appear whole or not at all."""
+"""Files on any fsspec file system: read posters, and write files atomically."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from onesheet.errors import ConfigError, MissingExtra, OnesheetError, Unreadable
 from onesheet.files import cannot_write, whole_file
 from onesheet.formats import MAX_BYTES
 
-ATOMIC = frozenset({"s3", "gs", "abfs"})  # stores in which an upload is seen when it is whole
+ATOMIC = frozenset({"s3", "gs", "abfs"})  # stores in which an upload appears only when complete
 RETRY_SECONDS = 1.0
 _EXTRAS = ("s3", "gs")
 
@@ -25,8 +25,8 @@ def file_system(url: str) -> tuple[Any, str]:
     """The fsspec file system of a path or URL, and the absolute path on it.
 
     Raises:
-        MissingExtra: a package that reads this kind of URL is not installed.
-        ConfigError: an unknown kind of URL.
+        MissingExtra: the package for this kind of URL is not installed.
+        ConfigError: unknown kind of URL.
     """
     fsspec = require("fsspec", purpose="batch", extra="batch")
     if "://" not in url:
@@ -48,12 +48,12 @@ def is_local(system: Any) -> bool:
 
 
 def full_url(system: Any, path: str) -> str:
-    """What `file_system` reads again as the same file; a plain path where it is local."""
+    """A URL that `file_system` reads as the same file; a plain path if it is local."""
     return path if is_local(system) else str(system.unstrip_protocol(path))
 
 
 def fetch(location: str) -> str | bytes:
-    """A poster's path where the file is local, else its bytes; a server that does not answer is asked twice.
+    """A poster's path if the file is local, else its bytes; a failed download is tried twice.
 
     Raises:
         UnreadablePoster: no such file, or it cannot be fetched.
@@ -61,7 +61,7 @@ def fetch(location: str) -> str | bytes:
     """
     if "://" not in location:
         return location
-    if "::" in location:  # fsspec would open one URL inside another, and run what some of them say
+    if "::" in location:  # fsspec would open one URL inside another, and some kinds run code
         raise UnreadablePoster(f"cannot read {location!r}: it is a chain of URLs; use a plain one", reason="unreadable")
     try:
         system, path = file_system(location)
@@ -75,7 +75,7 @@ def fetch(location: str) -> str | bytes:
         raise
     except FileNotFoundError as error:
         raise UnreadablePoster(f"cannot read {location!r}: no such file; check the path", reason="missing") from error
-    except Exception as error:  # each file system has exceptions of its own
+    except Exception as error:  # each file system has its own exceptions
         why = " ".join(str(error).split()) or type(error).__name__
         raise UnreadablePoster(
             f"cannot read {location!r}: {why}; check that it can be fetched", reason="unreadable"
@@ -95,7 +95,7 @@ def _downloaded(system: Any, path: str) -> bytes:
 
 
 def _read(system: Any, path: str) -> bytes:
-    # over HTTP as one stream: fsspec would ask for the size first, and take any failure of that for a missing file
+    # over HTTP as one stream: fsspec would request the size first, and report any failure as a missing file
     options = {"block_size": 0, "size": 1} if "http" in _protocols(system) else {}
     data = bytearray()
     with system.open(path, "rb", **options) as file:
@@ -109,7 +109,7 @@ def _read(system: Any, path: str) -> bytes:
 
 
 class Place:
-    """A folder on any fsspec file system, in which files appear whole or not at all.
+    """A folder on any fsspec file system, with atomic writes.
 
     Attributes:
         url: its path or URL, absolute.
@@ -121,7 +121,7 @@ class Place:
         self.local = is_local(self._system)
 
     def names(self) -> set[str]:
-        """Names of the files and folders in it; empty where it is not there."""
+        """Names of the files and folders in it; empty if it does not exist."""
         self._system.invalidate_cache()
         try:
             found = self._system.ls(self._root, detail=False)
@@ -130,11 +130,11 @@ class Place:
         return {str(path).rstrip("/").rsplit("/", 1)[-1] for path in found}
 
     def open(self, name: str) -> Any:
-        """A file in it, opened to read bytes.
+        """Open a file in it for reading bytes.
 
         Raises:
-            FileNotFoundError: there is none.
-            OnesheetError: a file has the name of the folder.
+            FileNotFoundError: there is no such file.
+            OnesheetError: the folder is a file.
         """
         try:
             return self._system.open(self._path(name), "rb")
@@ -142,14 +142,14 @@ class Place:
             raise cannot_write(self.url, error) from error
 
     def sweep(self) -> None:
-        """Remove what killed writers left; call it when no writer is running."""
+        """Remove temporary files of killed writers; call it only when no writer is running."""
         for path in self._system.find(self._root):
             if path.endswith(".part"):
                 self._system.rm_file(path)
 
     @contextmanager
     def whole(self, name: str) -> Iterator[Path]:
-        """Yield a local path to write to; what is there when the block ends well becomes the file.
+        """Yield a local path to write to; when the block ends without an error, it becomes the file.
 
         Raises:
             OnesheetError: it cannot be written.
@@ -165,7 +165,7 @@ class Place:
                 self._upload(part, self._path(name))
             except OSError as error:
                 raise OnesheetError(
-                    f"cannot write {name!r} in {self.url!r}: {error}; start again with the same command"
+                    f"cannot write {name!r} in {self.url!r}: {error}; run the same command again"
                 ) from error
 
     def _upload(self, part: Path, path: str) -> None:
@@ -187,12 +187,12 @@ def _protocols(system: Any) -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One poster, whole or not; its `str` is its path.
+    """One poster, or why it cannot be read; its `str` is its path.
 
     Attributes:
-        path: as the answer names it.
+        path: as in the results.
         content: a path or URL, or the bytes of an image file.
-        error: why there is no poster; "" where there is one.
+        error: why there is no poster; "" if there is one.
     """
 
     path: str
@@ -206,7 +206,7 @@ class Entry:
         """The poster's bytes, or the path of a local file.
 
         Raises:
-            UnreadablePoster: there is none, or it cannot be fetched.
+            UnreadablePoster: there is no poster, or it cannot be fetched.
         """
         if self.error:
             raise UnreadablePoster(self.error, reason="unreadable")
