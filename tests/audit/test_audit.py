@@ -1,6 +1,7 @@
 """The audit: one drawn catalogue with every fault, and properties of the findings."""
 
 import csv
+import io
 from html.parser import HTMLParser
 
 import numpy as np
@@ -71,6 +72,9 @@ def test_posters_that_cannot_be_used(shelf):
     shelf.add("empty", b"")
     data = shelf.path("good").read_bytes()
     shelf.add("cut", data[: len(data) // 2])
+    jpeg = io.BytesIO()
+    scene(0).convert("RGB").save(jpeg, "JPEG")
+    shelf.add("zeros", jpeg.getvalue()[: len(jpeg.getvalue()) // 2] + bytes(4096))
     shelf.add("folder")
     shelf.path("folder").mkdir()
     shelf.add("small", scene(1, (31, 50)))
@@ -81,6 +85,7 @@ def test_posters_that_cannot_be_used(shelf):
         "text": "not-an-image",
         "empty": "not-an-image",
         "cut": "truncated",
+        "zeros": "truncated",
         "folder": "missing",
         "small": "too-small",
         "blank": "blank",

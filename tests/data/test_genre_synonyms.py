@@ -54,6 +54,10 @@ def test_names_of_other_services():
         "Game Show": "Game-Show",
         "Talk Show": "Talk-Show",
     }
+    assert match(["Kinder-/Familienfilm", "Liebe/Romantik"], ["Family", "Romance"]) == {
+        "Kinder-/Familienfilm": "Family",
+        "Liebe/Romantik": "Romance",
+    }  # of OFDb
 
 
 def test_spelling_goes_before_synonyms():

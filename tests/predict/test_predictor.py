@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from onesheet.data import Catalogue
 from onesheet.errors import CatalogueError, ConfigError, UnreadablePoster
@@ -64,6 +66,17 @@ def test_a_broken_poster_stops_nobody(predictor: Predictor, catalogue: Catalogue
 
 def test_only_broken_posters(predictor: Predictor, tmp_path: Path) -> None:
     assert all(isinstance(a, Failure) for a in predictor.predict_many([tmp_path / f"{i}.jpg" for i in range(20)]))
+
+
+def test_a_jpeg_that_ends_in_zeros_is_unreadable(predictor: Predictor, tmp_path: Path) -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 60, 3), np.uint8)).save(file, "JPEG")
+    whole = file.getvalue()
+    (tmp_path / "whole.jpg").write_bytes(whole)
+    (tmp_path / "filled.jpg").write_bytes(whole[: len(whole) // 2] + bytes(len(whole) - len(whole) // 2))
+    filled, good = predictor.predict_many(find_posters([tmp_path]))
+    assert isinstance(filled, Failure) and "it ends in zeros before the picture does" in filled.error
+    assert isinstance(good, Prediction)
 
 
 def test_operating_points_and_top(predictor: Predictor, catalogue: Catalogue) -> None:

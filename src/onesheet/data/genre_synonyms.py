@@ -24,7 +24,7 @@ _SYNONYMS = {
     "Documentaries; Dokumentation; Doku; Doc",
     "Drama": "Drama; Drame; Drama; Dramma; Drama; Drama; Drama; Dramas; Drammatico; Dramatique",
     "Family": "Familie; Familial; Familia; Famiglia; Família; Família; Familie; Familienfilm; Famille; Familiar; "
-    "Per famiglie",
+    "Per famiglie; Kinder-/Familienfilm",
     "Fantasy": "Fantasy; Fantastique; Fantasía; Fantasy; Fantasia; Fantasia; Fantasie; Fantastico; Fantasyfilm",
     "History": "Historie; Histoire; Historia; Storia; História; História; Historisch; Historical; Historique; Storico; "
     "Geschichte; Historienfilm; Histórico",
@@ -32,7 +32,7 @@ _SYNONYMS = {
     "Music": "Musik; Musique; Música; Musica; Música; Música; Muziek; Musikfilm",
     "Mystery": "Mystery; Mystère; Misterio; Mistero; Mistério; Mistério; Mysterie; Mysteries",
     "Romance": "Liebesfilm; Romance; Romance; Romance; Romance; Romance; Romantiek; Romanze; Romantic; Romántico; "
-    "Romántica; Sentimentale; Romantique; Romantik",
+    "Romántica; Sentimentale; Romantique; Romantik; Liebe/Romantik",
     "Sci-Fi": "Science Fiction; Science-Fiction; Ciencia ficción; Fantascienza; Ficção científica; Ficção científica; "
     "Sciencefiction; SF; Scifi; Sci-Fi & Futuristic",
     "TV Movie": "TV-Film; Téléfilm; Película de TV; televisione film; Cinema TV; Telefilme; TV film; "
