@@ -77,6 +77,15 @@ def test_decide_undo_history_export(served: TestClient, review: Review) -> None:
     assert served.get("/v1/review").json()["films"][0]["film"] == film
 
 
+def test_learning_needs_the_token_and_something_decided(client: Client, review: Review) -> None:
+    assert client(review=review, token="secret").post("/v1/review/learn").status_code == 401
+    served = client(review=review)
+    assert served.get("/v1/review/learn").json()["state"] == "idle"
+    assert served.get("/v1/review/learn/file").status_code == 404
+    refused = served.post("/v1/review/learn")
+    assert refused.status_code == 409 and "nothing is decided yet" in refused.json()["error"]
+
+
 def test_a_second_tab_is_told_what_is_there_now(served: TestClient, review: Review) -> None:
     film = next(iter(review.cases))
     served.post(f"/v1/review/films/{film}", json={"action": "accept", "version": 0})

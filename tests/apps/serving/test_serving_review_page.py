@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +16,7 @@ from test_serving_page import BROWSER, DROP, browser, encoded, finished
 from drawn_review import write_run
 from onesheet.apps.review import DecisionStore, read_source
 from onesheet.data import Catalogue
+from onesheet.predict import load
 
 pytestmark = pytest.mark.skipif(not BROWSER, reason="no chromium here; apt-get install chromium")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -69,7 +71,7 @@ def test_review_and_undo_with_the_keyboard(page: sync_api.Page, run_folder: Path
     first, second, third = queue[:3]
     titled(page, first["title"])
     assert page.evaluate("document.activeElement.id") == "case-title"
-    assert f"labelled {first['doubted'][0]}, which the model gives" in page.locator("#case-why").inner_text()
+    assert f"labelled {first['doubted'][0]}, which the model predicts with" in page.locator("#case-why").inner_text()
     checked = page.locator("#case-genres input:checked").count()
     assert checked == len(first["genres"])
     sync_api.expect(page.locator("#case-heat")).to_have_js_property("naturalWidth", 32)
@@ -123,6 +125,65 @@ def test_keys_work_after_a_click_on_the_poster(page: sync_api.Page) -> None:
     page.locator("#case-poster").click()
     page.keyboard.press("s")
     said(page, f"{title} skipped.")
+
+
+def test_m_takes_the_models_genres_and_enter_saves_what_is_ticked(page: sync_api.Page, run_folder: Path) -> None:
+    page.goto(page.url + "#review")
+    first, second, third = page.request.get(page.url.split("#")[0] + "v1/review").json()["films"][:3]
+    titled(page, first["title"])
+    sync_api.expect(page.locator("#review-place")).to_have_text(re.compile(r"^0 of \d+$"))
+    page.evaluate("document.activeElement.blur()")  # keys work wherever the focus is
+    page.keyboard.press("m")
+    titled(page, second["title"])
+    page.keyboard.press("1")
+    ticked = page.locator("#case-genres li:has(input:checked) label").all_inner_texts()
+    page.locator("#case-genres input").first.focus()
+    page.keyboard.press("Enter")
+    titled(page, third["title"])
+    page.keyboard.press("Enter")  # nothing else is ticked: its genres are right
+    page.locator("#case-title").filter(has_not_text=third["title"]).wait_for()
+    sync_api.expect(page.locator("#review-place")).to_have_text(re.compile(r"^3 of \d+$"))
+    standing = DecisionStore(run_folder / "decisions.sqlite").standing()
+    assert standing[first["film"]].genres == tuple(first["predicted"])
+    assert set(standing[second["film"]].genres) == {text.split()[0] for text in ticked}
+    assert standing[third["film"]].action == "accept"
+
+
+def test_the_queue_is_filtered_by_reason_and_genre(page: sync_api.Page) -> None:
+    page.goto(page.url + "#review")
+    page.locator("#case-title").wait_for()
+    page.locator("#review-reason").select_option("unsure")
+    page.locator("#case-why").filter(has_text="not sure of any genre").wait_for()
+    page.locator("#review-reason").focus()
+    title = page.locator("#case-title").inner_text()
+    page.keyboard.press("s")  # in a list it chooses an entry
+    assert page.locator("#case-title").inner_text() == title
+    page.locator("#review-reason").select_option("")
+    page.locator("#review-genre").select_option("Horror")
+    films = page.request.get(page.url.split("#")[0] + "v1/review?genre=Horror").json()["films"]
+    titled(page, films[0]["title"])
+    page.locator("#review-reason").select_option("no-genres")
+    said(page, "There is nothing to review.")
+
+
+def test_learning_from_the_corrections_offers_a_new_file(page: sync_api.Page, tmp_path: Path) -> None:
+    page.goto(page.url + "#review")
+    page.locator("#case-title:not(:empty)").wait_for()
+    title = page.locator("#case-title").inner_text()
+    learn = page.get_by_role("button", name="Learn from the corrections")
+    page.keyboard.press("a")
+    said(page, f"{title} accepted.")
+    learn.click()
+    told = page.locator("#learn-said")
+    sync_api.expect(told).to_have_text(
+        re.compile(r"1 of them decided here.*held out, mean average.*\d"), timeout=60_000
+    )
+    sync_api.expect(page.locator("#review-place")).to_have_text(re.compile(r"^1 of \d+$"))
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download genres-1.onnx").click()
+    download.value.save_as(tmp_path / "new.onnx")
+    assert load(tmp_path / "new.onnx", threads=1).genres.names == ("Comedy", "Drama", "Horror")
+    sync_api.expect(learn).not_to_have_attribute("aria-disabled", "true")
 
 
 def test_after_a_reload_the_last_decision_can_still_be_undone(page: sync_api.Page) -> None:

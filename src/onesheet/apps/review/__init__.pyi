@@ -3,6 +3,7 @@ from .corrected_catalogue import corrected as corrected
 from .corrected_catalogue import export as export
 from .decision_store import Decision as Decision
 from .decision_store import DecisionStore as DecisionStore
+from .learning_job import LearningJob as LearningJob
 from .opening import open_review as open_review
 from .queue import Case as Case
 from .queue import review_queue as review_queue

@@ -72,21 +72,36 @@ class Review:
         except KeyError:
             raise CatalogueError(f"no film {film!r} in the review queue; see GET /v1/review") from None
 
-    def waiting(self, *, after: str | None = None, limit: int) -> list[Standing]:
+    def waiting(
+        self, *, after: str | None = None, limit: int, reason: str | None = None, genre: str | None = None
+    ) -> list[Standing]:
         """The next undecided cases in the queue's order.
 
         Args:
             after: begin behind this film; None = at the front.
             limit: how many at most.
+            reason: only cases with it; None = with any.
+            genre: only films of it, by a label, a prediction or a doubt; None = of any.
 
         Raises:
             CatalogueError: `after` is not in the queue.
         """
-        films = list(self.cases)
-        begin = films.index(self.case(after).film.film_id) + 1 if after is not None else 0
+        begin = list(self.cases).index(self.case(after).film.film_id) + 1 if after is not None else 0
         decided, versions = self.store.standing(), self.store.versions()
-        left = [film for film in films[begin:] if film not in decided]
-        return [Standing(self.cases[film], versions.get(film, 0), None) for film in left[:limit]]
+        left = [
+            case
+            for film, case in list(self.cases.items())[begin:]
+            if film not in decided
+            and reason in (None, case.reason)
+            and (genre is None or genre in (*case.film.genres, *case.predicted, *case.doubted))
+        ]
+        return [Standing(case, versions.get(case.film.film_id, 0), None) for case in left[:limit]]
+
+    def sort(self, cases: Iterable[Case]) -> None:
+        """Another queue, of films that are not decided; the cases of those decided stay."""
+        decided = self.store.standing()
+        kept = {film: case for film, case in self.cases.items() if film in decided}
+        self.cases = kept | {case.film.film_id: case for case in cases if case.film.film_id not in kept}
 
     def counts(self) -> dict[str, int]:
         """How many cases wait for each reason, and how many are decided and skipped."""

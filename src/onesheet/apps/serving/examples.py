@@ -63,6 +63,21 @@ REVIEW = {
     "films": [WAITING],
 }
 UNDONE = {"undo": UNDO, "now": WAITING}
+LEARNED = {
+    "state": "done",
+    "task": "folds",
+    "share": 1.0,
+    "error": "",
+    "result": {
+        "file": "genres-1.onnx",
+        "learned": 1203,
+        "decided": 12,
+        "held_out": 251,
+        "left_out": [],
+        "before": {"map": 0.412, "precision": 0.41, "recall": 0.6},
+        "after": {"map": 0.437, "precision": 0.44, "recall": 0.6},
+    },
+}
 HISTORY = {"history": [UNDO, DECISION]}
 STALE = {"error": "'tt0000042' was decided elsewhere meanwhile; look at it again (version 7)", "now": DECIDED}
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import FileResponse, JSONResponse, Response
 from pydantic import BaseModel, Field, ValidationError
 
-from onesheet.apps.review import Case, Review, about_export
+from onesheet.apps.review import Case, LearningJob, Review, about_export
 from onesheet.apps.serving import examples, schema
 from onesheet.apps.serving.pictures import Picture, heat_png, poster_jpeg
 from onesheet.apps.serving.service import Service
-from onesheet.errors import CatalogueError, RequestRejected, StaleDecision, UnreadablePoster
+from onesheet.errors import CatalogueError, RequestRejected, ReviewError, StaleDecision, UnreadablePoster
 
 LARGEST_ID = 2**63 - 1
 MOST_CASES, MOST_ROWS = 100, 1000
@@ -47,6 +47,7 @@ def review_routes(service: Service, review: Review) -> APIRouter:
     _add_reading(router, review)
     _add_deciding(router, service, review)
     _add_pictures(router, service, review)
+    _add_learning(router, LearningJob(review, service.predictor))
     return router
 
 
@@ -58,11 +59,15 @@ def _add_reading(router: APIRouter, review: Review) -> None:
     async def queue(
         after: str | None = Query(None, description="begin behind this film"),
         limit: int = Query(10, ge=1, le=MOST_CASES),
+        reason: Literal["", "suspect", "unsure", "no-genres"] = Query("", description="only films with it"),
+        genre: str = Query("", description="only films of it, by a label, a prediction or a doubt"),
     ) -> JSONResponse:
         """The next undecided films in the queue's order, and how many there are."""
         if after is not None:
             _known(review, after)
-        waiting = await asyncio.to_thread(review.waiting, after=after, limit=limit)
+        waiting = await asyncio.to_thread(
+            review.waiting, after=after, limit=limit, reason=reason or None, genre=genre or None
+        )
         counts = await asyncio.to_thread(review.counts)
         films = [standing.to_dict() for standing in waiting]
         return JSONResponse({"about": about, "counts": counts, "genres": list(review.genres.names), "films": films})
@@ -117,6 +122,34 @@ def _add_deciding(router: APIRouter, service: Service, review: Review) -> None:
             return JSONResponse({"error": str(error), "now": None}, 409)
         now = await asyncio.to_thread(review.standing, undone.film) if undone.film in review.cases else None
         return JSONResponse({"undo": undone.to_dict(), "now": now and now.to_dict()})
+
+
+def _add_learning(router: APIRouter, job: LearningJob) -> None:
+    """The model adapted to the decisions, as a new file."""
+    answers = schema.answer(examples.LEARNED) | ERRORS
+
+    @router.post("/learn", response_model=schema.LearningBody, responses=answers | schema.errors(409))
+    async def learn() -> JSONResponse:
+        """Begin to adapt the model to the decisions; 409 where that is going on, or nothing is decided."""
+        try:
+            job.start()
+        except ReviewError as error:
+            raise RequestRejected(str(error), status=409) from error
+        return JSONResponse(job.state())
+
+    @router.get("/learn", response_model=schema.LearningBody, responses=answers)
+    async def state() -> JSONResponse:
+        """How far that is, and what came of it."""
+        return JSONResponse(job.state())
+
+    @router.get(
+        "/learn/file", response_class=FileResponse, responses=schema.file_answer("application/octet-stream") | ERRORS
+    )
+    async def file() -> FileResponse:
+        """The newest model file that was learned."""
+        if job.result is None:
+            raise RequestRejected("nothing was learned yet; see POST /v1/review/learn", status=404)
+        return FileResponse(job.result.path, media_type="application/octet-stream", filename=job.result.path.name)
 
 
 def _add_pictures(router: APIRouter, service: Service, review: Review) -> None:

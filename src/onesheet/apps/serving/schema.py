@@ -145,6 +145,28 @@ class UndoneBody(BaseModel):
     now: FilmBody | None = Field(description="the film as it is now; null where it is in the queue no more")
 
 
+class LearnedBody(BaseModel):
+    """What was learned from the corrections."""
+
+    file: str = Field(description="name of the new model file")
+    learned: int = Field(description="films learned from")
+    decided: int = Field(description="those of them that people decided about")
+    held_out: int = Field(description="films measured on")
+    left_out: list[str] = Field(description="genres with too few films")
+    before: dict[str, float | None] = Field(description="map, precision and recall of the model on the films held out")
+    after: dict[str, float | None] = Field(description="the same of the new one")
+
+
+class LearningBody(BaseModel):
+    """How far learning from the corrections is."""
+
+    state: str = Field(description="idle, running, done or failed")
+    task: str = Field(description="what is being done")
+    share: float = Field(description="how much of the task is done, 0 to 1")
+    error: str = Field(description="why it failed")
+    result: LearnedBody | None
+
+
 class HistoryBody(BaseModel):
     """Decisions and undos, newest first."""
 
@@ -180,6 +202,7 @@ _ERRORS = {
     401: "No token, or a wrong one.",
     404: "No such model or film.",
     408: "The upload took too long.",
+    409: "It is learning already, or nothing is decided.",
     413: "Too many bytes, pixels or files.",
     415: "A compression that is not supported.",
     422: "An option, a form or a single poster that cannot be read.",
@@ -192,6 +215,7 @@ _EXAMPLES = {
     401: "a token is needed; send the header 'Authorization: Bearer TOKEN'",
     404: "no model 'other'; use 'default'",
     408: "the upload took longer than 60 seconds; send fewer posters at a time",
+    409: "it is learning already; wait until that has ended",
     413: "poster.tif has 31,457,280 bytes and may have 20,000,000; scale it down",
     415: "Content-Encoding 'br' is not supported; use gzip, deflate or none",
     422: "unknown operating point 'best'; use balanced, precise, generous, exact",

@@ -41,7 +41,7 @@ async function start() {
     return;
   }
   the("ask-token").hidden = true;
-  the("model").textContent = `· ${model.name} · ${model.card.genres.length} genres`;
+  the("model-name").textContent = `· ${model.name} · ${model.card.genres.length} genres`;
   the("promise").textContent = `Posters are sent to ${location.host} only, looked at in memory, and not kept.`;
   const megabytes = (limits.file_bytes / 1e6).toLocaleString();
   the("formats").textContent = `JPEG, PNG, WebP, GIF, TIFF, BMP or AVIF, up to ${megabytes} MB each`;

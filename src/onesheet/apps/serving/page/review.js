@@ -1,11 +1,14 @@
 // The review: a film at a time, decided with the mouse or the keyboard.
 
+import { startLearning } from "./learning.js";
 import { get, getFile, NoAnswer, postJson } from "./service.js";
 import { download, drawnBar, element, percent } from "./shown.js";
 
 const AHEAD = 10; // films asked for at a time
 const NUMBERED = 9; // genres that a digit ticks
-const KEYS = { a: "accept", c: "correct", s: "skip", u: "undo", p: "previous", n: "next" };
+const KEYS = { a: "accept", c: "correct", m: "model", s: "skip", u: "undo", p: "previous", n: "next", Enter: "save" };
+const REASONS = { suspect: "suspect labels", unsure: "the model is unsure", "no-genres": "no genres" };
+const PRESSED = "a, button, summary, select, textarea, input:not([type=checkbox])"; // what does something else on a key
 const DONE = { accept: "accepted", correct: "corrected", skip: "skipped", undo: "taken back" };
 
 const the = (id) => document.getElementById(id);
@@ -28,6 +31,8 @@ export function startReview() {
   const actions = {
     accept: () => decide("accept"),
     correct: () => decide("correct"),
+    model: takeModel,
+    save: () => decide(changed() ? "correct" : "accept"),
     skip: () => decide("skip"),
     undo,
     previous: () => go(at - 1),
@@ -39,9 +44,10 @@ export function startReview() {
     await actions[action]().catch((error) => say(error.message));
     busy = false;
   };
-  for (const action of Object.keys(actions)) the(action).addEventListener("click", () => run(action));
-  the("review").addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.altKey || event.metaKey) return;
+  for (const action of Object.keys(actions)) the(action)?.addEventListener("click", () => run(action));
+  document.addEventListener("keydown", (event) => {
+    if (location.hash !== "#review" || event.ctrlKey || event.altKey || event.metaKey) return;
+    if (event.target.matches(event.key === "Enter" ? PRESSED : "select, textarea, input:not([type=checkbox])")) return;
     if (KEYS[event.key]) run(KEYS[event.key]);
     else if (/^[1-9]$/.test(event.key)) the("case-genres").querySelectorAll("input")[event.key - 1]?.click();
     else return;
@@ -52,6 +58,9 @@ export function startReview() {
     await got.then(({ blob }) => download("corrected.csv", blob)).catch((error) => say(error.message));
   });
   the("history").addEventListener("toggle", showHistory);
+  the("review-reason").replaceChildren(new Option("any", ""), ...Object.entries(REASONS).map(([value, words]) => new Option(words, value)));
+  for (const id of ["review-reason", "review-genre"]) the(id).addEventListener("change", () => startQueue().catch((error) => say(error.message)));
+  startLearning(startQueue);
   window.addEventListener("hashchange", open);
   open();
 }
@@ -62,14 +71,30 @@ async function open() {
   else await go(0).catch((error) => say(error.message));
 }
 
+/** Ask for the queue from its front: it is filtered or sorted anew. */
+async function startQueue() {
+  films.length = 0;
+  at = -1;
+  the("case").hidden = true;
+  await go(0);
+}
+
+const filters = () => `&reason=${the("review-reason").value}&genre=${encodeURIComponent(the("review-genre").value)}`;
+
+function showGenres(names) {
+  if (genres?.join() === names.join()) return;
+  genres = names;
+  the("review-genre").replaceChildren(new Option("any", ""), ...names.map((name) => new Option(name, name)));
+}
+
 /** Go to a film; at the end, ask for more. */
 async function go(number) {
   if (number < 0) return say("This is the first film.");
   if (number >= films.length) {
     const last = films.at(-1);
     const query = last ? `&after=${encodeURIComponent(last.film)}` : "";
-    const found = await get(`/v1/review?limit=${AHEAD}${query}`);
-    genres = found.genres;
+    const found = await get(`/v1/review?limit=${AHEAD}${query}${filters()}`);
+    showGenres(found.genres);
     films.push(...found.films);
     if (number >= films.length) {
       await showCounts();
@@ -103,6 +128,15 @@ async function decide(action) {
   if (films[at].film === film.film) show();
 }
 
+/** Decide that the film has the predicted genres. */
+async function takeModel() {
+  const film = films[at];
+  if (!film.predicted.length) return say("The model predicts no genre here: tick one, or Skip.");
+  ticked = new Set(film.predicted);
+  unkept.set(film.film, ticked);
+  await decide(changed() ? "correct" : "accept");
+}
+
 /** POST what must not be lost. */
 async function keep(path, value) {
   try {
@@ -122,7 +156,7 @@ async function undo() {
     if (!last) return say("There is nothing to undo.");
     made.push(last.id);
   }
-  if (!genres) ({ genres } = await get("/v1/review?limit=1"));
+  if (!genres) showGenres((await get("/v1/review?limit=1")).genres);
   const { status, body } = await keep("/v1/review/undo", { decision: made.at(-1) });
   made.pop();
   if (status !== 200) return say(body.error);
@@ -152,10 +186,10 @@ function show() {
 
 function why(film) {
   if (film.reason === "unsure") return "The model is not sure of any genre.";
-  if (film.reason === "no-genres") return "The catalogue names no genre; those the model gives are ticked.";
+  if (film.reason === "no-genres") return "The catalogue lists no genre; the predicted ones are ticked.";
   const doubts = film.doubted.map((genre) => {
     const likely = percent(film.probabilities[genre]);
-    return `${film.genres.includes(genre) ? "" : "not "}labelled ${genre}, which the model gives ${likely}`;
+    return `${film.genres.includes(genre) ? "" : "not "}labelled ${genre}, which the model predicts with ${likely}`;
   });
   return `A label may be wrong: it is ${doubts.join("; ")}.`;
 }
@@ -181,7 +215,7 @@ function genreRow(film, genre, number) {
     box.setAttribute("aria-keyshortcuts", number + 1);
     label.append(" ", element("kbd", { ariaHidden: "true" }, String(number + 1)));
   }
-  if (value === undefined) return element("li", {}, label, element("span", {}, "unknown to the model"));
+  if (value === undefined) return element("li", {}, label, element("span", { title: "unknown to the model" }, "–"));
   const given = film.predicted.includes(genre);
   const of = element("span", { className: "unseen" }, ` of ${genre}`);
   const heat = element("button", { type: "button", className: "plain" }, "map", of);
@@ -203,7 +237,9 @@ async function showHeat(film, genre) {
   the("case-heat-genre").textContent = genre ? `What speaks for ${genre}` : "";
   the("case-heat").alt = genre ? `Heat map of ${genre}` : "";
   if (!genre) return;
-  const seen = await picture(the("case-heat"), `${address("heat-maps", film)}?genre=${encodeURIComponent(genre)}`);
+  const seen = await picture(the("case-heat"), `${address("heat-maps", film)}?genre=${encodeURIComponent(genre)}`).catch(
+    (error) => (the("case-heat-genre").textContent = error.message),
+  );
   if (seen === "") the("case-heat-genre").textContent = `Nothing in the poster speaks for ${genre}: all grey`;
 }
 
@@ -229,14 +265,15 @@ async function showCounts() {
   if (!newest) return;
   const { about, counts } = newest;
   the("review-about").textContent = about;
-  const parts = [
-    [counts.suspect, "with suspect labels"],
-    [counts.unsure, "the model is unsure of"],
-    [counts["no-genres"], "without genres"],
-  ];
-  const waiting = parts.filter(([count]) => count).map(([count, what]) => `${count.toLocaleString()} ${what}`);
+  const waiting = Object.keys(REASONS).filter((reason) => counts[reason]);
+  const parts = waiting.map((reason) => `${counts[reason].toLocaleString()} ${REASONS[reason]}`);
   const made = `Decided: ${counts.decided.toLocaleString()}, skipped: ${counts.skipped.toLocaleString()}.`;
-  the("review-counts").textContent = `Films to look at: ${waiting.join(", ") || "none"}. ${made}`;
+  the("review-counts").textContent = `Films to look at: ${parts.join(", ") || "none"}. ${made}`;
+  const done = counts.decided + counts.skipped;
+  const total = done + waiting.reduce((sum, reason) => sum + counts[reason], 0);
+  the("review-progress").max = Math.max(total, 1);
+  the("review-progress").value = done;
+  the("review-place").textContent = `${done.toLocaleString()} of ${total.toLocaleString()}`;
 }
 
 async function showHistory() {
