@@ -17,13 +17,15 @@ function inline(text) {
 
 function cells(line, name) {
   const texts = line.replace(/^\||\|$/g, "").split("|");
-  return element("tr", {}, ...texts.map((text) => element(name, {}, ...inline(text.trim()))));
+  return element("tr", {}, ...texts.map((text) => element(text.trim() ? name : "td", {}, ...inline(text.trim()))));
 }
+
+let tables = 0; // shown, each with a name of its own
 
 function table([head, , ...rows]) {
   const body = element("tbody", {}, ...rows.map((row) => cells(row, "td")));
   const whole = element("table", {}, element("thead", {}, cells(head, "th")), body);
-  return element("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: "Table" }, whole);
+  return element("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: `Table ${(tables += 1)}` }, whole);
 }
 
 function block(text) {

@@ -130,7 +130,10 @@ function card(item) {
   item.address = URL.createObjectURL(item.file);
   const image = element("img", { alt: "", loading: "lazy", decoding: "async" });
   image.addEventListener("load", () => look(item, image));
-  image.addEventListener("error", () => (image.hidden = true)); // no browser shows TIFF
+  image.addEventListener("error", () => {
+    image.hidden = true; // no browser shows TIFF
+    picture.ariaLabel += ", no preview";
+  });
   image.src = item.address;
   const picture = element("button", { type: "button", className: "picture", ariaLabel: `Show ${item.file.name} large` });
   picture.append(image, element("span", { className: "note" }, "no preview"));

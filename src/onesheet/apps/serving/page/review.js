@@ -17,6 +17,7 @@ const made = []; // ids of the decisions made here
 const timesAsked = {}; // path -> number
 const unkept = new Map(); // film -> the genres ticked and not decided yet
 let genres;
+let queue = 0; // how often it was asked for from its front
 let at = -1;
 let ticked = new Set();
 let busy = false;
@@ -73,6 +74,7 @@ async function open() {
 
 /** Ask for the queue from its front: it is filtered or sorted anew. */
 async function startQueue() {
+  queue += 1;
   films.length = 0;
   at = -1;
   the("case").hidden = true;
@@ -93,7 +95,9 @@ async function go(number) {
   if (number >= films.length) {
     const last = films.at(-1);
     const query = last ? `&after=${encodeURIComponent(last.film)}` : "";
+    const asked = queue;
     const found = await get(`/v1/review?limit=${AHEAD}${query}${filters()}`);
+    if (asked !== queue) return; // filtered or sorted anew meanwhile
     showGenres(found.genres);
     films.push(...found.films);
     if (number >= films.length) {
