@@ -78,3 +78,14 @@ def test_evaluating_leaves_answers_and_slices(model_path: Path, packed: Packed, 
     }
     assert "the model has learnt from these films" in (tmp_path / "report.html").read_text()
     assert not (tmp_path / "plots" / "suspects.csv").exists()
+
+
+def test_progress_reaches_the_end_of_the_report(model_path: Path, packed: Packed, tmp_path: Path) -> None:
+    seen: list[tuple[str, int, int]] = []
+
+    def progress(task: str, done: int, total: int, note: str = "") -> None:
+        seen.append((task, done, total))
+
+    evaluate_file(model_path, packed, out=tmp_path, draws=10, progress=progress)
+    assert list(dict.fromkeys(task for task, _, _ in seen))[-2:] == ["evaluate", "report"]
+    assert seen[-1] == ("report", 4, 4)

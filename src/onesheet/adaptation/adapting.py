@@ -17,7 +17,7 @@ from onesheet.errors import CatalogueError, require
 from onesheet.evaluation.summary import summary_metrics
 from onesheet.packed import Packed
 from onesheet.predict import Predictor
-from onesheet.progress import Progress, silent
+from onesheet.progress import Progress, shown
 
 CURVE_SIZES = 5
 CURVE_DRAWS = 3
@@ -46,7 +46,7 @@ class Adapting:
         """The films to learn from, int64 n."""
         return np.flatnonzero(self.packed.splits != "test")
 
-    def fit(self, rows: NDArray[np.int64], genres: NDArray[np.int64], progress: Progress = silent) -> Heads:
+    def fit(self, rows: NDArray[np.int64], genres: NDArray[np.int64], progress: Progress = shown) -> Heads:
         """Heads of some genres (columns of the packed labels) from some films."""
         names, source = self.packed.genres.names, self.source
         return fit_heads(
@@ -69,7 +69,7 @@ class Adapting:
         *,
         precision_target: float = 0.7,
         recall_target: float = 0.8,
-        progress: Progress = silent,
+        progress: Progress = shown,
     ) -> tuple[Bundle, Heads]:
         """Fit the heads and write them as a model file (see `write_adapted`).
 
@@ -101,7 +101,7 @@ class Adapting:
         )
         return bundle, heads
 
-    def learning_curve(self, *, seed: int = 0, progress: Progress = silent) -> Iterator[dict[str, float]]:
+    def learning_curve(self, *, seed: int = 0, progress: Progress = shown) -> Iterator[dict[str, float]]:
         """Metrics on the test films of heads that learnt from a part of the others, `CURVE_SIZES` sizes up to all.
 
         Films are drawn anew `CURVE_DRAWS` times for each size. A genre with too few of them answers as the source, or
@@ -165,7 +165,7 @@ def check_films(packed: Packed) -> None:
 
 
 def start_from(
-    source: Predictor, packed: Packed, *, known: Mapping[str, str] | None = None, progress: Progress = silent
+    source: Predictor, packed: Packed, *, known: Mapping[str, str] | None = None, progress: Progress = shown
 ) -> Adapting:
     """The outputs of `source` for every poster, computed or read back.
 

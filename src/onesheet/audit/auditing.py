@@ -9,7 +9,7 @@ from onesheet.audit.measurements import Measurements, measure_posters
 from onesheet.audit.titles import repaired_title
 from onesheet.data.catalogue import Catalogue, Film
 from onesheet.data.findings import FLAGS, Finding, Findings
-from onesheet.progress import Progress, silent
+from onesheet.progress import Progress, shown
 
 SMALLEST_PIXELS = 32
 NARROWEST, WIDEST = 0.45, 1.0
@@ -19,7 +19,7 @@ RARE_SHARE = 0.1
 _RANK = {flag: rank for rank, flag in enumerate(FLAGS)}
 
 
-def audit(catalogue: Catalogue, *, threads: int | None = None, progress: Progress = silent) -> Findings:
+def audit(catalogue: Catalogue, *, threads: int | None = None, progress: Progress = shown) -> Findings:
     """Look at every poster once, and at every title and the balance of the genres.
 
     - a poster that cannot be decoded: "missing", "unreadable", "truncated", "not-an-image", "too-large"; drops

@@ -7,6 +7,8 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from onesheet.progress import in_words
+
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
@@ -73,18 +75,6 @@ class Console:
             self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:
             print(line, file=sys.stderr, flush=True)
-
-
-def in_words(seconds: float) -> str:
-    """A length of time, as exactly as a guess may be.
-
-    Example:
-        >>> in_words(40), in_words(400), in_words(40_000)
-        ('40 s', '7 min', '11.1 h')
-    """
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def print_table(title: str, columns: list[str], rows: list[list[Any]], *, left: bool = False) -> None:

@@ -15,7 +15,7 @@ from onesheet.drawn.faults import FEWEST_FILMS, Damage, Row
 from onesheet.drawn.invented_films import Invented, invent
 from onesheet.errors import ConfigError
 from onesheet.files import whole_file, write_text
-from onesheet.progress import Progress, silent
+from onesheet.progress import Progress, shown
 from onesheet.spreadsheets import Writer
 from onesheet.threads import in_order
 
@@ -27,7 +27,7 @@ def draw_catalogue(
     seed: int = 0,
     faults: bool = True,
     threads: int | None = None,
-    progress: Progress = silent,
+    progress: Progress = shown,
 ) -> Path:
     """Draw a catalogue of posters of invented films; the same seed gives the same files.
 

@@ -15,7 +15,7 @@ from onesheet.evaluation.measure import Key, Measure
 from onesheet.evaluation.precision_recall import PER_GENRE
 from onesheet.evaluation.predictions_file import Predictions
 from onesheet.evaluation.results import Score
-from onesheet.progress import Progress, silent
+from onesheet.progress import Progress, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Comparison:
 
 
 def compare_predictions(
-    one: Predictions, other: Predictions, *, draws: int = 1000, seed: int = 0, progress: Progress = silent
+    one: Predictions, other: Predictions, *, draws: int = 1000, seed: int = 0, progress: Progress = shown
 ) -> Comparison:
     """Compare two models film by film: every draw of films is the same for both (paired bootstrap).
 

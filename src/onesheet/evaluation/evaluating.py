@@ -18,7 +18,7 @@ from onesheet.evaluation.ranking_metrics import precision_recall_curve
 from onesheet.evaluation.reliability import reliability
 from onesheet.evaluation.results import Evaluation, GenreAtPoint, GenreResult, Score
 from onesheet.genres import GenreSet
-from onesheet.progress import Progress, silent
+from onesheet.progress import Progress, shown
 
 
 def evaluate(
@@ -31,7 +31,7 @@ def evaluate(
     split: str = "test",
     draws: int = 1000,
     seed: int = 0,
-    progress: Progress = silent,
+    progress: Progress = shown,
 ) -> Evaluation:
     """Measure probabilities against labels: every metric with a 95 % bootstrap interval over films.
 

@@ -24,7 +24,7 @@ from onesheet.images import read_poster
 from onesheet.model_writer import check_parity, fit_card, unfitted_card, write_model_file
 from onesheet.packed import WHOLE, Split, pack
 from onesheet.predict import Predictor, score_split
-from onesheet.progress import Progress, silent
+from onesheet.progress import Progress, shown
 
 # Largest difference of a probability between the file and the network; where that computes in 16 bits.
 TOLERANCES = {False: 1e-4, True: 2e-3}
@@ -58,8 +58,12 @@ def adopt(
     precision_target: float = 0.7,
     recall_target: float = 0.8,
     threads: int | None = None,
+<<<<<<< HEAD
     progress: Progress = silent,
     notify: Callable[[str], None] = lambda _: None,
+=======
+    progress: Progress = shown,
+>>>>>>> aec761c (Show progress of long functions in terminals and notebooks)
 ) -> Bundle:
     """Write an image classifier that was trained elsewhere as one model file.
 

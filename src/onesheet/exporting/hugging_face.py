@@ -27,7 +27,7 @@ from onesheet.model_writer import check_parity, fit_card
 from onesheet.models import PosterNetwork
 from onesheet.models.pretrained import quiet
 from onesheet.packed.store import Packed
-from onesheet.progress import Progress, silent
+from onesheet.progress import Progress, shown, silent
 from onesheet.training.device import prepare
 from onesheet.training.run import Run
 
@@ -50,7 +50,7 @@ class HubFolder:
     validation: dict[str, float]
 
 
-def export_hf(run: Run, folder: str | Path, *, progress: Progress = silent) -> HubFolder:
+def export_hf(run: Run, folder: str | Path, *, progress: Progress = shown) -> HubFolder:
     """Write a run's network as a folder that `transformers.pipeline("image-classification")` loads.
 
     It contains one network without test-time augmentation: with `--tta`, its probabilities differ from the model

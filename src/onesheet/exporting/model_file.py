@@ -22,7 +22,7 @@ from onesheet.models import Ensemble, TenCrop, build_network
 from onesheet.packed.splitting import SPLITS
 from onesheet.packed.store import Packed
 from onesheet.predict import Predictor, score_split
-from onesheet.progress import Progress, silent
+from onesheet.progress import Progress, shown
 from onesheet.training.device import prepare
 from onesheet.training.run import Run
 from onesheet.training.weights import load_weights
@@ -42,7 +42,7 @@ def export(
     precision: str = "fp32",
     precision_target: float = 0.7,
     recall_target: float = 0.8,
-    progress: Progress = silent,
+    progress: Progress = shown,
 ) -> Bundle:
     """Write a run's network as one model file, or those of several runs as an ensemble.
 

@@ -21,7 +21,7 @@ from onesheet.genres import GenreSet
 from onesheet.images import RESIZES, Resize, Size, read_poster
 from onesheet.packed.pack_journal import JOURNAL, PROTOCOL, Failure, Journal, PackOrder, film_record
 from onesheet.packed.store import FilmLines, Packed, known_labels, open_packed
-from onesheet.progress import Progress, silent
+from onesheet.progress import Progress, shown
 from onesheet.threads import in_order, thread_count
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def pack(
     size: Size = (224, 160),
     resize: Resize = "stretch",
     threads: int | None = None,
-    progress: Progress = silent,
+    progress: Progress = shown,
 ) -> Packed:
     """Decode and resize every poster into a packed store; resume an interrupted call.
 

@@ -23,7 +23,7 @@ from onesheet.pipeline.file_evaluation import evaluate_file, require_report
 from onesheet.pipeline.preparation import CONFIG, Notify, check_start, mute, prepare
 from onesheet.pipeline.recipe import BUNDLED, Recipe
 from onesheet.predict import DEFAULT_MODEL, Predictor, load
-from onesheet.progress import Progress, silent
+from onesheet.progress import Progress, shown
 from onesheet.spreadsheets import Writer
 from onesheet.training.config import TrainConfig
 from onesheet.training.run import LEARNING_CURVE, Run
@@ -55,7 +55,7 @@ def adapt(
     *,
     out: str | Path | None = None,
     model: str | Path = BUNDLED,
-    progress: Progress = silent,
+    progress: Progress = shown,
     **options: Any,
 ) -> Adaptation:
     """Train a model file for your own posters and genres from the bundled one.
@@ -125,7 +125,7 @@ def adapt_recipe(
     *,
     resume: bool = False,
     learning_curve: bool = False,
-    progress: Progress = silent,
+    progress: Progress = shown,
     notify: Notify = mute,
 ) -> Evaluation:
     """Read, audit, split, pack, fit heads on a model file's embedding, write and evaluate.

@@ -23,7 +23,7 @@ from onesheet.images import poster_size
 from onesheet.packed import SPLITS, Packed
 from onesheet.pipeline.report_examples import Showing
 from onesheet.predict import Predictor, load, score_split
-from onesheet.progress import Progress, silent
+from onesheet.progress import Progress, shown
 from onesheet.reporting.plot_files import write_sheets
 from onesheet.reporting.report_page import write_report
 from onesheet.threads import in_order
@@ -43,7 +43,7 @@ def evaluate_file(
     findings: Findings | None = None,
     draws: int = 1000,
     threads: int | None = None,
-    progress: Progress = silent,
+    progress: Progress = shown,
 ) -> Evaluation:
     """Measure a model file on one split of a packed catalogue; write what was found into `out`.
 
@@ -60,7 +60,7 @@ def evaluate_file(
         findings: what the audit found, for the report; None = not known.
         draws: bootstrap draws.
         threads: cores to use; None = all.
-        progress: reports the posters scored and the draws made.
+        progress: reports the posters scored, the draws made and the report written.
 
     Raises:
         BundleError: the model's genres or poster size are not the store's.
@@ -90,7 +90,7 @@ def evaluate_file(
     write_predictions(out / "predictions.csv", predictions)
     facts = _facts(Path(model_path), predictor, packed, run)
     showing = Showing(predictor, packed, rows, predictions)
-    _show(out, evaluation, showing, facts=facts, run=run, findings=findings, threads=threads)
+    _show(out, evaluation, showing, facts=facts, run=run, findings=findings, threads=threads, progress=progress)
     return evaluation
 
 
@@ -126,11 +126,13 @@ def _show(
     run: Run | None,
     findings: Findings | None,
     threads: int | None,
+    progress: Progress,
 ) -> None:
     """Write the report, and its metrics beside it."""
     predictions, packed = showing.predictions, showing.packed
+    progress("report", 0, 4, "suspect labels and slices")
     suspects = _suspects(predictions) if evaluation.split != "train" else None
-    shown: dict[str, Any] = {
+    content: dict[str, Any] = {
         "evaluation": evaluation,
         "history": run.history if run else [],
         "by_films": run.by_films if run else [],
@@ -139,14 +141,19 @@ def _show(
         "slices": _slices((packed.films[row] for row in showing.rows), predictions, evaluation.draws, threads),
         "suspects": suspects,
     }
-    write_sheets(out / "plots", predictions=predictions, **shown)
+    progress("report", 1, 4, "plots")
+    write_sheets(out / "plots", predictions=predictions, **content)
+    progress("report", 2, 4, "example posters")
+    examples = showing.examples(suspects or ())
+    progress("report", 3, 4, "the page")
     write_report(
         out / "report.html",
-        examples=showing.examples(suspects or ()),
+        examples=examples,
         findings=None if findings is None else {flag: (n, FLAGS[flag]) for flag, n in findings.counts.items()},
         facts=facts,
-        **shown,
+        **content,
     )
+    progress("report", 4, 4)
 
 
 def _suspects(predictions: Predictions) -> tuple[SuspectLabel, ...] | None:

@@ -14,7 +14,7 @@ from onesheet.packed import open_packed
 from onesheet.pipeline.file_evaluation import evaluate_file
 from onesheet.pipeline.preparation import Notify, check_start, mute, prepare
 from onesheet.pipeline.recipe import Recipe
-from onesheet.progress import Progress, silent
+from onesheet.progress import Progress, shown
 from onesheet.speed.allocator import share_one_heap
 from onesheet.training.fitting import check_fit, fit_in
 from onesheet.training.processes import processes
@@ -22,7 +22,7 @@ from onesheet.training.run import Run
 
 
 def train(
-    recipe: Recipe, out: str | Path, *, resume: bool = False, progress: Progress = silent, notify: Notify = mute
+    recipe: Recipe, out: str | Path, *, resume: bool = False, progress: Progress = shown, notify: Notify = mute
 ) -> Evaluation | None:
     """Read, audit, split, pack, fit, export and evaluate.
 

@@ -16,7 +16,7 @@ from onesheet.pipeline.file_evaluation import check_run, evaluate_file, require_
 from onesheet.pipeline.preparation import Notify, mute, whole_catalogue
 from onesheet.pipeline.recipe import Recipe
 from onesheet.predict import DEFAULT_MODEL, load
-from onesheet.progress import Progress, silent
+from onesheet.progress import Progress, shown
 from onesheet.training.run import Run, open_run
 
 SEEN = {"train": "was trained on", "validation": "chose its epoch, its calibration and its thresholds on"}
@@ -32,7 +32,7 @@ def evaluate_source(
     split: str = "test",
     run_folder: str | Path | None = None,
     findings_path: str | Path | None = None,
-    progress: Progress = silent,
+    progress: Progress = shown,
     notify: Notify = mute,
 ) -> Evaluation:
     """Measure a model file on a split of a packed folder, or on all films of a catalogue; see `evaluate_file`.

@@ -16,7 +16,7 @@ from onesheet.predict.neighbour_graph import Graph
 from onesheet.predict.poster_paths import find_posters
 from onesheet.predict.predictions import Failure
 from onesheet.predict.predictor import Predictor
-from onesheet.progress import Progress, silent
+from onesheet.progress import Progress, shown
 
 INDEX_FOLDER = ".onesheet-index"
 EXACT = 100_000  # posters that are compared one by one; of more, a graph is searched
@@ -109,7 +109,7 @@ class PosterIndex:
 
 
 def index_posters(
-    folder: str | Path, *, predictor: Predictor, index: str | Path | None = None, progress: Progress = silent
+    folder: str | Path, *, predictor: Predictor, index: str | Path | None = None, progress: Progress = shown
 ) -> PosterIndex:
     """Index a folder of posters, searched to any depth: read what is new or changed, forget what is gone.
 

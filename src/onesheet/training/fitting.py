@@ -16,7 +16,7 @@ from onesheet.models import PosterNetwork, build_network
 from onesheet.models.pretrained import save_architecture
 from onesheet.packed.store import Packed
 from onesheet.predict import load
-from onesheet.progress import Progress, silent
+from onesheet.progress import Progress, shown, silent
 from onesheet.training.config import TrainConfig, check_same_choices
 from onesheet.training.device import prepare
 from onesheet.training.processes import Processes, processes
@@ -30,7 +30,7 @@ def fit(
     *,
     folder: str | Path,
     resume: bool = False,
-    progress: Progress = silent,
+    progress: Progress = shown,
 ) -> Run:
     """Train a network, in this process or with others (see `processes`).
 

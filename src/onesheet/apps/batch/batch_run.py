@@ -15,7 +15,7 @@ from onesheet.apps.batch.storage import Place
 from onesheet.errors import ConfigError
 from onesheet.files import sole_use
 from onesheet.predict import Predictor, load
-from onesheet.progress import Progress, silent
+from onesheet.progress import Progress, shown
 
 PART_ROWS = 1024
 
@@ -47,7 +47,7 @@ def run_batch(
     part_rows: int = PART_ROWS,
     threads: int | None = None,
     verbose: bool = False,
-    progress: Progress = silent,
+    progress: Progress = shown,
     notify: Callable[[str], None] = lambda _: None,
 ) -> BatchDone:
     """Predict every poster of a source into a folder of parts, or resume what an earlier call began there.

@@ -22,7 +22,7 @@ from onesheet.data.poster_folders import image_suffix
 from onesheet.errors import ConfigError, FetchError, NotFetched, require
 from onesheet.files import cannot_write, sole_use, whole_file, write_text
 from onesheet.genres import GenreSet
-from onesheet.progress import Progress, silent
+from onesheet.progress import Progress, shown
 
 if TYPE_CHECKING:
     from onesheet.apps.fetch.service_connection import Connection
@@ -59,7 +59,7 @@ def fetch(
     posters_url: str | None = None,
     per_second: float | None = None,
     patience: Patience | None = None,
-    progress: Progress = silent,
+    progress: Progress = shown,
 ) -> Fetched:
     """Fetch films and their posters into a folder; go on where an earlier call on that folder stopped.
 

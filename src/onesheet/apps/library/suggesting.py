@@ -14,7 +14,7 @@ from onesheet.data.genre_map import read_genre_map, settle_genres
 from onesheet.data.genre_synonyms import match, suggest
 from onesheet.errors import LibraryError
 from onesheet.predict import Failure, Prediction, Predictor
-from onesheet.progress import Progress, silent
+from onesheet.progress import Progress, shown
 
 GenreMap = str | Path | Mapping[str, str] | None
 """A file or a mapping: genres of the model or of the library -> new names; None = no mapping."""
@@ -78,7 +78,7 @@ def suggest_genres(
     only_missing: bool = False,
     most: int | None = None,
     at_least: float = 0.0,
-    progress: Progress = silent,
+    progress: Progress = shown,
 ) -> Iterator[Suggestion | Failure]:
     """Predict the genres of each film with a poster, in order; an unreadable poster yields a Failure.
 

@@ -15,7 +15,7 @@ from onesheet.data.film_library.folders import DISCS, VIDEO_SUFFIXES, FilmFolder
 from onesheet.data.film_library.nfo import Nfo, NotAnNfo, read_nfo
 from onesheet.errors import LibraryError, UnreadablePoster
 from onesheet.images import poster_size
-from onesheet.progress import Progress, silent
+from onesheet.progress import Progress, shown
 
 Kind = Literal["movies", "shows"]
 ROOTS: dict[Kind, str] = {"movies": "movie", "shows": "tvshow"}
@@ -60,7 +60,7 @@ class Library:
 
 
 def scan_library(
-    folder: str | Path, *, kind: Kind = "movies", exclude: Sequence[str] = (), progress: Progress = silent
+    folder: str | Path, *, kind: Kind = "movies", exclude: Sequence[str] = (), progress: Progress = shown
 ) -> Library:
     """Find the films below a folder, by the rules of Kodi, Jellyfin and Plex; nothing is changed.
 
@@ -98,7 +98,7 @@ def scan_library(
     return Library(scan.root, tuple(films), tuple(scan.unread), tuple(scan.left_out))
 
 
-def unreadable_posters(films: Sequence[LibraryFilm], *, progress: Progress = silent) -> list[Remark]:
+def unreadable_posters(films: Sequence[LibraryFilm], *, progress: Progress = shown) -> list[Remark]:
     """The posters whose header cannot be read; pixels are not decoded."""
     unread = []
     for number, film in enumerate(films):
