@@ -1,7 +1,9 @@
-"""The notebooks: clean as committed, and every cell of them runs."""
+"""The notebooks: committed with their outputs, and every cell of them runs."""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,14 +49,27 @@ def test_all_are_here() -> None:
 
 
 @by_name
-def test_nothing_is_kept_of_a_run(path: Path) -> None:
+def test_outputs_are_kept_and_small(path: Path) -> None:
     book = nbformat.read(path, as_version=4)
     nbformat.validate(book)
     assert book.metadata.keys() == {"kernelspec", "language_info"}
-    for cell in book.cells:
-        assert not cell.get("outputs") and not cell.get("execution_count") and not cell.metadata
+    assert path.stat().st_size < 400_000, "run scripts/notebooks, which makes pictures small"
+    code = [cell for cell in book.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1)), "run scripts/notebooks"
+    outputs = [output for cell in code for output in cell.outputs]
+    assert not {output.output_type for output in outputs} & {"error"}
+    assert {kind for output in outputs for kind in output.get("data", ())} >= SHOWN[path.stem]
+    assert not re.search(r"/(?:tmp|home|root|work|Users)/", json.dumps(outputs)), "a path of this machine"
     install = book.cells[1].source
     assert 'find_spec("onesheet") is None:\n    %pip install' in install  # first, and only where it is not there
+
+
+@by_name
+def test_objectives_duration_and_what_one_should_see_are_stated(path: Path) -> None:
+    book = nbformat.read(path, as_version=4)
+    first = book.cells[0].source
+    assert "**You will learn**" in first and re.search(r"\*\*Duration\*\*: (?:half a|a|\d+) (?:minute|seconds)", first)
+    assert sum("**You should see**" in cell.source for cell in book.cells) >= 2
 
 
 @pytest.fixture(scope="module")
