@@ -58,12 +58,8 @@ def adopt(
     precision_target: float = 0.7,
     recall_target: float = 0.8,
     threads: int | None = None,
-<<<<<<< HEAD
-    progress: Progress = silent,
-    notify: Callable[[str], None] = lambda _: None,
-=======
     progress: Progress = shown,
->>>>>>> aec761c (Show progress of long functions in terminals and notebooks)
+    notify: Callable[[str], None] = lambda _: None,
 ) -> Bundle:
     """Write an image classifier that was trained elsewhere as one model file.
 
