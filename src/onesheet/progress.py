@@ -48,7 +48,7 @@ class _Shown:
         left = (now - self._begun) * (total - done) / done if 0 < done < total else 0
         rest = f", {in_words(left)} left" if left >= 1 else ""
         line = f"{task}: {done:,} of {total:,}{rest}{'  ' + note if note else ''}"
-        if "ipykernel" in sys.modules:
+        if hasattr(sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None, "kernel"):
             self._in_notebook(line)
         elif sys.stderr is not None and sys.stderr.isatty():
             sys.stderr.write(f"\r\x1b[K{line[:WIDTH]}" + ("\n" if done >= total else ""))
