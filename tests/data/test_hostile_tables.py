@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onesheet.apps.fetch.wishes import read_wishes
+from onesheet.apps.fetch.film_queries import read_queries
 from onesheet.data import Catalogue, Film, Findings, read_catalogue, write_catalogue
 from onesheet.data.catalogue_writer import catalogue_csv
 from onesheet.data.findings import Finding
@@ -294,7 +294,7 @@ def test_an_endless_line_of_imdbs_table_is_refused(tmp_path: Path) -> None:
 LARGE: dict[str, Callable[[Path], object]] = {
     "map.json": read_genre_map,
     "map.toml": read_genre_map,
-    "films.txt": lambda path: read_wishes([path], tmdb=False),
+    "films.txt": lambda path: read_queries([path], tmdb=False),
 }
 
 

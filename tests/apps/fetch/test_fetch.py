@@ -21,14 +21,14 @@ from film_services import drawn_poster, film_services
 
 from onesheet.__main__ import build_parser, main
 from onesheet.apps.fetch import fetch
-from onesheet.apps.fetch.pace import Pace, Patience, Stopped
+from onesheet.apps.fetch.rate_limits import RateLimit, RetryPolicy, Stopped
 from onesheet.apps.fetch.services import SERVICES
 from onesheet.data import read_catalogue
 from onesheet.errors import CatalogueError, ConfigError, FetchError, MissingExtra, OnesheetError
 from onesheet.files import sole_use
 
 V3, TOKEN = "0123456789abcdef0123456789abcdef", "eyJhbGciOi.J9eyJhdWQi.secretpart"
-QUICK = Patience(tries=4, first_seconds=0.01, longest_seconds=5, timeout_seconds=30)
+QUICK = RetryPolicy(tries=4, first_seconds=0.01, longest_seconds=5, timeout_seconds=30)
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def keys(monkeypatch):
 
 def ask(services, service, films, out, **options):
     url = services.url + ("/3" if service == "tmdb" else "")
-    quick = {"url": url, "posters_url": f"{services.url}/t/p", "per_second": 500, "patience": QUICK}
+    quick = {"url": url, "posters_url": f"{services.url}/t/p", "per_second": 500, "retry_policy": QUICK}
     return fetch(service, films, out, **(quick | options))
 
 
@@ -149,7 +149,7 @@ def test_rows_without_ids_are_known_by_their_addresses(services, tmp_path):
     assert len(read_catalogue(tmp_path / "out")) == 2
 
 
-def test_files_of_wishes(services, tmp_path):
+def test_files_of_films(services, tmp_path):
     (tmp_path / "a.txt").write_text("tt0000001\n\n Heat (1995) \n", encoding="utf-8-sig")
     (tmp_path / "links.csv").write_text("movieId,imdbId,tmdbId\n900,0000002,862\n901,,3\n902,,\n")
     (tmp_path / "titles.csv").write_text("title,year\nFilm 4,1904\nFilm 5,\n")
@@ -172,7 +172,7 @@ def test_what_passes_by_itself_is_waited_for(services, tmp_path, faults):
     if faults[0] not in ("broken", "html"):
         services.faults["/t/p/w342/1.jpg"] = list(faults)
     patience = replace(QUICK, timeout_seconds=0.7) if "hang" in faults else QUICK
-    fetched = ask(services, "tmdb", ["1", "2"], tmp_path, patience=patience)
+    fetched = ask(services, "tmdb", ["1", "2"], tmp_path, retry_policy=patience)
     assert len(fetched.catalogue) == 2 and fetched.unanswered == 0
     assert services.count("/3/movie/1")["/3/movie/1"] == 1 + len(faults)
 
@@ -195,7 +195,7 @@ def test_a_truncated_poster_is_taken_again_and_never_kept(services, tmp_path, fa
         ("html", True, "not-an-image"),
         (404, True, "answers 404"),
         (403, False, "answers 403"),
-        ("odd", None, "unknown form"),
+        ("odd", None, "unexpected answer"),
     ],
 )
 def test_what_does_not_pass_is_not_asked_again_and_again(services, tmp_path, fault, final, why):
@@ -239,7 +239,9 @@ def test_a_host_of_posters_that_wants_a_long_pause_is_left_alone_and_the_others_
 @pytest.mark.parametrize("fault", ["broken", "odd", 500, 404, 422])
 def test_a_discovery_that_fails_is_said(services, tmp_path, fault):
     services.faults["/3/discover/movie"] = [fault] * 4
-    why = r"broken JSON; gave up|unknown form; run|answered 500; gave up|not take the query; see .* answers 4(04|22)"
+    why = (
+        r"broken JSON; gave up|unexpected answer; run|answered 500; gave up|rejects the query; see .* answers 4(04|22)"
+    )
     with pytest.raises(FetchError, match=why):
         ask(services, "tmdb", [], tmp_path, discover="with_genres=28")
 
@@ -286,7 +288,14 @@ def test_the_key_is_never_seen(services, tmp_path, monkeypatch, caplog, capfd, s
     services.faults[first] = [503, "cut"]
     ask(services, service, ["tt0000001", "tt9999999"], tmp_path)
     with pytest.raises(FetchError) as broken:
-        ask(services, service, ["tt0000002"], tmp_path / "b", url="http://127.0.0.1:1", patience=Patience(2, 0.01))
+        ask(
+            services,
+            service,
+            ["tt0000002"],
+            tmp_path / "b",
+            url="http://127.0.0.1:1",
+            retry_policy=RetryPolicy(2, 0.01),
+        )
     services.keys.clear()
     with pytest.raises(FetchError) as rejected:
         ask(services, service, ["tt0000002"], tmp_path)
@@ -344,7 +353,7 @@ def test_a_poster_that_was_deleted_is_fetched_again(services, tmp_path):
 def test_a_folder_of_another_fetch_is_rejected(services, tmp_path):
     ask(services, "tmdb", ["1"], tmp_path)
     with pytest.raises(
-        FetchError, match=r"holds films of another fetch .service tmdb, size w342.; choose another folder"
+        FetchError, match=r"contains films of another fetch .service tmdb, size w342.; pass another folder"
     ):
         ask(services, "tmdb", ["1"], tmp_path, size="w500")
 
@@ -393,7 +402,7 @@ def test_several_at_once_but_no_faster_than_is_polite(services, tmp_path):
 
 
 def test_pauses_grow_and_differ():
-    rng, patience = random.Random(0), Patience(first_seconds=1, longest_seconds=30)
+    rng, patience = random.Random(0), RetryPolicy(first_seconds=1, longest_seconds=30)
     pauses = [[patience.pause(tried, rng) for _ in range(200)] for tried in (1, 2, 3, 9)]
     assert [round(sum(some) / 200, 1) for some in pauses[:3]] == pytest.approx([1, 2, 4], rel=0.1)
     assert len(set(pauses[0])) == 200 and max(pauses[3]) == 30
@@ -401,7 +410,7 @@ def test_pauses_grow_and_differ():
 
 def test_who_waits_is_woken_at_the_end():
     stopped = threading.Event()
-    pace = Pace(1000, stopped)
+    pace = RateLimit(1000, stopped)
     pace.hold(3600)
     stopped.set()
     with pytest.raises(Stopped):
@@ -424,7 +433,7 @@ def test_errors_name_the_cure(services, tmp_path, monkeypatch):
 
     assert "use tmdb, omdb, urls" in rejected("imdb", ["1"])
     assert "use w92, w154" in rejected("tmdb", ["1"], size="w1")
-    assert "only tmdb can discover" in rejected("omdb", [], discover="x=1")
+    assert "only tmdb has a discover query" in rejected("omdb", [], discover="x=1")
     assert "no film to fetch" in rejected("tmdb", [])
     assert "such as with_genres=27" in rejected("tmdb", [], discover="horror")
     assert "without page and api_key" in rejected("tmdb", [], discover="api_key=1")
@@ -436,7 +445,7 @@ def test_errors_name_the_cure(services, tmp_path, monkeypatch):
     monkeypatch.delenv("TMDB_API_KEY")
     assert "environment variable TMDB_API_KEY" in rejected("tmdb", ["1"])
     monkeypatch.setenv("TMDB_API_KEY", "a\nb")
-    assert rejected("tmdb", ["1"]) == "the key in TMDB_API_KEY holds what no key holds; copy it again"
+    assert rejected("tmdb", ["1"]) == "the key in TMDB_API_KEY has characters that no key has; copy it again"
     monkeypatch.setitem(sys.modules, "httpx2", None)
     assert "pip install 'onesheet-genres[fetch]'" in rejected("tmdb", ["1"], kind=MissingExtra)
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from onesheet.apps.fetch import omdb, tmdb
-from onesheet.apps.fetch.wishes import Wish, plain_title, read_wishes
+from onesheet.apps.fetch.film_queries import FilmQuery, plain_title, read_queries
 from onesheet.errors import NotFetched
 
 FILMS = {
@@ -54,30 +54,30 @@ def ask_omdb(path: str, params: Mapping[str, str], *, rejected: str = "") -> Any
     ],
 )
 def test_titles_are_compared_without_accents_punctuation_and_moved_articles(written: str, title: str) -> None:
-    ((wish,), _) = read_wishes([written], tmdb=True)
+    ((film_query,), _) = read_queries([written], tmdb=True)
     if not written.startswith("Fabuleux"):
-        assert tmdb.look_up(wish, ask_tmdb, "").title == title
-        assert omdb.look_up(wish, ask_omdb, "").title == title
-    assert plain_title(wish.title) in (plain_title(one) for row in FILMS.values() for one in row[:2])
+        assert tmdb.look_up(film_query, ask_tmdb, "").title == title
+        assert omdb.look_up(film_query, ask_omdb, "").title == title
+    assert plain_title(film_query.title) in (plain_title(one) for row in FILMS.values() for one in row[:2])
 
 
 @pytest.mark.parametrize(
-    ("written", "wish"),
+    ("written", "film_query"),
     [
-        ("Anything (1950) {tmdb-194}", Wish(tmdb="194")),
-        ("Anything (1950) [imdbid-tt0133093]", Wish(imdb="tt0133093")),
-        ("Amelie (2001) [1080p]", Wish(title="Amelie", year=2001)),
+        ("Anything (1950) {tmdb-194}", FilmQuery(tmdb="194")),
+        ("Anything (1950) [imdbid-tt0133093]", FilmQuery(imdb="tt0133093")),
+        ("Amelie (2001) [1080p]", FilmQuery(title="Amelie", year=2001)),
     ],
 )
-def test_ids_in_a_name_win(written: str, wish: Wish) -> None:
-    assert read_wishes([written], tmdb=True)[0] == [wish]
+def test_ids_in_a_name_win(written: str, film_query: FilmQuery) -> None:
+    assert read_queries([written], tmdb=True)[0] == [film_query]
 
 
 def test_near_misses_are_listed_as_candidates() -> None:
-    wish = Wish(title="Matrix", year=1999)
+    film_query = FilmQuery(title="Matrix", year=1999)
     with pytest.raises(NotFetched, match=r"candidates: 603 The Matrix \(1999\), 604 The Matrix Reloaded \(2003\)"):
-        tmdb.look_up(wish, ask_tmdb, "")
+        tmdb.look_up(film_query, ask_tmdb, "")
     with pytest.raises(NotFetched, match=r"candidates: tt0133093 The Matrix \(1999\), tt0234215"):
-        omdb.look_up(wish, ask_omdb, "")
+        omdb.look_up(film_query, ask_omdb, "")
     with pytest.raises(NotFetched, match=r"of this title and year$"):
-        tmdb.look_up(Wish(title="Nothing", year=1999), ask_tmdb, "")
+        tmdb.look_up(FilmQuery(title="Nothing", year=1999), ask_tmdb, "")

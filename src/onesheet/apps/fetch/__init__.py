@@ -1,4 +1,4 @@
-"""From ids, titles or a query to a catalogue with posters, by way of TMDB, OMDb or plain addresses."""
+"""Fetch a catalogue with posters by ids, titles or a query, from TMDB, OMDb or web addresses."""
 
 import lazy_loader
 

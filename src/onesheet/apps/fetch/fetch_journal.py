@@ -1,4 +1,4 @@
-"""What has been fetched, one line a film, so that a fetch that is stopped or killed goes on where it was."""
+"""The journal of a fetch, one line per film, so that a stopped or killed fetch resumes."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from onesheet.files import whole_records
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What came of one wish.
+    """The result for one film query.
 
     Attributes:
-        key: the wish.
-        flag: "" where there is a film with its poster, else a finding's flag.
-        detail: why there is none.
+        key: the key of the query.
+        flag: "" if the film has a poster and genres, else a finding's flag.
+        detail: the reason for the flag.
         film_id: the film's id.
         title: its title.
-        year: its year, None where unknown.
+        year: its year; None if unknown.
         genres: its genres.
         poster: its poster, relative to the journal's folder.
-        final: whether asking again is no use; others are not written down.
+        final: whether a retry is useless; only final entries are written to the journal.
     """
 
     key: str
@@ -39,10 +39,10 @@ class Entry:
 
 
 class Journal:
-    """The journal of one folder: a first line with the order, then a line for each entry.
+    """The journal of one folder: a first line with the options, then a line for each entry.
 
     Raises:
-        FetchError: it is of another order, or damaged.
+        FetchError: it has other options, or is damaged.
     """
 
     def __init__(self, path: Path, order: dict[str, Any]) -> None:
@@ -56,7 +56,7 @@ class Journal:
             self._write(order)
 
     def add(self, entry: Entry) -> None:
-        """Keep an entry; on the disk only if it is final."""
+        """Add an entry; it is written to the file only if it is final."""
         self.entries[entry.key] = entry
         if entry.final:
             self._write(asdict(entry))
@@ -70,7 +70,7 @@ class Journal:
         self._lines.flush()
 
     def _read(self, order: dict[str, Any]) -> int:
-        """Take over the entries whose posters are there; returns how many bytes are whole lines."""
+        """Add the entries whose posters exist; returns the number of bytes in complete lines."""
         good = 0
         try:
             for number, (record, end) in enumerate(whole_records(self.path)):
@@ -78,8 +78,8 @@ class Journal:
                     self._take(record)
                 elif record != order:
                     raise FetchError(
-                        f"{str(self.path.parent)!r} holds films of another fetch ({_in_words(record)}); "
-                        "choose another folder"
+                        f"{str(self.path.parent)!r} contains films of another fetch ({_in_words(record)}); "
+                        "pass another folder"
                     )
                 good = end
         except (KeyError, TypeError, ValueError) as error:

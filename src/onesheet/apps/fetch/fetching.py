@@ -1,4 +1,4 @@
-"""fetch: films that are wished for to a catalogue with posters."""
+"""Fetch films and posters into a catalogue."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from onesheet.apps.fetch import tmdb
 from onesheet.apps.fetch.fetch_journal import Entry, Journal
-from onesheet.apps.fetch.pace import Patience
+from onesheet.apps.fetch.film_queries import FilmQueries, FilmQuery, read_addresses, read_queries
+from onesheet.apps.fetch.rate_limits import RetryPolicy
 from onesheet.apps.fetch.services import SERVICES, Service
-from onesheet.apps.fetch.wishes import Wish, Wishes, read_addresses, read_wishes
 from onesheet.data import Catalogue, Film, Finding, Findings, write_catalogue
 from onesheet.data.poster_folders import image_suffix
 from onesheet.errors import ConfigError, FetchError, NotFetched, require
@@ -34,12 +34,12 @@ _SAFE = re.compile(r"[A-Za-z0-9][\w-]{0,79}", re.ASCII)
 
 @dataclass(frozen=True)
 class Fetched:
-    """What a fetch has brought.
+    """The result of a fetch.
 
     Attributes:
-        catalogue: the films with poster and genres, with the findings about all others.
+        catalogue: the films with poster and genres, and findings about the others.
         path: its table, which `read_catalogue` reads.
-        unanswered: wishes that another run may still fulfil.
+        unanswered: number of films that another run may still fetch.
     """
 
     catalogue: Catalogue
@@ -58,93 +58,96 @@ def fetch(
     url: str | None = None,
     posters_url: str | None = None,
     per_second: float | None = None,
-    patience: Patience | None = None,
+    retry_policy: RetryPolicy | None = None,
     progress: Progress = shown,
 ) -> Fetched:
-    """Fetch films and their posters into a folder; go on where an earlier call on that folder stopped.
+    """Fetch films and their posters into a folder, or resume an earlier fetch in it.
 
     The folder gets `films.csv`, `posters/`, `findings.csv`, `LICENCES.md` and `fetch.journal`. The key comes from the
-    environment (`TMDB_API_KEY`, `OMDB_API_KEY`) and is written nowhere. Films of earlier calls stay in the catalogue.
+    environment (`TMDB_API_KEY`, `OMDB_API_KEY`) and is never written. Films of earlier calls stay in the catalogue.
 
     Args:
         service: a key of `SERVICES`.
         films: for tmdb and omdb ids, "Title (1995)" or files of them; for urls tables with addresses and genres.
         out: the folder.
         discover: tmdb: a query; the films that it finds are fetched too.
-        limit: of the films that `discover` finds, at most so many.
+        limit: at most this number of films of `discover`.
         size: tmdb: the posters' size, one of `tmdb.SIZES`.
-        url: where the service is asked instead.
-        posters_url: tmdb: where the posters are instead.
-        per_second: requests a second instead of the service's own.
-        patience: how long a service that does not answer is asked again.
+        url: another address of the service.
+        posters_url: tmdb: another address of the posters.
+        per_second: requests per second; None = the service's default.
+        retry_policy: tries, pauses and timeouts; None = the defaults.
         progress: called for every film.
 
     Raises:
-        ConfigError: no key, no film, or an option that is wrong.
-        FetchError: the service rejects the key, or no film could be had; what was fetched before is kept.
-        CatalogueError: a file of films that cannot be read.
+        ConfigError: no key, no film, or a wrong option.
+        FetchError: the service rejects the key, or no film could be fetched; earlier films are kept.
+        CatalogueError: a file of films cannot be read.
         MissingExtra: httpx2 is not installed.
-        OnesheetError: another process fetches into the folder, or it cannot be written.
+        OnesheetError: another process uses the folder, or it cannot be written.
     """
     if service not in SERVICES:
         raise ConfigError(f"unknown service {service!r}; use {', '.join(SERVICES)}")
     if size not in tmdb.SIZES:
         raise ConfigError(f"unknown size {size!r}; use {', '.join(tmdb.SIZES)}")
-    asked = SERVICES[service]
-    wishes, findings = _wishes(service, films, discover)
+    chosen = SERVICES[service]
+    queries, findings = _queries(service, films, discover)
     require("httpx2", purpose="fetching", extra="fetch")
     from onesheet.apps.fetch.service_connection import Connection
 
-    line = Connection(
-        asked,
-        url or asked.url,
-        key=_key(asked),
-        per_second=per_second or asked.per_second,
-        patience=patience or Patience(),
+    connection = Connection(
+        chosen,
+        url or chosen.url,
+        key=_key(chosen),
+        per_second=per_second or chosen.per_second,
+        retry_policy=retry_policy or RetryPolicy(),
     )
     try:
         if discover:
-            wishes = list(dict.fromkeys([*wishes, *tmdb.discover(discover, limit, line.ask)]))
+            queries = list(dict.fromkeys([*queries, *tmdb.discover(discover, limit, connection.get_json)]))
         order = {"service": service} | ({"size": size} if service == "tmdb" else {})
-        posters = f"{posters_url or asked.posters}/{size}"
+        posters = f"{posters_url or chosen.posters}/{size}"
         with sole_use(out):
-            return _Fetching(asked, posters, line, Path(out), order).run(wishes, findings, films, progress)
+            return _Fetching(chosen, posters, connection, Path(out), order).run(queries, findings, films, progress)
     finally:
-        line.close()
+        connection.close()
 
 
-def _wishes(service: str, films: Sequence[str | Path], discover: str | None) -> Wishes:
+def _queries(service: str, films: Sequence[str | Path], discover: str | None) -> FilmQueries:
     if discover and service != "tmdb":
-        raise ConfigError(f"only tmdb can discover films; got {service!r}")
+        raise ConfigError(f"only tmdb has a discover query; got {service!r}")
     if not films and not discover:
         raise ConfigError(f"no film to fetch from {service}; pass ids, 'Title (1995)' or files of them")
-    return read_addresses(films) if service == "urls" else read_wishes(films, tmdb=service == "tmdb")
+    return read_addresses(films) if service == "urls" else read_queries(films, tmdb=service == "tmdb")
 
 
 def _key(service: Service) -> str:
-    """The key from the environment; never part of a message."""
+    """The key from the environment; no message contains it."""
     key = os.environ.get(service.key, "").strip() if service.key else ""
     if service.key and not key:
-        raise ConfigError(f"{service.name} wants a key; put yours into the environment variable {service.key}")
+        raise ConfigError(f"{service.name} needs a key; set the environment variable {service.key}")
     if not (key.isascii() and key.isprintable()):
-        raise ConfigError(f"the key in {service.key} holds what no key holds; copy it again")
+        raise ConfigError(f"the key in {service.key} has characters that no key has; copy it again")
     return key
 
 
 class _Fetching:
     """One call of `fetch`."""
 
-    def __init__(self, service: Service, posters: str, line: Connection, out: Path, order: dict[str, str]) -> None:
-        self._service, self._posters, self._line, self._out, self._order = service, posters, line, out, order
+    def __init__(
+        self, service: Service, posters: str, connection: Connection, out: Path, order: dict[str, str]
+    ) -> None:
+        self._service, self._posters, self._connection = service, posters, connection
+        self._out, self._order = out, order
 
     def run(
         self,
-        wishes: Sequence[Wish],
+        queries: Sequence[FilmQuery],
         findings: Sequence[Finding],
         sources: Sequence[str | Path],
         progress: Progress,
     ) -> Fetched:
-        """Fetch what the journal does not hold; write the catalogue whatever happens."""
+        """Fetch what the journal lacks, and write the catalogue even after an error."""
         try:
             (self._out / "posters").mkdir(parents=True, exist_ok=True)
             journal = Journal(self._out / JOURNAL, self._order)
@@ -152,7 +155,7 @@ class _Fetching:
             raise cannot_write(self._out, error) from error
         write_text(self._out / NOTICE, _notice(self._service, sources))
         try:
-            self._fetch(wishes, journal, progress)
+            self._fetch(queries, journal, progress)
         finally:
             journal.close()
             catalogue = self._write(list(journal.entries.values()), findings)
@@ -162,36 +165,38 @@ class _Fetching:
         unanswered = sum(not entry.final for entry in journal.entries.values())
         return Fetched(catalogue, self._out / CATALOGUE, unanswered)
 
-    def _fetch(self, wishes: Sequence[Wish], journal: Journal, progress: Progress) -> None:
-        left = [wish for wish in wishes if wish.key not in journal.entries]
-        done, without = len(wishes) - len(left), 0
-        progress("fetch", done, len(wishes))
+    def _fetch(self, queries: Sequence[FilmQuery], journal: Journal, progress: Progress) -> None:
+        left = [film_query for film_query in queries if film_query.key not in journal.entries]
+        done, without = len(queries) - len(left), 0
+        progress("fetch", done, len(queries))
         with ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="onesheet-fetch") as pool:
             try:
                 for entry in _as_done(pool, self._one, left):
                     journal.add(entry)
                     done, without = done + 1, without + bool(entry.flag)
-                    progress("fetch", done, len(wishes), f"{without} without poster or genres" if without else "")
+                    progress("fetch", done, len(queries), f"{without} without poster or genres" if without else "")
             finally:
-                self._line.stop()
+                self._connection.stop()
 
-    def _one(self, wish: Wish) -> Entry:
-        """Ask for one film and take its poster, in a thread."""
+    def _one(self, film_query: FilmQuery) -> Entry:
+        """Fetch one film and its poster, in a thread."""
         try:
             try:
-                found = self._service.look_up(wish, self._line.ask, self._posters)
+                found = self._service.look_up(film_query, self._connection.get_json, self._posters)
             except (KeyError, IndexError, TypeError, ValueError, AttributeError):
-                raise NotFetched(f"{self._service.name} sent an answer of an unknown form", final=False) from None
+                raise NotFetched(f"{self._service.name} sent an unexpected answer", final=False) from None
             if not found.genres or not found.poster:
                 flag = "no-poster" if found.genres else "no-genre"
-                return Entry(wish.key, flag, f"{self._service.name} has none", found.film_id)
-            data = self._line.poster(found.poster)
+                return Entry(film_query.key, flag, f"{self._service.name} has none", found.film_id)
+            data = self._connection.poster(found.poster)
         except NotFetched as error:
-            return Entry(wish.key, "not-fetched", str(error), wish.film_id or wish.imdb, final=error.final)
+            return Entry(
+                film_query.key, "not-fetched", str(error), film_query.film_id or film_query.imdb, final=error.final
+            )
         name = f"posters/{_file_name(found.film_id)}{image_suffix(data) or '.jpg'}"
         with whole_file(self._out / name) as part:
             part.write_bytes(data)
-        return Entry(wish.key, **(asdict(found) | {"poster": name}))
+        return Entry(film_query.key, **(asdict(found) | {"poster": name}))
 
     def _write(self, entries: Sequence[Entry], findings: Sequence[Finding]) -> Catalogue:
         have = {entry.film_id: entry for entry in sorted(entries, key=lambda entry: entry.key) if not entry.flag}
@@ -214,15 +219,17 @@ class _Fetching:
         return catalogue
 
 
-def _as_done(pool: ThreadPoolExecutor, work: Callable[[Wish], Entry], wishes: Sequence[Wish]) -> Iterator[Entry]:
-    """Results as they come; a few wishes wait in the pool, the others here."""
-    waiting = iter(wishes)
-    running: set[Future[Entry]] = {pool.submit(work, wish) for wish in islice(waiting, 2 * CONNECTIONS)}
+def _as_done(
+    pool: ThreadPoolExecutor, work: Callable[[FilmQuery], Entry], queries: Sequence[FilmQuery]
+) -> Iterator[Entry]:
+    """Results in order of completion; only a few queries are in the pool at a time."""
+    waiting = iter(queries)
+    running: set[Future[Entry]] = {pool.submit(work, film_query) for film_query in islice(waiting, 2 * CONNECTIONS)}
     while running:
         done, running = wait(running, return_when=FIRST_COMPLETED)
         for future in done:
             yield future.result()
-        running |= {pool.submit(work, wish) for wish in islice(waiting, len(done))}
+        running |= {pool.submit(work, film_query) for film_query in islice(waiting, len(done))}
 
 
 def _file_name(film_id: str) -> str:

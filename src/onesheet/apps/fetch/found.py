@@ -1,4 +1,4 @@
-"""What a service says of a film, and how it is asked."""
+"""A film as a service describes it, and how a service is called."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A film as a service knows it.
+class FoundFilm:
+    """A film as a service describes it.
 
     Attributes:
-        film_id: an IMDb id where the service knows one.
+        film_id: the IMDb id if the service has it, else the service's own.
         title: the title.
-        year: year of release, None where unknown.
+        year: year of release; None if unknown.
         genres: genre names, in English.
-        poster: the poster's web address, "" where there is none.
+        poster: the poster's web address; "" if there is none.
     """
 
     film_id: str
@@ -30,7 +30,7 @@ CANDIDATES = 5
 
 
 def no_such_film(service: str, candidates: Mapping[str, str]) -> str:
-    """What to report where no film has the title and year: the nearest, id -> title and year, for a person to choose.
+    """The message if no film has the title and year, with the nearest candidates: id -> title and year.
 
     Example:
         >>> no_such_film("TMDB", {"603": "The Matrix (1999)"})
@@ -40,12 +40,12 @@ def no_such_film(service: str, candidates: Mapping[str, str]) -> str:
     return f"{service} has no film of this title and year{f'; candidates: {listed}' if listed else ''}"
 
 
-class Ask(Protocol):
-    """Asks a service: `ask("/movie/949", {})` gives the decoded JSON."""
+class GetJson(Protocol):
+    """Calls a service: `get_json("/movie/949", {})` returns the decoded JSON."""
 
     def __call__(self, path: str, params: Mapping[str, str], *, rejected: str = ...) -> Any:
-        """Ask; `rejected` is what any other status than 200 means.
+        """Send a request; `rejected` is the message for any status but 200.
 
         Raises:
-            NotFetched: no such film, or no answer.
+            NotFetched: there is no such film, or no answer.
         """

@@ -1,4 +1,4 @@
-"""A polite line to one service: paced, patient, and silent about its key."""
+"""Connection to one service: limits its rate, retries, and never reveals the key."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 import onesheet
-from onesheet.apps.fetch.pace import Pace, Patience, Stopped, retry_after
+from onesheet.apps.fetch.rate_limits import RateLimit, RetryPolicy, Stopped, retry_after
 from onesheet.apps.fetch.services import Service
 from onesheet.errors import FetchError, NotFetched, UnreadablePoster
 from onesheet.files import parse_json
@@ -25,11 +25,11 @@ _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 522, 524})
 _Answer = TypeVar("_Answer")
 
 
-class _Again(Exception):
-    """An answer that another try may better.
+class _Retry(Exception):
+    """A failed request that may be retried.
 
     Attributes:
-        pause: seconds that the service asks for, None where it does not say.
+        pause: seconds that the service requires; None if unknown.
     """
 
     def __init__(self, why: str, pause: float | None = None) -> None:
@@ -37,12 +37,12 @@ class _Again(Exception):
         self.pause = pause
 
 
-class _LeftAlone(Exception):
-    """A host asks for a pause that is too long to wait for."""
+class _LongPause(Exception):
+    """A host requires a pause that is too long."""
 
 
 class _Signed(httpx2.BaseTransport):
-    """Signs what is sent at the last moment, so that no log and no error sees the key."""
+    """Adds the key when a request is sent, so that no log and no error contains it."""
 
     def __init__(self, url: str, headers: Mapping[str, str], params: Mapping[str, str]) -> None:
         host = httpx2.URL(url)
@@ -51,7 +51,7 @@ class _Signed(httpx2.BaseTransport):
         self._headers, self._params = headers, params
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send a signed copy."""
+        """Send a copy of the request with the key."""
         return self._inner.handle_request(
             httpx2.Request(
                 request.method,
@@ -68,24 +68,24 @@ class _Signed(httpx2.BaseTransport):
 
 
 class Connection:
-    """Asks a service for films and hosts for posters; for use by several threads at once.
+    """Requests films from a service and posters from their hosts; thread-safe.
 
     Args:
-        service: who is asked.
-        url: where, "" where only posters are wanted.
-        key: what is asked with, "" where none is needed.
-        per_second: requests a second to each host.
-        patience: how long each thing is tried for.
+        service: the service.
+        url: its address; "" if only posters are fetched.
+        key: its key; "" if none is needed.
+        per_second: requests per second to each host.
+        retry_policy: tries, pauses and timeouts.
     """
 
-    def __init__(self, service: Service, url: str, *, key: str, per_second: float, patience: Patience) -> None:
-        self._service, self._url, self._patience = service, url, patience
-        self._per_second, self._paces, self._lock = per_second, dict[str, Pace](), threading.Lock()
+    def __init__(self, service: Service, url: str, *, key: str, per_second: float, retry_policy: RetryPolicy) -> None:
+        self._service, self._url, self._retry_policy = service, url, retry_policy
+        self._per_second, self._limits, self._lock = per_second, dict[str, RateLimit](), threading.Lock()
         self._stopped = threading.Event()
-        self._left_alone: set[str] = set()  # hosts that asked for a long pause
-        self._rng = random.Random()  # who backs off together comes back together; a seed would see to that
+        self._paused_hosts: set[str] = set()  # hosts that require a long pause
+        self._rng = random.Random()  # without a seed, so that clients do not retry at the same moment
         headers, params = service.sign(key)
-        options: dict[str, Any] = {"timeout": patience.timeout_seconds, "headers": {"User-Agent": AGENT}}
+        options: dict[str, Any] = {"timeout": retry_policy.timeout_seconds, "headers": {"User-Agent": AGENT}}
         self._clients = {"posters": httpx2.Client(follow_redirects=True, max_redirects=5, **options)}  # without the key
         if url:
             self._clients["service"] = httpx2.Client(transport=_Signed(url, headers, params), **options)
@@ -99,12 +99,12 @@ class Connection:
         for client in self._clients.values():
             client.close()
 
-    def ask(self, path: str, params: Mapping[str, str], *, rejected: str = "has no such film") -> Any:
-        """The service's answer, from JSON; `rejected` is what any other status than 200 means.
+    def get_json(self, path: str, params: Mapping[str, str], *, rejected: str = "has no such film") -> Any:
+        """The service's answer, from JSON; `rejected` is the message for any status but 200.
 
         Raises:
             NotFetched: it has no such film, or does not answer.
-            FetchError: it will not answer at all: a wrong key, a used-up quota, a pause too long.
+            FetchError: it rejects all requests: a wrong key, a used-up quota, a pause too long.
         """
 
         def answer() -> Any:
@@ -116,18 +116,18 @@ class Connection:
             try:
                 return parse_json(data)
             except ValueError:
-                raise _Again(f"{self._service.name} sent broken JSON") from None
+                raise _Retry(f"{self._service.name} sent broken JSON") from None
 
         try:
-            return self._tried(self._url, answer)
-        except _LeftAlone as error:
+            return self._with_retries(self._url, answer)
+        except _LongPause as error:
             raise FetchError(f"{self._service.name} {error}; run the same command again after that") from None
 
     def poster(self, url: str) -> bytes:
         """A poster's file, checked by decoding it.
 
         Raises:
-            NotFetched: there is none, or it is no whole image.
+            NotFetched: there is none, or it is not a complete image.
         """
 
         def answer() -> bytes:
@@ -139,48 +139,48 @@ class Connection:
             except UnreadablePoster as error:
                 if error.reason in ("not-an-image", "too-large"):
                     raise NotFetched(f"the poster is no usable image: {error.reason}", final=True) from None
-                raise _Again(f"the poster arrived {error.reason}") from None
+                raise _Retry(f"the poster arrived {error.reason}") from None
             return data
 
         try:
-            return self._tried(url, answer)
-        except ValueError:  # of a bracket that is no IPv6 address
+            return self._with_retries(url, answer)
+        except ValueError:  # a bracket without an IPv6 address
             raise NotFetched("no usable address", final=True) from None
-        except _LeftAlone as error:  # by one host of many, it may be
+        except _LongPause as error:  # other hosts may still answer
             raise NotFetched(f"the poster's host {error}", final=False) from None
 
-    def _tried(self, url: str, answer: Callable[[], _Answer]) -> _Answer:
+    def _with_retries(self, url: str, answer: Callable[[], _Answer]) -> _Answer:
         host, why = urlsplit(url).netloc, ""
         with self._lock:
-            pace = self._paces.setdefault(host, Pace(self._per_second, self._stopped))
-        for tried in range(1, self._patience.tries + 1):
-            if host in self._left_alone:
-                raise _LeftAlone("asks for a long pause")
-            pace.turn()
+            limit = self._limits.setdefault(host, RateLimit(self._per_second, self._stopped))
+        for tried in range(1, self._retry_policy.tries + 1):
+            if host in self._paused_hosts:
+                raise _LongPause("asks for a long pause")
+            limit.turn()
             try:
                 return answer()
-            except _Again as error:
+            except _Retry as error:
                 why = str(error)
-                self._pause(host, pace, tried, error.pause)
-        raise NotFetched(f"{why}; gave up after {self._patience.tries} tries", final=False)
+                self._pause(host, limit, tried, error.pause)
+        raise NotFetched(f"{why}; gave up after {self._retry_policy.tries} tries", final=False)
 
-    def _pause(self, host: str, pace: Pace, tried: int, asked: float | None) -> None:
-        if asked is not None and asked > self._patience.longest_seconds:
-            self._left_alone.add(host)
-            raise _LeftAlone(f"asks for a pause of {asked:.0f} s")
+    def _pause(self, host: str, limit: RateLimit, tried: int, asked: float | None) -> None:
+        if asked is not None and asked > self._retry_policy.longest_seconds:
+            self._paused_hosts.add(host)
+            raise _LongPause(f"asks for a pause of {asked:.0f} s")
         if asked is not None:
-            pace.hold(asked)  # one answer holds for all threads
-        if tried < self._patience.tries:
-            pace.rest(self._patience.pause(tried, self._rng))
+            limit.hold(asked)  # one answer counts for all threads
+        if tried < self._retry_policy.tries:
+            limit.rest(self._retry_policy.pause(tried, self._rng))
 
     def _get(self, client: httpx2.Client, url: str, params: Mapping[str, str]) -> tuple[int, bytes]:
-        """Status and body, of any status that another try would not better."""
-        ends = time.monotonic() + self._patience.whole_seconds
+        """Status and body of an answer that need not be retried."""
+        ends = time.monotonic() + self._retry_policy.whole_seconds
         try:
             with client.stream("GET", url, params=dict(params) or None) as response:
                 if response.status_code in _AGAIN:
                     pause = retry_after(response.headers.get("Retry-After"))
-                    raise _Again(f"answered {response.status_code}", pause)
+                    raise _Retry(f"answered {response.status_code}", pause)
                 data = bytearray()
                 for piece in response.iter_bytes():
                     data += piece
@@ -189,13 +189,13 @@ class Connection:
                     if len(data) > MAX_BYTES:
                         raise NotFetched(f"an answer of more than {MAX_BYTES >> 20} MB", final=True)
                     if time.monotonic() > ends:
-                        raise _Again("an answer without end")
+                        raise _Retry("an answer without end")
                 return response.status_code, bytes(data)
-        except (_Again, Stopped, NotFetched):
+        except (_Retry, Stopped, NotFetched):
             raise
         except httpx2.TimeoutException:
-            raise _Again("no answer in time") from None
+            raise _Retry("no answer in time") from None
         except (httpx2.UnsupportedProtocol, httpx2.TooManyRedirects, httpx2.InvalidURL, UnicodeError) as error:
             raise NotFetched(f"no usable address: {type(error).__name__}", final=True) from None
         except httpx2.HTTPError as error:
-            raise _Again(f"the connection failed: {type(error).__name__}") from None
+            raise _Retry(f"the connection failed: {type(error).__name__}") from None

@@ -1,4 +1,4 @@
-"""How fast and how long a service is asked."""
+"""Rate limits and retries."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How a service that does not answer is asked again.
+class RetryPolicy:
+    """How often and after which pauses a request is retried.
 
     Attributes:
-        tries: times that one thing is asked for.
-        first_seconds: the first pause; each further one is twice as long, give or take a half.
-        longest_seconds: the longest pause; a service that asks for a longer one is left alone.
-        timeout_seconds: how long an answer may be silent.
-        whole_seconds: how long an answer may take in all.
+        tries: most requests for one film or poster.
+        first_seconds: first pause; each further one doubles, give or take a half.
+        longest_seconds: longest pause; a host that requires a longer one gets no more requests.
+        timeout_seconds: longest silence of an answer.
+        whole_seconds: longest duration of an answer.
     """
 
     tries: int = 5
@@ -28,29 +28,29 @@ class Patience:
     whole_seconds: float = 120.0
 
     def pause(self, tried: int, rng: random.Random) -> float:
-        """Seconds to wait after so many tries."""
+        """Seconds to wait after this number of tries."""
         return min(self.longest_seconds, self.first_seconds * 2.0 ** (tried - 1) * rng.uniform(0.5, 1.5))
 
 
 class Stopped(Exception):
-    """The fetch has ended; waiting threads give up."""
+    """The fetch has ended; waiting threads stop."""
 
 
-class Pace:
-    """Turns at one host, for all threads: at most so many a second, none while it wants to be left alone."""
+class RateLimit:
+    """Rate limit of one host for all threads: requests per second, and pauses that the host requires."""
 
     def __init__(self, per_second: float, stopped: threading.Event) -> None:
-        """A pace of `per_second` turns; once `stopped` is set no thread waits any more."""
+        """Allow `per_second` requests; once `stopped` is set, no thread waits."""
         self._seconds = 1 / per_second
         self._next = time.monotonic()
         self._lock = threading.Lock()
         self._stopped = stopped
 
     def turn(self) -> None:
-        """Wait for a turn.
+        """Wait until the next request is allowed.
 
         Raises:
-            Stopped: the end has come.
+            Stopped: the fetch has ended.
         """
         while True:
             with self._lock:
@@ -63,7 +63,7 @@ class Pace:
         self.rest(0)
 
     def hold(self, seconds: float) -> None:
-        """No thread has a turn for so long."""
+        """Allow no request for this number of seconds."""
         with self._lock:
             self._next = max(self._next, time.monotonic() + seconds)
 
@@ -71,14 +71,14 @@ class Pace:
         """Wait.
 
         Raises:
-            Stopped: the end has come.
+            Stopped: the fetch has ended.
         """
         if self._stopped.wait(seconds):
             raise Stopped
 
 
 def retry_after(written: str | None) -> float | None:
-    """The seconds of a Retry-After header, a number or a date; None where there is none.
+    """The seconds of a Retry-After header, a number or a date; None if there is none.
 
     Example:
         >>> retry_after("2.5"), retry_after("Thu, 01 Jan 1970 00:00:00 GMT"), retry_after("soon"), retry_after(None)

@@ -1,4 +1,4 @@
-"""Which films are wished for: ids, "Title (1995)", and files of them."""
+"""The films to fetch: ids, "Title (1995)", and files of them."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _MOVED = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """One film that is wished for, by an id, or by title and year, or by its poster's address.
+class FilmQuery:
+    """One film to fetch, by id, by title and year, or by its poster's address.
 
     Attributes:
         imdb: "tt0113277" or "".
         tmdb: TMDB's number or "".
         title: the title or "".
         year: year of release.
-        poster: the poster's web address, where it is known before.
-        film_id: the film's id in the catalogue, where it is known before.
-        genres: its genres, where they are known before.
+        poster: the poster's web address, if known in advance.
+        film_id: the film's id in the catalogue, if known in advance.
+        genres: its genres, if known in advance.
     """
 
     imdb: str = ""
@@ -52,61 +52,61 @@ class Wish:
 
     @property
     def key(self) -> str:
-        """What the journal knows it by; an address, which may hold secrets, only by its digest."""
+        """Its key in the journal; an address, which may contain secrets, is there only as a digest."""
         if not self.poster:
             return str(self)
         return f"{self.film_id} {hashlib.sha256(self.poster.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}"
 
 
-Wishes = tuple[list[Wish], list[Finding]]
-"""Wishes, each once, and the rows that are none."""
+FilmQueries = tuple[list[FilmQuery], list[Finding]]
+"""Film queries without repeats, and findings about rows without a film."""
 
 
-def read_wishes(films: Sequence[str | Path], *, tmdb: bool) -> Wishes:
-    """Ids, "Title (Year)", text files with one of them a line, and tables with columns of ids or titles and years.
+def read_queries(films: Sequence[str | Path], *, tmdb: bool) -> FilmQueries:
+    """Ids, "Title (Year)", text files with one of them per line, and tables with columns of ids or titles and years.
 
     Args:
-        films: as written, or files.
-        tmdb: whether bare numbers and `tmdbId` columns are TMDB's; otherwise only IMDb ids and titles count.
+        films: ids, titles or files.
+        tmdb: whether numbers and `tmdbId` columns are TMDB's; otherwise only IMDb ids and titles count.
 
     Raises:
-        ConfigError: a word or a line that is no film.
-        CatalogueError: a file that cannot be read.
+        ConfigError: an argument or a line is no film.
+        CatalogueError: a file cannot be read.
     """
-    wishes: list[Wish] = []
+    queries: list[FilmQuery] = []
     findings: list[Finding] = []
     for written in films:
         path = Path(written)
         if not path.is_file():
-            wishes.append(_wish(str(written), tmdb))
+            queries.append(_query(str(written), tmdb))
         elif path.suffix.lower() == ".txt":
             lines = _text_of(path).splitlines()
-            wishes += [_wish(line.strip(), tmdb) for line in lines if line.strip()]
+            queries += [_query(line.strip(), tmdb) for line in lines if line.strip()]
         else:
             table = read_table(path)
-            for where, wish in _rows(table, tmdb):
-                if wish:
-                    wishes.append(wish)
+            for where, film_query in _rows(table, tmdb):
+                if film_query:
+                    queries.append(film_query)
                 else:
                     findings.append(_no_film(f"{where}: no id and no title with a year"))
             findings += [_no_film(f"{path.name}, {problem}") for problem in table.bad]
-    return list(dict.fromkeys(wishes)), findings
+    return list(dict.fromkeys(queries)), findings
 
 
 def _text_of(path: Path) -> str:
     try:
         return read_within(path, MAX_DOCUMENT_BYTES).decode("utf-8-sig", "replace")
     except (OSError, ValueError) as error:
-        raise CatalogueError(f"cannot read {str(path)!r}: {error}; pass a text file, a film a line") from error
+        raise CatalogueError(f"cannot read {str(path)!r}: {error}; pass a text file with one film per line") from error
 
 
-def read_addresses(tables: Sequence[str | Path]) -> Wishes:
+def read_addresses(tables: Sequence[str | Path]) -> FilmQueries:
     """Tables with a column of poster addresses and genres.
 
     Raises:
-        CatalogueError: a file that cannot be read, or without such columns.
+        CatalogueError: a file cannot be read, or lacks such columns.
     """
-    wishes: list[Wish] = []
+    queries: list[FilmQuery] = []
     findings: list[Finding] = []
     for path in tables:
         table = read_table(Path(path))
@@ -116,20 +116,22 @@ def read_addresses(tables: Sequence[str | Path]) -> Wishes:
         settled, _ = settle_genres([row.genres for row in rows], {})
         for row, genres in zip(rows, settled, strict=True):
             if row.poster.startswith(("https://", "http://")):
-                wish = Wish("", "", row.title, row.year, row.poster, row.film_id, genres)
-                wishes.append(wish if row.film_id else _named_by_address(wish))
+                film_query = FilmQuery("", "", row.title, row.year, row.poster, row.film_id, genres)
+                queries.append(film_query if row.film_id else _named_by_address(film_query))
             else:
-                findings.append(_no_film(f"{row.where}: {row.poster!r} is no web address"))
+                findings.append(_no_film(f"{row.where}: {row.poster!r} is not a web address"))
         findings += [_no_film(f"{Path(path).name}, {problem}") for problem in table.bad]
-    return list(dict.fromkeys(wishes)), findings
+    return list(dict.fromkeys(queries)), findings
 
 
-def _named_by_address(wish: Wish) -> Wish:
-    return Wish("", "", wish.title, wish.year, wish.poster, f"url-{wish.key.strip()}", wish.genres)
+def _named_by_address(film_query: FilmQuery) -> FilmQuery:
+    return FilmQuery(
+        "", "", film_query.title, film_query.year, film_query.poster, f"url-{film_query.key.strip()}", film_query.genres
+    )
 
 
 def plain_title(title: str) -> str:
-    """A title as titles are compared: without accents, case, punctuation, and with its article in front.
+    """A title for comparison: without accents, case and punctuation, and with its article in front.
 
     Example:
         >>> plain_title("Matrix, The"), plain_title("WALL·E") == plain_title("Wall-E"), plain_title("Amélie")
@@ -151,24 +153,24 @@ def with_article(title: str) -> str:
     return title
 
 
-def _wish(written: str, tmdb: bool) -> Wish:
+def _query(written: str, tmdb: bool) -> FilmQuery:
     ids, named = ids_in(written), without_tags(written)
     title, year = title_and_year(named, "")
     if tmdb and "tmdb" in ids:
-        return Wish(tmdb=str(int(ids["tmdb"])))
+        return FilmQuery(tmdb=str(int(ids["tmdb"])))
     if imdb := imdb_id(ids.get("imdb", "")):
-        return Wish(imdb=imdb)
+        return FilmQuery(imdb=imdb)
     if imdb := imdb_id(written):
-        return Wish(imdb=imdb)
+        return FilmQuery(imdb=imdb)
     if tmdb and written.isascii() and written.isdigit():
-        return Wish(tmdb=str(int(written)))
+        return FilmQuery(tmdb=str(int(written)))
     if title != named and year:
-        return Wish(title=title, year=year)
+        return FilmQuery(title=title, year=year)
     number = ", a TMDB number" if tmdb else ""
     raise ConfigError(f"{written!r} is no film; pass an IMDb id{number}, 'Title (1995)', or a file of them")
 
 
-def _rows(table: Table, tmdb: bool) -> Iterator[tuple[str, Wish | None]]:
+def _rows(table: Table, tmdb: bool) -> Iterator[tuple[str, FilmQuery | None]]:
     known = [plain(name) for name in table.columns]
 
     def column(names: Sequence[str]) -> int | None:
@@ -182,13 +184,13 @@ def _rows(table: Table, tmdb: bool) -> Iterator[tuple[str, Wish | None]]:
         yield f"{table.path.name}, row {number}", _best(numbered if tmdb else "", imdb, title, known_year)
 
 
-def _best(tmdb: str, imdb: str, title: str, year: int | None) -> Wish | None:
+def _best(tmdb: str, imdb: str, title: str, year: int | None) -> FilmQuery | None:
     if imdb:
-        return Wish(imdb=imdb)
+        return FilmQuery(imdb=imdb)
     if tmdb.isascii() and tmdb.isdigit():
-        return Wish(tmdb=str(int(tmdb)))
-    return Wish(title=title, year=year) if title and year else None
+        return FilmQuery(tmdb=str(int(tmdb)))
+    return FilmQuery(title=title, year=year) if title and year else None
 
 
 def _no_film(detail: str) -> Finding:
-    return Finding("bad-row", 1.0, detail=detail, action="not asked for; repair the row")
+    return Finding("bad-row", 1.0, detail=detail, action="not fetched; repair the row")
