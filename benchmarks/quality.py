@@ -2,24 +2,24 @@
 
 python benchmarks/quality.py DATA [--model FILE] [--out FOLDER] [--write]
 
-DATA: folder with chu2017/ and imdb/, each with its split.csv. Evaluation only, a few minutes. With --write the tables
-between the marks of docs/model-card.md are made anew, and the model file gets that card and the counts of what it
-predicted.
+DATA: folder with chu2017/ and imdb/, each with its split.csv. Evaluation only, a few minutes. With --write the numbers
+go into docs/results.json and their tables onto the pages, and the model file gets the model card and the counts of what
+it predicted.
 """
 
 import argparse
-import re
-from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
+import results_pages
 from numpy.typing import NDArray
 from ratio import processor_name
-from table import cell
+from table import cell, interval
 
 from onesheet.bundle import CARD_KEY, MODEL_CARD_KEY, counted
 from onesheet.data import Catalogue, Film, read_catalogue
@@ -42,10 +42,16 @@ HEADLINE = [
     ("recall at micro-precision .60", "ranking", "recall_at_precision_60", "prior"),
     ("precision at 0.5", "0.5", "micro_precision", "commonest genre"),
     ("recall at 0.5", "0.5", "micro_recall", "commonest genre"),
-    ("all genres right at `exact`", "exact", "exact_match", "commonest label set"),
+    ("exact match at `exact`", "exact", "exact_match", "commonest label set"),
     ("the likeliest genre is right", "ranking", "top1_hit", "prior"),
     ("calibration error, 15 bins", "ranking", "calibration_error", "prior"),
 ]
+SLICED = [HEADLINE[row] for row in (0, 1, 2, 3, 7, 9)]
+HEADLINE_COLUMNS = ("metric", "bundled model", "baseline")
+POINT_COLUMNS = ("`--at`", "precision", "recall", "genres per film", "films without a genre")
+SLICE_COLUMNS = ("", "films", *(name for name, *_ in SLICED))
+GENRE_COLUMNS = ("genre", "films", "average precision", "ROC-AUC", "precision", "recall", "F1")
+Row = list[Any]
 
 
 def main() -> None:
@@ -54,7 +60,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
     parser.add_argument("--out", type=Path, default=Path("runs/quality"), help="posters packed, evaluation.json")
     parser.add_argument(
-        "--write", action="store_true", help="write the tables into the model card, and it into the file"
+        "--write", action="store_true", help="write docs/results.json, the pages, and the card of the file"
     )
     given = parser.parse_args()
     predictor = load(given.model)
@@ -62,35 +68,26 @@ def main() -> None:
     probabilities = score_split(predictor, packed, "test").probabilities
     whole = measure(predictor, packed.labels, probabilities)
     write_evaluation(given.out / "evaluation.json", whole)
-    tables = "\n\n".join(
-        [
-            f"{len(packed.films):,} test films of both collections, {len(whole.genres)} genres; in brackets 95 % "
-            f"bootstrap intervals ({whole.draws:,} draws of the films). Measured on {datetime.now(UTC).date()}, "
-            f"{processor_name()}, ONNX Runtime {version('onnxruntime')}.",
-            headline_table(whole),
-            "What each operating point gives (`--at`; `balanced` unless you say otherwise):",
-            point_table(whole),
-            f"By collection and decade (where the year is known), the same thresholds, {SLICE_DRAWS} draws. Macro "
-            "means are over the genres that have films in the row, so rows are no close comparison with one another:",
-            slice_table(predictor, packed, probabilities),
-            "By genre, at `balanced`:",
-            genre_table(whole),
-        ]
-    )
-    print(tables)
-    if given.write:
-        text, found = re.subn(
-            r"(<!-- figures -->).*(<!-- /figures -->)",
-            lambda marks: f"{marks[1]}\n\n{tables}\n\n{marks[2]}",
-            CARD.read_text(encoding="utf-8"),
-            flags=re.DOTALL,
-        )
-        if not found:
-            parser.error(f"{CARD} has no <!-- figures --> … <!-- /figures --> to write between")
-        CARD.write_text(text, encoding="utf-8")
-        counts = counted(packed.labels, probabilities, predictor.points, split="test")
-        write_metadata(given.model, MODEL_CARD_KEY, text)
-        write_metadata(given.model, CARD_KEY, replace(predictor.card, measured=counts).to_json())
+    entries = {
+        "bundled": (headline_rows(whole), HEADLINE_COLUMNS, whole.draws),
+        "operating points": (point_rows(whole), POINT_COLUMNS, whole.draws),
+        "slices": (slice_rows(predictor, packed, probabilities), SLICE_COLUMNS, SLICE_DRAWS),
+        "genres": (genre_rows(whole), GENRE_COLUMNS, whole.draws),
+    }
+    if not given.write:
+        for rows, columns, _ in entries.values():
+            print(results_pages.markdown({"columns": columns, "rows": rows, "measured": "", "command": ""}), "\n")
+        return
+    films = f"{len(packed.films):,} test films of both collections, {len(whole.genres)} genres"
+    where = f"Measured on {datetime.now(UTC).date()}, {processor_name()}, ONNX Runtime {version('onnxruntime')}."
+    for name, (rows, columns, draws) in entries.items():
+        measured = f"{films}, 95% intervals of {draws:,} bootstrap draws. {where}"
+        command = "make quality DATA=DATA OPTIONS=--write"
+        results_pages.record(name, command=command, measured=measured, columns=columns, rows=rows)
+    results_pages.main()
+    counts = counted(packed.labels, probabilities, predictor.points, split="test")
+    write_metadata(given.model, MODEL_CARD_KEY, CARD.read_text(encoding="utf-8"))
+    write_metadata(given.model, CARD_KEY, replace(predictor.card, measured=counts).to_json())
 
 
 def write_metadata(path: Path, key: str, text: str) -> None:
@@ -142,37 +139,23 @@ def metric(result: Evaluation, at: str, key: str) -> Score:
     return (result.ranking if at == "ranking" else result.at[at])[key]
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [headings, ["---"] * len(headings), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def headline_table(result: Evaluation) -> str:
-    rows = [
-        [name, cell(metric(result, at, key)), f"{cell(result.baselines[trivial].get(key))} ({trivial})"]
+def headline_rows(result: Evaluation) -> list[Row]:
+    return [
+        [name, interval(metric(result, at, key)), f"{cell(result.baselines[trivial].get(key))} ({trivial})"]
         for name, at, key, trivial in HEADLINE
     ]
-    return table(["metric", "this model", "baseline"], rows)
 
 
-def point_table(result: Evaluation) -> str:
-    columns = ("micro_precision", "micro_recall", "genres_per_film", "no_genre_share")
-    rows = [[f"`{at}`", *(cell(result.at[at][key]) for key in columns)] for at in POINTS]
-    headings = [
-        "",
-        "of the genres given are right",
-        "of the true genres are given",
-        "genres a film",
-        "films given none",
-    ]
-    return table(headings, rows)
+def point_rows(result: Evaluation) -> list[Row]:
+    keys = ("micro_precision", "micro_recall", "genres_per_film", "no_genre_share")
+    return [[f"`{at}`", *(interval(result.at[at][key]) for key in keys)] for at in POINTS]
 
 
 def decade(film: Film) -> str:
     return "year unknown" if film.year is None else EARLY if film.year < 1950 else f"{film.year // 10}0s"
 
 
-def slice_table(predictor: Predictor, packed: Packed, probabilities: NDArray[np.float32]) -> str:
+def slice_rows(predictor: Predictor, packed: Packed, probabilities: NDArray[np.float32]) -> list[Row]:
     """Macro metrics over the genres that have films in the slice."""
     kinds = [np.array([Path(film.source).name for film in packed.films]), np.array([decade(f) for f in packed.films])]
     rows = []
@@ -182,23 +165,21 @@ def slice_table(predictor: Predictor, packed: Packed, probabilities: NDArray[np.
             if chosen.sum() < LEAST_FILMS:
                 continue
             result = measure(predictor, packed.labels[chosen], probabilities[chosen], draws=SLICE_DRAWS)
-            keys = [HEADLINE[i] for i in (0, 1, 2, 3, 7, 9)]
-            rows.append([name, f"{chosen.sum():,}", *(cell(metric(result, at, key)) for _, at, key, _ in keys)])
-    return table(["", "films", *(HEADLINE[i][0] for i in (0, 1, 2, 3, 7, 9))], rows)
+            rows.append([name, int(chosen.sum()), *(interval(metric(result, at, key)) for _, at, key, _ in SLICED)])
+    return rows
 
 
-def genre_table(result: Evaluation) -> str:
-    rows = [
+def genre_rows(result: Evaluation) -> list[Row]:
+    return [
         [
             genre.genre,
-            f"{genre.support:,}",
-            cell(genre.average_precision),
-            cell(genre.roc_auc),
-            *(cell(getattr(genre.at["balanced"], name)) for name in ("precision", "recall", "f1")),
+            genre.support,
+            interval(genre.average_precision),
+            interval(genre.roc_auc),
+            *(interval(getattr(genre.at["balanced"], name)) for name in ("precision", "recall", "f1")),
         ]
         for genre in sorted(result.per_genre, key=lambda one: -one.average_precision.value)
     ]
-    return table(["genre", "films", "average precision", "ROC-AUC", "precision", "recall", "F1"], rows)
 
 
 if __name__ == "__main__":

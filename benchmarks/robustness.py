@@ -1,20 +1,24 @@
 """How much a model loses on posters that came another way: squeezed, small, blown up, blurred, framed, tilted, faded.
 
-python benchmarks/robustness.py DATA [--model FILE] [--out FOLDER]
+python benchmarks/robustness.py DATA [--model FILE] [--out FOLDER] [--write]
 
 DATA as for quality.py: the fixed test sets of both collections. Every test poster is changed in its pixels, written as
-a file of a real format, and read back by the library's own decoder. Prints one Markdown row a change.
+a file of a real format, and read back by the library's own decoder. Prints one Markdown row per change; --write puts
+them into docs/results.json and onto the pages.
 """
 
 import argparse
 import io
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import results_pages
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 from quality import measure, metric, pack_tests
+from ratio import processor_name
 
 from onesheet.images import open_poster, read_poster
 from onesheet.packed import Packed
@@ -65,11 +69,14 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("runs/quality"), help="posters packed, as quality.py leaves them"
     )
+    parser.add_argument("--write", action="store_true", help="write docs/results.json and the pages")
     given = parser.parse_args()
     predictor = load(given.model)
     packed = pack_tests(given.data, predictor, given.out)
     first: float | None = None
-    print("| posters | mAP | ROC-AUC | difference | recall at .60 | calibration error |\n|---|---|---|---|---|---|")
+    columns = ("posters", "ROC-AUC", "difference", "mAP", "recall at precision .60", "calibration error")
+    rows = []
+    print(f"| {' | '.join(columns)} |\n" + "|---" * len(columns) + "|")
     for name, (change, form, options) in CHANGES.items():
         result = measure(predictor, packed.labels, answers(predictor, packed, change, form, options), draws=0)
         mean, area, recall, error = (
@@ -77,7 +84,14 @@ def main() -> None:
             for key in ("macro_average_precision", "macro_roc_auc", "recall_at_precision_60", "calibration_error")
         )
         first = area if first is None else first
-        print(f"| {name} | {mean:.3f} | {area:.3f} | {area - first:+.3f} | {recall:.3f} | {error:.3f} |", flush=True)
+        difference = f"{area - first:+.3f}"
+        rows.append([name, round(area, 3), difference, round(mean, 3), round(recall, 3), round(error, 3)])
+        print(f"| {name} | {area:.3f} | {difference} | {mean:.3f} | {recall:.3f} | {error:.3f} |", flush=True)
+    if given.write:
+        measured = f"{len(packed.films):,} test films. Measured on {datetime.now(UTC).date()}, {processor_name()}."
+        command = ".venv/bin/python benchmarks/robustness.py DATA --write"
+        results_pages.record("robustness", command=command, measured=measured, columns=columns, rows=rows)
+        results_pages.main()
 
 
 def answers(
