@@ -233,8 +233,13 @@ def test_an_odd_cell_removes_no_genre_and_blank_is_unknown(tmp_path: Path) -> No
         lambda film: film[2:],
         lambda film: f"{int(film[2:])}.0",
         lambda film: f"http://www.imdb.com/title/{film}/?ref_=fn_tt_tt_1",
+        lambda film: f"{int(film[2:]):e}",
+        lambda film: f"{int(film[2:]):,}",
+        lambda film: f"imdb:{film}",
+        lambda film: f"/title/{film}/",
+        lambda film: f"'{film}",
     ],
-    ids=["whole", "tt bare", "bare", "padded", "float", "link"],
+    ids=["whole", "tt bare", "bare", "padded", "float", "link", "power", "commas", "marked", "path", "quote"],
 )
 @pytest.mark.parametrize(
     "named", [lambda film: f"{film}.png", lambda film: f"{int(film[2:])}.png", lambda film: f"tt{int(film[2:])}.png"]
@@ -243,6 +248,19 @@ def test_imdb_ids(tmp_path: Path, written: Callable[[str], str], named: Callable
     posters(tmp_path / "posters", named)
     rows = [[written(film), "|".join(names)] for film, names in FILMS.items()]
     assert read(write(tmp_path / "films.csv", [["imdbId", "genres"], *rows])) == FILMS
+
+
+@pytest.mark.parametrize("named", ["{}-poster.png", "{}_large.png", "{}/folder.png", "{}.PNG"])
+def test_posters_named_after_an_id_and_more(tmp_path: Path, named: str) -> None:
+    posters(tmp_path / "posters", lambda film: named.format(film.upper()))
+    rows = [[int(film[2:]), "|".join(names)] for film, names in FILMS.items()]
+    table = write(tmp_path / "films.csv", [["imdbId", "genres"], *rows])
+    assert read(table) == FILMS
+    first = next(iter(FILMS))
+    for name in (f"{first}-fanart.png", f"{first}/banner.png"):
+        draw(tmp_path / "posters" / name)
+    ambiguous = read_catalogue(table).findings.of("ambiguous-poster")
+    assert [finding.film_id for finding in ambiguous] == ([] if "poster" in named else [first])
 
 
 @pytest.mark.parametrize(
@@ -254,8 +272,9 @@ def test_imdb_ids(tmp_path: Path, written: Callable[[str], str], named: Callable
         lambda film: f"posters/{film}.jpg",
         lambda film: f"POSTERS/{film.upper()}.PNG",
         lambda film: f"https://images.example/{film}.png?size=large",
+        lambda film: f"['posters/{film}.png']",
     ],
-    ids=["windows", "absolute", "no suffix", "other suffix", "other case", "address"],
+    ids=["windows", "absolute", "no suffix", "other suffix", "other case", "address", "list"],
 )
 def test_paths_are_matched_by_their_end(tmp_path: Path, written: Callable[[str], str]) -> None:
     posters(tmp_path / "posters")
@@ -409,6 +428,17 @@ def test_genres_by_id_in_json(tmp_path: Path, kind: Callable[[tuple[str, ...]], 
     posters(tmp_path / "posters")
     (tmp_path / "films.json").write_text(json.dumps({film: kind(names) for film, names in FILMS.items()}))
     assert read(tmp_path / "films.json") == FILMS
+
+
+@pytest.mark.parametrize("above", ["# made by me\n# on Monday\n", "My films\n\n"])
+def test_lines_above_the_heading_are_an_error_with_its_cure(tmp_path: Path, above: str) -> None:
+    rows = [[film, "A title", "|".join(names)] for film, names in FILMS.items()]
+    table = write(tmp_path / "films.csv", [["imdb_id", "title", "genres"], *rows])
+    table.write_text(above + table.read_text(encoding="utf-8"), encoding="utf-8")
+    with pytest.raises(
+        CatalogueError, match=r"rows that do not fit its first line, .*delete the lines above the headi"
+    ):
+        read_catalogue(table)
 
 
 def test_short_rows_are_filled_and_said(tmp_path: Path) -> None:

@@ -9,6 +9,9 @@ _TITLE_YEAR = re.compile(r"\s*\((1[89]\d\d|20\d\d)\)\s*$")
 _IMDB = re.compile(r"tt(\d{5,})", re.IGNORECASE)
 _IMDB_LINK = re.compile(r"imdb\.com/(?:\w+/)*title/tt(\d+)", re.IGNORECASE)
 _WHOLE = re.compile(r"(-?\d+)\.0+")
+_POWER = re.compile(r"\d(?:\.\d+)?e\+?\d{1,2}", re.IGNORECASE)
+_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
+_MARKED = re.compile(r"""['"\s]*(?:imdb\s*[:/#]\s*|/?title/)?(tt\d{5,})['"/\s]*""", re.IGNORECASE)
 
 
 def raw_text(value: object) -> str:
@@ -42,15 +45,20 @@ def text(value: object) -> str:
 
 
 def id_text(value: object) -> str:
-    """An id as text: a whole number that was saved as a float has no decimals.
+    """An id as text: a number without decimals, powers or commas, an IMDb id without what is around it.
 
     Example:
-        >>> id_text("12345.0"), id_text(862.0), id_text("tt0114709")
-        ('12345', '862', 'tt0114709')
+        >>> id_text("12345.0"), id_text("1.2e4"), id_text("12,345"), id_text("imdb:tt0114709")
+        ('12345', '12000', '12345', 'tt0114709')
     """
     written = text(value)
-    whole = _WHOLE.fullmatch(written)
-    return whole[1] if whole else written
+    if written.isalnum():  # nearly all are
+        return str(int(float(written))) if _POWER.fullmatch(written) else written
+    if found := _WHOLE.fullmatch(written) or _MARKED.fullmatch(written):
+        return found[1]
+    if _POWER.fullmatch(written) and float(written).is_integer():
+        return str(int(float(written)))
+    return written.replace(",", "") if _THOUSANDS.fullmatch(written) else written
 
 
 def imdb_id(written: str, *, numbers: bool = False) -> str:

@@ -287,6 +287,11 @@ def _no_genres(table: Table, unused: Sequence[str]) -> str:
             f"{str(table.path)!r} has no heading, its first line is {_listing(table.columns)}; add one, or name the "
             "genres of its columns of 0 and 1 with --genres FILE"
         )
+    if len(table.bad) > len(table.rows):
+        return (
+            f"{str(table.path)!r} has rows that do not fit its first line, {_listing(table.columns)} ({table.bad[0]}); "
+            "delete the lines above the heading"
+        )
     if unused:
         return f"{where}; columns of 0 and 1: {_listing(unused)}; name the genres with --genre-column A,B,C"
     named = [i for i, name in enumerate(table.columns) if is_known(name)]

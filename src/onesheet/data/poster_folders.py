@@ -19,6 +19,7 @@ IMAGE_SUFFIXES = frozenset(
 UNSUPPORTED = frozenset({".heic", ".heif", ".jxl", ".jp2", ".psd", ".svg", ".pdf", ".ico"})
 USUAL_FOLDERS = frozenset({"images", "image", "posters", "poster", "img", "imgs", "covers", "dataset"})
 
+_IMDB_FIRST = re.compile(r"tt(\d{5,})(?![^\W_])", re.IGNORECASE)
 _SIGNATURES = {
     b"\xff\xd8\xff": ".jpg",
     b"\x89PNG": ".png",
@@ -173,6 +174,21 @@ class PosterFolders:
     def _by_folded_stem(self) -> dict[str, list[str]]:
         return _grouped(self.images, lambda path: _stem(path).casefold())
 
+    @cached_property
+    def _by_film(self) -> dict[str, list[str]]:
+        """IMDb id at the beginning of a name, or as the name of a film's folder -> such posters."""
+        found: dict[str, list[str]] = {}
+        for path in self.images:
+            stem, folder = _stem(path), os.path.basename(os.path.dirname(path))  # noqa: PTH119, PTH120 - speed
+            if named := _IMDB_FIRST.match(stem) or _IMDB_FIRST.fullmatch(folder):
+                found.setdefault(f"tt{int(named[1]):07d}", []).append(path)
+        return found
+
+    def by_film(self, imdb: str) -> list[str]:
+        """The posters in a film's folder, or named after its IMDb id and more; of several, those called a poster."""
+        found = self._by_film.get(imdb, [])
+        return [path for path in found if re.search("poster|cover", os.path.basename(path), re.I)] or found  # noqa: PTH119
+
     def by_path(self, written: str) -> list[str]:
         """The poster that a cell names, absolute or relative to a base; two where a bare name is in several folders."""
         if not written or "\x00" in written:
@@ -200,6 +216,7 @@ class PosterFolders:
 
         By name, or else by name without suffix, or else regardless of case.
         """
+        written = written.strip("[]'\" ")
         parts = [
             _composed(part) for part in re.split(r"[/\\]+", written.split("?")[0] if "://" in written else written)
         ]

@@ -273,6 +273,8 @@ def _find_posters(row: Row, part: _Part, parts: Sequence[_Part]) -> list[str]:
     several = part.places.by_id(filter(None, (row.poster, *row.ids, imdb, *own)))
     if several or not imdb:
         return several[:1]
+    if named := part.places.by_film(imdb):
+        return named
     others = (other for other in parts if other is not part)
     found_there = (other.places.by_id([imdb, *numbers] if any(other.columns.imdb) else [imdb]) for other in others)
     return next((posters for posters in found_there if posters), [])[:1]
