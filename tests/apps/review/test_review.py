@@ -15,6 +15,7 @@ from onesheet.apps.review import Review, decisions_path, open_review, read_sourc
 from onesheet.data import Catalogue, Film, read_catalogue, write_catalogue
 from onesheet.errors import CatalogueError, ConfigError, StaleDecision
 from onesheet.genres import GenreSet
+from onesheet.packed import Split
 from onesheet.predict import load
 
 Open = Callable[..., Review]
@@ -262,3 +263,18 @@ def test_what_cannot_be_reviewed_is_said(tmp_path: Path, run_folder: Path, capsy
     assert main(["review", "export", "--run", str(run_folder), "--out", str(tmp_path / "out.csv")]) == 2
     assert "decisions.sqlite'; make some with: onesheet serve" in capsys.readouterr().err
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_run_from_a_model_file_has_its_test_films_reviewed_alone(
+    open_it: Open, run_folder: Path, catalogue: Catalogue
+) -> None:
+    (run_folder / "catalogue.parquet").unlink()
+    write_catalogue(catalogue, run_folder / "catalogue.csv")
+    splits = [
+        "test" if row < HELD_OUT else "validation" if row < HELD_OUT + 40 else "train" for row in range(len(catalogue))
+    ]
+    Split(catalogue, np.array(splits)).write_csv(run_folder / "split.csv")
+    review = open_it(run=run_folder)
+    assert "the run's test set." in review.source.about
+    learnt_from = {catalogue.films[row].film_id for row in range(HELD_OUT, len(catalogue))}
+    assert not learnt_from & review.cases.keys()

@@ -68,7 +68,7 @@ def _cases_of_run(
     parts = dict(read_split_rows(source.run / "split.csv")) if held_out else {}
     known = frozenset(answers.film_ids)
     others = [
-        film for film in films.values() if film.film_id not in known and parts.get(film.film_id, "train") != "train"
+        film for film in films.values() if film.film_id not in known and parts.get(film.film_id) in source.held_out
     ]
     read, probabilities, given = _answered(others, predictor, progress, notify)
     return review_queue(

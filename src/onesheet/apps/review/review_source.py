@@ -13,7 +13,8 @@ from onesheet.data import Catalogue, Film, Findings, read_catalogue
 from onesheet.data.reading import TableRows, read_table_rows
 from onesheet.errors import CatalogueError, ConfigError
 
-RUN_CATALOGUE = "catalogue.parquet"
+# A run's catalogue -> the splits that its model has not learnt from; heads on a model file learn from validation too.
+HELD_OUT = {"catalogue.parquet": ("validation", "test"), "catalogue.csv": ("test",)}
 DECISIONS = "decisions.sqlite"
 _OPTIONS = ("posters", "poster_column", "id_column", "genre_column")
 _GONE = frozenset({"no-poster", "no-row", "no-genre", "bad-row", "not-in-split"})
@@ -32,6 +33,7 @@ class Source:
         options: the options it was read with.
         genre_map: the mapping file it was read with, None = none.
         left_out: flag -> how many posters and rows have no film in `catalogue`.
+        held_out: the run's splits that its model has not learnt from.
     """
 
     catalogue: Catalogue
@@ -42,13 +44,15 @@ class Source:
     options: dict[str, Any]
     genre_map: str | None
     left_out: dict[str, int]
+    held_out: tuple[str, ...] = ()
 
     @property
     def about(self) -> str:
         """What is reviewed, and what corrections are good for, for a person."""
         if self.run:
             return (
-                "Reviewed are the films held out from training, the run's validation and test sets. Their corrections "
+                f"Reviewed are the films held out from training, the run's {' and '.join(self.held_out)} "
+                f"set{'s'[: len(self.held_out) - 1]}. Their corrections "
                 "make the measurement truer; the network learns nothing from them while they stay held out."
             )
         return "Reviewed is the whole catalogue. A model finds the labels it has learnt from right: take another model."
@@ -82,9 +86,10 @@ def decisions_path(*, run: str | Path | None = None, catalogue: str | Path | Non
 
 def _of_run(run: Path) -> Source:
     """Its catalogue, and the table that it was made from, where that is still there."""
-    if not (run / RUN_CATALOGUE).is_file():
+    catalogue = next((name for name in HELD_OUT if (run / name).is_file()), None)
+    if catalogue is None:
         raise ConfigError(f"no run in {str(run)!r}; name a folder that onesheet train has finished")
-    films = read_catalogue(run / RUN_CATALOGUE)
+    films = read_catalogue(run / catalogue)
     gone = _left_out(Findings.read_csv(run / "findings.csv")) if (run / "findings.csv").is_file() else {}
     recipe = _recipe(run / "config.toml")
     options = {name: recipe[name] for name in _OPTIONS if recipe.get(name)}
@@ -94,7 +99,7 @@ def _of_run(run: Path) -> Source:
         table = tables[0].table.path if is_one_table(tables) else None
     except CatalogueError:  # it has been moved
         table = None
-    return Source(films, (), run, table, paths, options, recipe.get("genre_map"), gone)
+    return Source(films, (), run, table, paths, options, recipe.get("genre_map"), gone, HELD_OUT[catalogue])
 
 
 def _recipe(path: Path) -> dict[str, Any]:
