@@ -1,7 +1,7 @@
-"""The Open Inference Protocol V2 over REST, so that clients of KServe, Triton and others work as they are.
+"""The Open Inference Protocol V2 over REST, for clients of KServe, Triton and others.
 
-One model; input `posters`, as UINT8 N×H×W×3 of the model's size or as BYTES, N image files; outputs as in the model
-file, and `genres`: those given at the operating point `at` of the request's parameters, joined by "|".
+There is one model. The input `posters` is UINT8 N×H×W×3 of the model's size, or BYTES with N image files. The outputs
+are those of the model file, and `genres`: texts such as "Drama|War", predicted at the request parameter `at`.
 https://github.com/kserve/open-inference-protocol and its binary tensor data extension.
 """
 
@@ -42,18 +42,18 @@ INPUT = "posters"
 EXTENSIONS = ["binary_tensor_data", "classification"]
 HEADER = "Inference-Header-Content-Length"
 JSON_SHARE = 16
-"""The JSON of a request may be this part of `request_bytes`: empty lists take 26 times their text in memory."""
+"""The JSON of a request may have `request_bytes` / JSON_SHARE bytes: empty lists take 26 times their text in memory."""
 
 
 class RequestedOutput(BaseModel):
-    """An output that is asked for."""
+    """A requested output."""
 
     name: str
     parameters: Parameters = Field(default_factory=dict)
 
 
 class InferenceRequest(BaseModel):
-    """What a client sends."""
+    """The body of an inference request."""
 
     id: str | None = None
     parameters: Parameters = Field(default_factory=dict, description="at: the operating point for the output genres")
@@ -62,7 +62,7 @@ class InferenceRequest(BaseModel):
 
 
 class InferenceBody(BaseModel):
-    """What it gets."""
+    """The body of an inference response."""
 
     model_name: str
     id: str | None = None
@@ -70,7 +70,7 @@ class InferenceBody(BaseModel):
 
 
 class TensorBody(BaseModel):
-    """What a tensor looks like; -1 = any number."""
+    """Name, datatype and shape of a tensor; -1 = any number."""
 
     name: str
     datatype: str
@@ -78,7 +78,7 @@ class TensorBody(BaseModel):
 
 
 class ModelMetadataBody(BaseModel):
-    """What the model takes and gives."""
+    """The inputs and outputs of the model."""
 
     name: str
     platform: str
@@ -87,7 +87,7 @@ class ModelMetadataBody(BaseModel):
 
 
 class ServerMetadataBody(BaseModel):
-    """Which server this is."""
+    """Name, version and extensions of the server."""
 
     name: str
     version: str
@@ -100,12 +100,12 @@ def inference_health_routes(service: Service) -> APIRouter:
 
     @router.get("/live", responses=schema.answer({"live": True}))
     async def live() -> JSONResponse:
-        """The service lives."""
+        """Whether the service is alive."""
         return JSONResponse({"live": True})
 
     @router.get("/ready", responses=schema.answer({"live": True, "ready": True}) | schema.errors(503))
     async def ready() -> JSONResponse:
-        """The model is loaded, and requests are taken."""
+        """Whether the model is loaded and requests are accepted."""
         service.check_ready()
         return JSONResponse({"live": True, "ready": True})
 
@@ -121,12 +121,12 @@ def inference_routes(service: Service) -> APIRouter:
 
 
 def _add_metadata(router: APIRouter, service: Service) -> None:
-    """What the server and the model say of themselves."""
+    """Add the metadata of the server and the model."""
     size = service.predictor.card.size
 
     @router.get("", response_model=ServerMetadataBody, responses=schema.answer(examples.SERVER) | schema.errors(401))
     async def server() -> JSONResponse:
-        """Which server this is."""
+        """Name, version and extensions of the server."""
         return JSONResponse({"name": "onesheet", "version": onesheet.__version__, "extensions": EXTENSIONS})
 
     @router.get(
@@ -135,7 +135,7 @@ def _add_metadata(router: APIRouter, service: Service) -> None:
         responses=schema.answer(examples.METADATA) | schema.errors(401, 404, 422, 429),
     )
     async def metadata(model: str) -> JSONResponse:
-        """What the model takes and gives; `posters` may also be BYTES of shape [-1], image files."""
+        """The inputs and outputs of the model; `posters` may also be BYTES of shape [-1], image files."""
         _check_name(model, service)
         posters = TensorBody(name=INPUT, datatype="UINT8", shape=[-1, *size, 3])
         blank = np.zeros((1, *size, 3), np.uint8)
@@ -152,15 +152,15 @@ def _add_metadata(router: APIRouter, service: Service) -> None:
         responses=schema.answer({"name": "default", "ready": True}) | schema.errors(401, 404, 422, 503),
     )
     async def model_ready(model: str) -> JSONResponse:
-        """The model is loaded, and requests are taken."""
+        """Whether the model is loaded and requests are accepted."""
         _check_name(model, service)
         service.check_ready()
         return JSONResponse({"name": model, "ready": True})
 
 
 def _add_infer(router: APIRouter, service: Service) -> None:
-    """The model's answers."""
-    one_at_a_time = asyncio.Lock()  # what JSON takes in memory, it takes while it is read
+    """Add inference."""
+    one_at_a_time = asyncio.Lock()  # parsed JSON takes much memory, so one request at a time is parsed
 
     @router.post(
         "/models/{model}/infer",
@@ -169,7 +169,7 @@ def _add_infer(router: APIRouter, service: Service) -> None:
         openapi_extra=schema.json_body(InferenceRequest, examples.INFERENCE_REQUEST),
     )
     async def infer(model: str, request: Request) -> Response:
-        """The model's answer to a tensor of posters."""
+        """Predict a tensor of posters."""
         _check_name(model, service)
         async with service.uploads.body(request) as body:
             async with one_at_a_time:
@@ -190,7 +190,7 @@ def _check_name(model: str, service: Service) -> None:
 def _read(
     body: bytes, header: str | None, service: Service
 ) -> tuple[InferenceRequest, Sequence[bytes | NDArray[np.uint8]]]:
-    """A request's JSON and its posters."""
+    """Read a request's JSON and its posters."""
     if header is not None and (not header.isdecimal() or len(header) > 18 or int(header) > len(body)):
         raise rejected(f"{HEADER} must be the length of the JSON in bytes, at most {len(body):,}; got {header[:40]!r}")
     length = len(body) if header is None else int(header)
@@ -213,14 +213,14 @@ def _read(
     service.predictor.check(_point(asked), None)
     posters = read_posters(tensor, body[length:], service.predictor.card.size)
     if not posters:
-        raise rejected("there is no poster; send at least one")
+        raise rejected("the request has no poster; send at least one")
     if any(len(poster) > service.limits.file_bytes for poster in posters if isinstance(poster, bytes)):
         raise RequestRejected(f"a poster may have at most {service.limits.file_bytes:,} bytes", status=413)
     return asked, posters
 
 
 def _answer(asked: InferenceRequest, scores: Sequence[Scores], service: Service) -> Response:
-    """The outputs asked for, as JSON and binary data."""
+    """The requested outputs, as JSON and binary data."""
     outputs = _outputs(service, scores, _point(asked))
     wanted = asked.outputs if asked.outputs is not None else [RequestedOutput(name=name) for name in outputs]
     binary = asked.parameters.get("binary_data_output", False)
@@ -243,7 +243,7 @@ def _answer(asked: InferenceRequest, scores: Sequence[Scores], service: Service)
 
 
 def _classified(output: RequestedOutput, values: NDArray[np.generic], service: Service) -> NDArray[np.generic]:
-    """An output, or its most probable genres where the parameter `classification` asks for them."""
+    """An output, or its most probable genres if the parameter `classification` requests them."""
     genres, count = service.predictor.genres.names, output.parameters.get("classification", 0)
     if isinstance(count, bool) or not isinstance(count, int) or count < 0:
         raise rejected(f"classification must be a whole number from 0; got {reprlib.repr(count)}")
@@ -255,7 +255,7 @@ def _classified(output: RequestedOutput, values: NDArray[np.generic], service: S
 
 
 def _outputs(service: Service, scores: Sequence[Scores], at: str) -> dict[str, NDArray[np.generic]]:
-    """Every output: the model file's, and the genres."""
+    """Every output: those of the model file, and the genres."""
     arrays: dict[str, NDArray[np.generic]] = {
         name: np.concatenate([getattr(one, name) for one in scores])
         for name in ("probabilities", "logits", "embedding", "evidence")
@@ -266,4 +266,4 @@ def _outputs(service: Service, scores: Sequence[Scores], at: str) -> dict[str, N
 
 
 def _point(asked: InferenceRequest) -> str:
-    return str(asked.parameters.get("at", "balanced"))[:40]  # no longer one is known, and errors repeat it
+    return str(asked.parameters.get("at", "balanced"))[:40]  # every known one is shorter, and errors repeat it

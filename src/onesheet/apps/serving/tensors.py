@@ -1,8 +1,8 @@
-"""Tensors of the Open Inference Protocol: JSON and binary data to posters, scores to JSON and binary data.
+"""Tensors of the Open Inference Protocol: read posters from JSON or binary data, and write scores.
 
 In JSON a UINT8 tensor is a list of numbers, flat or nested, and each element of a BYTES tensor is the base64 text of
-an image file. As binary data (the protocol's binary tensor data extension, as Triton and KServe have it) tensors are
-behind the JSON, row-major and little-endian, a BYTES element as its length in 4 bytes and then itself.
+an image file. As binary data (the protocol's binary tensor data extension, as in Triton and KServe) tensors follow
+the JSON, row-major and little-endian; a BYTES element is its length in 4 bytes and then its bytes.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from pydantic import BaseModel, BeforeValidator, Field
 from onesheet.errors import RequestRejected
 
 DATATYPES = {"f": "FP32", "u": "UINT8", "O": "BYTES"}
-"""NumPy kind -> the protocol's name, for the tensors that leave the service."""
+"""NumPy kind -> the protocol's name, for output tensors."""
 
 Parameters = Annotated[
     dict[str, str | int | float | bool], BeforeValidator(lambda value: {} if value is None else value)
 ]
-"""What is sent as null means none."""
+"""Parameters of the protocol; null means none."""
 
 
 class InputTensor(BaseModel):
@@ -36,11 +36,11 @@ class InputTensor(BaseModel):
     shape: list[int]
     datatype: str = Field(description="BYTES (image files) or UINT8 (pixels)")
     parameters: Parameters = Field(default_factory=dict)
-    data: list[object] | None = Field(None, description="absent where the tensor is behind the JSON as binary data")
+    data: list[object] | None = Field(None, description="absent if the tensor follows the JSON as binary data")
 
 
 class OutputTensor(BaseModel):
-    """A tensor of an answer."""
+    """A tensor of a response."""
 
     name: str
     shape: list[int]
@@ -50,7 +50,7 @@ class OutputTensor(BaseModel):
 
 
 def rejected(message: str) -> RequestRejected:
-    """The protocol's answer to input that makes no sense."""
+    """The protocol's response to invalid input."""
     return RequestRejected(message, status=400)
 
 
@@ -71,24 +71,24 @@ def read_posters(
 
     Args:
         tensor: the input, as the JSON describes it.
-        binary: the bytes behind the JSON.
+        binary: the bytes after the JSON.
         poster_size: the model's H, W.
 
     Raises:
-        RequestRejected: 400, the tensor is not what it says or not what the model takes.
+        RequestRejected: 400, the tensor contradicts its description or does not fit the model.
     """
     check_parameters(tensor.parameters, ["binary_data_size"], "an input")
     behind, name, shape = tensor.data is None, reprlib.repr(tensor.name), reprlib.repr(tensor.shape)
     size = tensor.parameters.get("binary_data_size")
     if behind and size != len(binary):
         raise rejected(
-            f"input {name} has no data, and {len(binary):,} bytes are behind the JSON; "
+            f"input {name} has no data, and {len(binary):,} bytes follow the JSON; "
             f"its binary_data_size is {reprlib.repr(size)}"
         )
     if tensor.datatype == "BYTES":
         files = _split(binary) if behind else [_from_base64(item) for item in tensor.data or ()]
         if tensor.shape not in ([len(files)], [len(files), 1]):
-            raise rejected(f"input {name} has {len(files)} elements and says shape {shape}")
+            raise rejected(f"input {name} has {len(files)} elements, but its shape is {shape}")
         return files
     if tensor.datatype != "UINT8":
         raise rejected(f"input {name} must be BYTES or UINT8; got {reprlib.repr(tensor.datatype)}")
@@ -96,17 +96,17 @@ def read_posters(
         raise rejected(f"a UINT8 input must have shape [N, {poster_size[0]}, {poster_size[1]}, 3]; got {shape}")
     pixels = np.frombuffer(binary, np.uint8) if behind else _pixels(tensor.data or ())
     if pixels.size != math.prod(tensor.shape):
-        raise rejected(f"input {name} has {pixels.size:,} numbers and says shape {shape}")
+        raise rejected(f"input {name} has {pixels.size:,} numbers, but its shape is {shape}")
     return list(pixels.reshape(tensor.shape))
 
 
 def write_tensor(name: str, values: NDArray[np.generic], *, binary: bool) -> tuple[OutputTensor, bytes]:
-    """An output tensor, and what goes behind the JSON for it (b"" if its data are in the JSON).
+    """An output tensor, and its bytes after the JSON (b"" if its data are in the JSON).
 
     Args:
         name: the output's.
-        values: float32, or objects: texts.
-        binary: whether the data go behind the JSON.
+        values: float32, or objects with texts.
+        binary: whether the data follow the JSON.
     """
     tensor = OutputTensor(name=name, shape=list(values.shape), datatype=DATATYPES[values.dtype.kind])
     if not binary:
@@ -122,12 +122,12 @@ def write_tensor(name: str, values: NDArray[np.generic], *, binary: bool) -> tup
 
 
 def most_probable(values: NDArray[np.generic], genres: Sequence[str], count: int) -> NDArray[np.object_]:
-    """An output as Triton's classification extension has it.
+    """An output in the form of Triton's classification extension.
 
     Args:
         values: float32, N×G.
         genres: the genre of each column.
-        count: how many of each row, the highest first.
+        count: number of genres per row, the highest first.
 
     Returns:
         Texts "VALUE:COLUMN:GENRE", N×count.
@@ -143,7 +143,7 @@ def _split(binary: bytes) -> list[bytes]:
     while at < len(binary):
         end = at + 4 + int.from_bytes(binary[at : at + 4], "little")
         if end > len(binary) or at + 4 > len(binary):
-            raise rejected("the binary data end in the middle of an element")
+            raise rejected("the binary data end inside an element")
         elements.append(binary[at + 4 : end])
         at = end
     return elements
