@@ -8,13 +8,19 @@ import numpy as np
 import pytest
 
 from onesheet.errors import CatalogueError, ConfigError
-from onesheet.exporting import read_genres
+from onesheet.exporting import Conventions, read_genres
 
 os.environ["KERAS_BACKEND"] = "torch"
 keras = pytest.importorskip("keras", reason="Keras is not installed; pip install 'onesheet-genres[keras]'")
 h5py = pytest.importorskip("h5py")
 
-from onesheet.exporting.keras_classifier import NOT_IN_KERAS_3, _for_keras_3, open_keras, scales_itself  # noqa: E402
+from onesheet.exporting.keras_classifier import (  # noqa: E402
+    NOT_IN_KERAS_3,
+    _for_keras_3,
+    keras_probabilities,
+    open_keras,
+    scales_itself,
+)
 
 
 def test_one_output_of_an_inner_model_is_no_list():
@@ -93,6 +99,16 @@ def test_hard_sigmoid_is_that_of_keras_2(tmp_path):
     model = open_keras(tmp_path / "network.h5")
     values = np.array([[[[-3, 1, 2]]]], "float32")
     np.testing.assert_allclose(model.predict(values, verbose=0), np.clip(0.2 * values + 0.5, 0, 1), rtol=1e-6)
+
+
+def test_an_input_by_name_gives_no_warning(tmp_path, recwarn):
+    image = keras.Input((*SIZE, 3), name="image")
+    keras.Model({"image": image}, keras.layers.GlobalAveragePooling2D()(image)).save(tmp_path / "network.keras")
+    model = open_keras(tmp_path / "network.keras")
+    pixels = np.full((1, *SIZE, 3), 0.5, "float32")
+    answers = keras_probabilities(model, pixels, Conventions(layout="nhwc", answers="probabilities"))
+    np.testing.assert_allclose(answers, [[0.5, 0.5, 0.5]])
+    assert not [warning for warning in recwarn if "structure" in str(warning.message)]
 
 
 @pytest.mark.parametrize(

@@ -244,7 +244,9 @@ def keras_to_onnx(model: Any, path: Path, size: Size | None) -> None:
 def keras_probabilities(model: Any, pixels: NDArray[np.float32], conventions: Conventions) -> NDArray[np.float64]:
     """What Keras itself answers N×G to what `Conventions.pixels` makes of posters."""
     fed = pixels if conventions.layout == "nhwc" else pixels.transpose(0, 3, 1, 2)
-    values = np.asarray(model.predict(fed, batch_size=BATCH, verbose=0), dtype=np.float64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of an input by name, which takes pixels without it as well
+        values = np.asarray(model.predict(fed, batch_size=BATCH, verbose=0), dtype=np.float64)
     return values if conventions.answers == "probabilities" else sigmoid(values)
 
 
