@@ -430,6 +430,12 @@ def test_genres_by_id_in_json(tmp_path: Path, kind: Callable[[tuple[str, ...]], 
     assert read(tmp_path / "films.json") == FILMS
 
 
+def test_a_table_of_ids_without_headings_is_an_error_with_its_cure(tmp_path: Path) -> None:
+    table = write(tmp_path / "films.csv", [[film, "A title", "|".join(names)] for film, names in FILMS.items()])
+    with pytest.raises(CatalogueError, match=r"has no heading, its first line is tt0012007, A title, .*; add one"):
+        read_catalogue(table)
+
+
 @pytest.mark.parametrize("above", ["# made by me\n# on Monday\n", "My films\n\n"])
 def test_lines_above_the_heading_are_an_error_with_its_cure(tmp_path: Path, above: str) -> None:
     rows = [[film, "A title", "|".join(names)] for film, names in FILMS.items()]

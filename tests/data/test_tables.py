@@ -280,6 +280,19 @@ def test_a_workbook_is_read(tmp_path: Path) -> None:
     assert table.notes == ("sheet 'films', the longest; not read: 'about'",)
 
 
+def test_a_workbook_is_a_catalogue(tmp_path: Path) -> None:
+    for film in (12007, 12008, 12009):
+        draw(tmp_path / "posters" / f"tt{film:07d}.png", film)
+    rows = [["imdbId", "Comedy", "Drama"], [12007, 1, 0], [12008, 1, 1], [12009, 0, True]]
+    workbook(tmp_path / "films.xlsx", {"films": rows})
+    for place in (tmp_path, tmp_path / "films.xlsx"):
+        films = read_catalogue(place).films
+        assert {film.film_id: film.genres for film in films} == {
+            **{"tt0012007": ("Comedy",), "tt0012008": ("Comedy", "Drama")},
+            "tt0012009": ("Drama",),
+        }
+
+
 def test_a_workbook_that_is_none_or_too_large_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "films.xlsx"
     path.write_bytes(b"id,genres\n")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from onesheet.data.cells import imdb_id
 from onesheet.data.poster_folders import is_image
 from onesheet.data.tables import MAX_LINE_BYTES, Table
 from onesheet.errors import CatalogueError
@@ -66,5 +67,5 @@ def with_headings(table: Table, names: Sequence[str]) -> Table:
 
 
 def is_headless(columns: Sequence[str]) -> bool:
-    """Whether a table's first line is no heading: it has a poster's file name or several cells of 0 and 1."""
-    return any(map(is_image, columns)) or sum(cell in ("0", "1") for cell in columns) > 1
+    """Whether a table's first line is no heading: it has a poster's name, an IMDb id or several cells of 0 and 1."""
+    return any(is_image(cell) or imdb_id(cell) for cell in columns) or sum(cell in ("0", "1") for cell in columns) > 1
