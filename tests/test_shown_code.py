@@ -130,6 +130,8 @@ def full(unrendered: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name in ("run-a", "run-b", "runs/one", "runs/other"):
             shutil.copytree("run", name)
         shutil.copy("run/genres.onnx", "genres.onnx")
+        shutil.copytree("posters", "demo/catalogue/posters")
+        shutil.copytree("run", "demo/run")
         with closing(DecisionStore("run/decisions.sqlite")) as store:
             film = read_rows("run/predictions.csv")[0]["film_id"]
             store.decide(film, "correct", genres=("Drama",), version=0)
