@@ -211,6 +211,8 @@ def run_command(line: str) -> None:
     if arguments[0] in ("train", "export", "pack") and "--resume" not in arguments:
         out = Path(arguments[arguments.index("--out") + 1] if "--out" in arguments else arguments[-1])
         shutil.rmtree(out, ignore_errors=True)  # the reader has none yet
+    if arguments[0] == "demo":
+        shutil.rmtree("demo", ignore_errors=True)
     if "--resume" not in arguments:
         arguments += next((more.split() for start, more in QUICK.items() if line.startswith(f"onesheet {start} ")), [])
     assert main(arguments) == 0, line
