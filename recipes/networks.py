@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from onesheet.speed.cpu_kernels import fast_mobilenet
+from onesheet.training.device import autocast
 
 NETWORKS = ("lite0", "lite2", "mobilenet", "xception")
 LOWER = 5  # Xception's middle blocks that stay as they are
@@ -106,7 +108,7 @@ def _lower(xception: nn.Module, posters: NDArray[np.uint8]) -> Tensor:
     )
     lower.eval()
     parts = torch.from_numpy(np.ascontiguousarray(posters)).permute(0, 3, 1, 2).split(32)
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+    with torch.inference_mode(), autocast("auto"):
         return torch.cat([lower(part / 127.5 - 1).float() for part in parts])
 
 
@@ -139,6 +141,68 @@ def load_8_bits(network: nn.Module, path: Path) -> None:
         scale = kept.get(f"{name}:scale")
         state[name] = value if scale is None else value.float() * scale.view(-1, *[1] * (value.ndim - 1))
     network.load_state_dict(state)
+
+
+def load_model_file(network: Classifier, path: Path, posters: NDArray[np.uint8]) -> None:
+    """Read the first network of a model file into `network`, of the same shape, and its head.
+
+    The file's kernels contain batch norm. It is taken out again with the statistics of `posters`, so that it can learn:
+    the outputs stay, and a kernel's maps have variance 1.
+
+    Args:
+        network: its convolutions are in the order in which they are applied, each before a batch norm.
+        path: of an ONNX file of onesheet's.
+        posters: uint8 N×H×W×3, some hundreds.
+
+    Raises:
+        ValueError: the file's network has another shape.
+    """
+    graph = onnx.load(path).graph
+    values = _constants(graph)
+    layers = [layer for layer in network.backbone.modules() if isinstance(layer, nn.Conv2d | nn.BatchNorm2d)]
+    pairs = list(zip(layers[::2], layers[1::2], strict=True))
+    kernels = [node.input for node in graph.node if node.op_type == "Conv"][: len(pairs)]
+    dense = next(node.input for node in graph.node if node.op_type == "Gemm")
+    sums, hooks = {}, []
+
+    def measure(norm: nn.Module, inputs: tuple[Tensor], outputs: Tensor) -> None:
+        sums[norm] += torch.stack([maps.mean((2, 3)).sum(0) for maps in (inputs[0], inputs[0].square())])
+
+    for (layer, norm), (_, kernel, bias) in zip(pairs, kernels, strict=True):
+        if layer.weight.shape != values[kernel].shape:
+            raise ValueError(f"{path} has another network: {values[kernel].shape}, not {tuple(layer.weight.shape)}")
+        layer.weight.data.copy_(values[kernel])
+        norm.running_mean.copy_(-values[bias])
+        norm.running_var.fill_(1 - norm.eps)
+        nn.init.ones_(norm.weight)
+        nn.init.zeros_(norm.bias)
+        sums[norm] = torch.zeros(2, len(values[bias]))
+        hooks.append(norm.register_forward_hook(measure))
+    network.head[1].load_state_dict({"weight": values[dense[1]], "bias": values[dense[2]]})
+    network.eval()
+    parts = torch.from_numpy(np.ascontiguousarray(posters)).permute(0, 3, 1, 2).split(32)
+    with torch.no_grad():
+        for part in parts:
+            network(part / 255)
+    for hook in hooks:
+        hook.remove()
+    for layer, norm in pairs:
+        mean, square = sums[norm] / len(posters)
+        deviation = (square - mean**2 + norm.eps).sqrt()
+        layer.weight.data /= deviation.view(-1, 1, 1, 1)
+        norm.bias.data = mean - norm.running_mean
+        norm.running_mean.copy_(mean / deviation)
+        norm.weight.data = deviation
+
+
+def _constants(graph: onnx.GraphProto) -> dict[str, Tensor]:
+    """Initializers, and what casts and products of them are, as float32."""
+    values = {one.name: torch.from_numpy(onnx.numpy_helper.to_array(one).copy()).float() for one in graph.initializer}
+    for node in graph.node:
+        if node.op_type in ("Cast", "Mul") and all(name in values for name in node.input):
+            first, *rest = (values[name] for name in node.input)
+            values[node.output[0]] = first * rest[0] if rest else first
+    return values
 
 
 def _lite(name: str, genres: int) -> Classifier:

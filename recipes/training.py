@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from augmentation import augment, cutmix
 from films import Films
 from networks import Classifier
+from onesheet.training.device import autocast
 
 BATCH = 32
 LEARNING_RATE = 5e-4
@@ -58,6 +59,7 @@ def train(
     folder: Path,
     minutes: float,
     head_first: bool = True,
+    learning_rate: float = LEARNING_RATE,
     check_minutes: float = CHECK_MINUTES,
 ) -> None:
     """Train `network` in place; it ends with the averaged weights that were best on validation.
@@ -71,12 +73,13 @@ def train(
         folder: is created.
         minutes: training time over all runs; learning rate and crops depend on the share of it that is gone.
         head_first: fit batch norm and the head before everything learns.
+        learning_rate: the highest, after the first 200 steps.
         check_minutes: time between validations.
     """
     folder.mkdir(parents=True, exist_ok=True)
     network.to(memory_format=torch.channels_last)
     rows = films.rows("train")
-    optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=WEIGHT_DECAY)
     last = folder / "last.pt"
     if last.exists():
         kept = torch.load(last, weights_only=True)
@@ -119,7 +122,7 @@ def train(
             if done:
                 break
         share = min(1.0, seconds / (60 * minutes))
-        rate = LEARNING_RATE * min(1, (step + 1) / 200) * (0.02 + 0.98 * (1 + math.cos(math.pi * share)) / 2)
+        rate = learning_rate * min(1, (step + 1) / 200) * (0.02 + 0.98 * (1 + math.cos(math.pi * share)) / 2)
         for group in optimizer.param_groups:
             group["lr"] = rate
         losses.append(_step(network, optimizer, films.posters, rows, targets, step, share))
@@ -133,7 +136,7 @@ def train(
 def score(network: Classifier, posters: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """Logits of rows of posters uint8 N×H×W×3, float32 len(rows)×G."""
     network.eval()
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+    with torch.inference_mode(), autocast("auto"):
         return torch.cat([network(_read(posters, part) / 255).float() for part in _batches(rows)]).numpy()
 
 
@@ -159,7 +162,7 @@ def fit_batch_norm(network: nn.Module, posters: NDArray[np.uint8], rows: NDArray
         layer.reset_running_stats()
         layer.momentum = None  # a plain mean over batches
     some = np.random.default_rng(0).permutation(rows)[:NORM_POSTERS]
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+    with torch.no_grad(), autocast("auto"):
         for part in _batches(some):
             network(_read(posters, part) / 255)
     for layer, momentum in zip(layers, momenta, strict=True):
@@ -188,7 +191,7 @@ def _step(
         batch, wanted = cutmix(batch, wanted, generator)
     network.train()
     torch.manual_seed(step)  # dropout
-    with torch.autocast("cpu", torch.bfloat16):
+    with autocast("auto"):
         logits = network(batch)
     loss = loss_of(logits.float(), wanted)
     optimizer.zero_grad()
@@ -200,7 +203,7 @@ def _step(
 def _fit_head(network: Classifier, posters: NDArray[np.uint8], rows: NDArray[np.int64], targets: Tensor) -> None:
     """Train the head alone on the frozen backbone's features of whole posters."""
     network.eval()
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+    with torch.no_grad(), autocast("auto"):
         features = [network.pooled(_read(posters, part) / 255).float() for part in _batches(rows)]
     inputs = torch.cat(features)
     optimizer = torch.optim.AdamW(network.head.parameters(), lr=1e-3, weight_decay=0.1)

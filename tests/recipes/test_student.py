@@ -32,7 +32,7 @@ GENRES = ("Comedy", "Horror")
 
 def tiny(seed: int = 0) -> Classifier:
     torch.manual_seed(seed)
-    body = nn.Sequential(nn.Conv2d(3, 8, 3, stride=4), nn.BatchNorm2d(8), nn.ReLU())
+    body = nn.Sequential(nn.Conv2d(3, 8, 3, stride=4, bias=False), nn.BatchNorm2d(8), nn.ReLU())
     return Classifier(body, lambda body, posters: body(posters), width=8, genres=2, scale=2, shift=-1)
 
 
@@ -203,7 +203,7 @@ class Blocks(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(0)
-        self.c1, self.c2 = nn.Conv2d(3, 8, 3, stride=4), nn.Conv2d(8, 8, 1)
+        self.c1, self.c2 = nn.Conv2d(3, 8, 3, stride=4, bias=False), nn.Conv2d(8, 8, 1)
         self.b1, self.b2 = nn.Identity(), nn.Identity()
         for name in ("d2", "d3", "d4", "d13", "s1", "s2"):
             setattr(self, name, nn.Conv2d(8, 2048 if name == "s2" else 8, 1))
@@ -269,3 +269,29 @@ def test_the_model_file_has_the_students_logits_and_its_evidence(drawn: Films, v
     np.testing.assert_allclose(scores.logits, expected, atol=1e-5)
     constant = scores.logits - scores.evidence.mean((2, 3))
     np.testing.assert_allclose(constant, np.broadcast_to(network.head[-1].bias.detach(), (4, 2)), atol=1e-5)
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-5), ("w8", 0.02)])
+def test_weights_of_a_model_file_are_read_back(drawn: Films, precision: str, tolerance: float, tmp_path: Path) -> None:
+    network, path = tiny().eval(), tmp_path / "genres.onnx"
+    training.fit_batch_norm(network, drawn.posters, drawn.rows("train"))
+    films = replace(drawn, split=np.array([*drawn.split[:-2], "test", "test"]))
+    student_file.write_student(network, films, path, name="tiny", views=1, precision=precision)
+    other, posters = tiny(seed=1), drawn.posters[:64]
+    networks.load_model_file(other, path, posters)
+    inputs = torch.from_numpy(posters).permute(0, 3, 1, 2) / 255
+    with torch.inference_mode():
+        np.testing.assert_allclose(other.eval()(inputs), network.eval()(inputs), atol=tolerance)
+        maps = other.backbone[0](inputs * 2 - 1)
+    assert torch.allclose(maps.var((0, 2, 3)), torch.ones(8), atol=0.05)
+
+
+def test_a_model_file_of_another_network_is_rejected(drawn: Films, tmp_path: Path) -> None:
+    network, path = tiny().eval(), tmp_path / "genres.onnx"
+    training.fit_batch_norm(network, drawn.posters, drawn.rows("train"))
+    films = replace(drawn, split=np.array([*drawn.split[:-2], "test", "test"]))
+    student_file.write_student(network, films, path, name="tiny", views=1, precision="fp32")
+    other = tiny()
+    other.backbone[0] = nn.Conv2d(3, 8, 5, stride=4, bias=False)
+    with pytest.raises(ValueError, match="another network"):
+        networks.load_model_file(other, path, drawn.posters[:8])
