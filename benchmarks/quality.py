@@ -85,7 +85,7 @@ def main() -> None:
         command = "make quality DATA=DATA OPTIONS=--write"
         results_pages.record(name, command=command, measured=measured, columns=columns, rows=rows)
     results_pages.main()
-    counts = counted(packed.labels, probabilities, predictor.points, split="test")
+    counts = counted(packed.labels, probabilities, predictor.points, genres=predictor.card.genres, split="test")
     write_metadata(given.model, MODEL_CARD_KEY, CARD.read_text(encoding="utf-8"))
     write_metadata(given.model, CARD_KEY, replace(predictor.card, measured=counts).to_json())
 

@@ -26,6 +26,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from onesheet.errors import NEWER, BundleError, OnesheetError
+from onesheet.evaluation.caveats import SEEN, too_few
 from onesheet.evaluation.label_sets import count_label_sets
 from onesheet.evaluation.operating_points import OperatingPoint, operating_point
 from onesheet.genres import GenreSet
@@ -57,7 +58,7 @@ class Card:
         data: fingerprint, films per split, how the catalogue's sources were read, films per genre and label sets of the
             training set with their counts.
         validation: metrics on the validation set, measured on this file.
-        measured: films per genre and, at each operating point, predicted and right genres (see `counted`).
+        measured: films per genre, predicted and right genres at each operating point, and caveats (see `counted`).
         licences: part -> licence, as far as known.
         versions: library -> version that wrote the file.
         created: ISO date.
@@ -113,6 +114,7 @@ def counted(
     probabilities: NDArray[np.floating],
     points: Mapping[str, OperatingPoint],
     *,
+    genres: Sequence[str],
     split: str,
 ) -> dict[str, Any]:
     """What the card's `measured` keeps: how often each genre is predicted at each operating point, and rightly.
@@ -120,22 +122,22 @@ def counted(
     Args:
         labels: bool N×G.
         probabilities: calibrated, float N×G.
-        points: operating point -> its rule.
+        points: operating point -> its rule; with "balanced".
+        genres: G names.
         split: where the films are from, "validation" or "test".
 
     Returns:
-        {"split", "films": N, "genre_films": G counts, "points": {point: {"predicted": G counts, "right": G counts}}}.
+        {"split", "films": N, "genre_films": G counts, "points": {point: {"predicted": G counts, "right": G counts}},
+        "caveats": sentences to know before the counts are believed}.
     """
     predicted = {name: point.decide(probabilities) for name, point in points.items()}
-    return {
-        "split": split,
-        "films": len(labels),
-        "genre_films": labels.sum(0).tolist(),
-        "points": {
-            name: {"predicted": given.sum(0).tolist(), "right": (given & labels).sum(0).tolist()}
-            for name, given in predicted.items()
-        },
+    support = labels.sum(0).tolist()
+    counts = {
+        name: {"predicted": given.sum(0).tolist(), "right": (given & labels).sum(0).tolist()}
+        for name, given in predicted.items()
     }
+    caveats = [*([SEEN[split]] if split in SEEN else []), *too_few(genres, support, **counts["balanced"])]
+    return {"split": split, "films": len(labels), "genre_films": support, "points": counts, "caveats": caveats}
 
 
 @dataclass(frozen=True)

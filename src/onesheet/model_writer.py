@@ -92,7 +92,7 @@ def fit_card(
         calibration={"scale": calibration.scale.tolist(), "bias": calibration.bias.tolist()},
         operating_points={name: point.to_dict() for name, point in points.items()},
         validation={name: round(value, 4) for name, value in summary_metrics(labels, probabilities).items()},
-        measured=counted(labels, probabilities, points, split="validation"),
+        measured=counted(labels, probabilities, points, genres=card.genres, split="validation"),
     )
 
 

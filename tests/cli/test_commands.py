@@ -15,7 +15,8 @@ from onesheet.__main__ import build_parser, main
 from onesheet.bundle import read_bundle
 from onesheet.cli import train_command as train
 from onesheet.data import Catalogue
-from onesheet.evaluation import read_predictions
+from onesheet.evaluation import read_evaluation, read_predictions
+from onesheet.evaluation.caveats import PERHAPS_SEEN
 from onesheet.packed import Packed
 from onesheet.pipeline import pipeline
 from onesheet.predict import DEFAULT_MODEL, load
@@ -229,13 +230,29 @@ def test_a_report_made_alone_knows_the_run_and_the_audit_it_is_told(
     assert 'href="#learning"' in told and 'href="#learning"' not in alone
 
 
-def test_figures_on_films_a_model_was_made_from_are_said_to_be_too_good(
+def test_console_report_and_json_carry_the_same_caveats(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["evaluate", str(trained / "genres.onnx"), str(trained / "packed"), "--draws", "10"]
-    for part, warned in (("train", True), ("validation", True), ("test", False)):
-        assert main([*words, "--split", part, "--out", str(tmp_path / part)]) == 0
-        assert ("its metrics are too good" in capsys.readouterr().err) is warned
+    for part, seen in (("train", "was trained on"), ("validation", "were chosen on"), ("test", None)):
+        out = tmp_path / part
+        assert main([*words, "--split", part, "--out", str(out)]) == 0
+        caveats = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))["caveats"]
+        assert [caveat for caveat in caveats if "too good" in caveat and str(seen) in caveat] == caveats[: bool(seen)]
+        assert any("Too few films to judge" in caveat for caveat in caveats) == (part != "train")
+        console, report = capsys.readouterr().out, (out / "report.html").read_text(encoding="utf-8")
+        for caveat in caveats:
+            assert f"note: {caveat}" in console.splitlines() and f"<li>{caveat}</li>" in report
+
+
+def test_a_catalogue_of_films_that_may_have_been_trained_on_is_said_to_be(
+    trained: Path, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["evaluate", str(trained / "genres.onnx"), str(table), "--draws", "10", "--out"]
+    for name, more in (("alone", []), ("told", ["--run", str(trained)])):
+        assert main([*words, str(tmp_path / name), *more]) == 0
+    alone, told = (read_evaluation(tmp_path / name / "evaluation.json").caveats for name in ("alone", "told"))
+    assert PERHAPS_SEEN in alone and PERHAPS_SEEN not in told
 
 
 def test_two_runs_are_compared_on_the_same_films(

@@ -15,6 +15,7 @@ from transformers import ResNetConfig, ResNetModel
 from onesheet.bundle import CARD_KEY, read_bundle
 from onesheet.errors import ConfigError, ExportError, RunError
 from onesheet.evaluation import fit_calibration, fit_operating_points
+from onesheet.evaluation.caveats import SEEN
 from onesheet.exporting import export
 from onesheet.exporting import model_file as exporting
 from onesheet.exporting.model_file import kept_network
@@ -140,6 +141,7 @@ def test_the_card_counts_what_each_operating_point_predicted(model_path: Path, p
     measured = predictor.card.measured
     assert measured["split"] == "validation" and measured["films"] == len(labels)
     assert measured["genre_films"] == labels.sum(0).tolist()
+    assert measured["caveats"][0] == SEEN["validation"]
     for name, point in predictor.points.items():
         given = point.decide(probabilities)
         expected = {"predicted": given.sum(0).tolist(), "right": (given * labels).sum(0).tolist()}

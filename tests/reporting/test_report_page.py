@@ -171,7 +171,7 @@ def test_the_tables_say_what_the_evaluation_says(tmp_path):
         assert f"<td>{scores['macro_f1'].value:.3f}<small>" in text
     counts = np.array(result.confusion)
     share = counts[0, 1] / counts[0].sum()
-    assert f'title="Action, taken for Drama: {counts[0, 1]:.0f} ({100 * share:.0f}\N{NO-BREAK SPACE}%)"' in text
+    assert f'title="Action, taken for Drama: {counts[0, 1]:.0f} ({100 * share:.0f}%)"' in text
     assert "the epoch kept: 2 of 3" in text
 
 

@@ -67,12 +67,12 @@ def _names(one: str, other: str) -> tuple[str, str]:
 
 
 def _print(comparison: Comparison, name_one: str, name_other: str) -> None:
+    from onesheet.evaluation.results import FEW_FILMS
     from onesheet.reporting.comparison_page import conclusion, paired_headlines, who_is_better
-    from onesheet.reporting.verdict import FEW_FILMS
 
     names = {"one": name_one, "other": name_other, "": ""}
     rows = [[each.name, *_cells(each.paired), names[each.better]] for each in paired_headlines(comparison)]
-    heads = [name_one, name_other, "difference", "95 % interval", "surely better"]
+    heads = [name_one, name_other, "difference", "95% interval", "surely better"]
     print_table(f"{len(comparison.one):,} films, {len(comparison.genres)} genres", ["metric", *heads], rows)
     precision = comparison.per_genre["average_precision"]
     genres = [

@@ -84,7 +84,7 @@ def print_evaluation(
         metrics = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))
         print(json.dumps({**metrics, **(understood or {})}, ensure_ascii=False))
         return
-    from onesheet.reporting.verdict import best_baseline
+    from onesheet.reporting.verdict import best_baseline, verdict
 
     ranking, balanced, exact = evaluation.ranking, evaluation.at["balanced"], evaluation.at["exact"]
     metrics = [
@@ -102,5 +102,8 @@ def print_evaluation(
         baseline = f"{best[1].value:.3f} ({best[0]})" if best else ""
         rows.append([name, f"{score.value:.3f}", f"{score.low:.3f} to {score.high:.3f}", baseline])
     title = f"{evaluation.films:,} films of split {evaluation.split!r}, {len(evaluation.genres)} genres"
-    print_table(title, ["metric", "value", "95 % interval", "best baseline"], rows)
+    print_table(title, ["metric", "value", "95% interval", "best baseline"], rows)
+    print(verdict(evaluation).headline)
+    for caveat in evaluation.caveats:
+        print(f"note: {caveat}")
     print(f"report: {out / 'report.html'}")

@@ -1,4 +1,4 @@
-"""Weighted sums over films, and 95 % intervals from films drawn with replacement."""
+"""Weighted sums over films, and 95% intervals from films drawn with replacement."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def weighted_sums(weights: NDArray[np.generic], columns: Callable[[slice], Float
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """One metric, or G of them: value and 95 % percentile bounds, float () or G each."""
+    """One metric, or G of them: value and 95% percentile bounds, float () or G each."""
 
     value: Floats
     low: Floats

@@ -20,7 +20,7 @@ from onesheet.progress import Progress, shown
 
 @dataclass(frozen=True, slots=True)
 class Paired:
-    """One metric of two models, and the second's less the first's, each with its 95 % interval."""
+    """One metric of two models, and the second's less the first's, each with its 95% interval."""
 
     one: Score
     other: Score

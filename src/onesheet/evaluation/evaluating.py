@@ -10,6 +10,7 @@ from onesheet.errors import EvaluationError
 from onesheet.evaluation.array_checks import Labels, Scores, as_labels, as_probabilities
 from onesheet.evaluation.baselines import baseline_decisions
 from onesheet.evaluation.bootstrap import Intervals, bootstrap
+from onesheet.evaluation.caveats import too_few
 from onesheet.evaluation.confusion import confusion_matrix, count_together
 from onesheet.evaluation.measure import BaselineMeasure, Key, Measure
 from onesheet.evaluation.operating_points import OperatingPoint, Thresholds
@@ -31,9 +32,10 @@ def evaluate(
     split: str = "test",
     draws: int = 1000,
     seed: int = 0,
+    caveats: Sequence[str] = (),
     progress: Progress = shown,
 ) -> Evaluation:
-    """Measure probabilities against labels: every metric with a 95 % bootstrap interval over films.
+    """Measure probabilities against labels: every metric with a 95% bootstrap interval over films.
 
     Args:
         labels: bool N×G.
@@ -45,6 +47,7 @@ def evaluate(
         split: "train", "validation" or "test".
         draws: bootstrap draws; 0 leaves the intervals NaN.
         seed: of the draws.
+        caveats: sentences to know before the metrics are believed; genres with too few films are added.
         progress: called after each block of draws.
 
     Raises:
@@ -59,6 +62,7 @@ def evaluate(
         lambda weights: model(weights) | baseline(weights), len(truth), draws=draws, seed=seed, progress=progress
     )
     shown = predicted.get("balanced", predicted["0.5"])
+    few = too_few(names, *(table.sum(axis=0).tolist() for table in (truth, shown, truth & shown)))
     return Evaluation(
         split=split,
         films=len(truth),
@@ -72,6 +76,7 @@ def evaluate(
         confusion=tuple(tuple(row) for row in confusion_matrix(truth, shown).astype(float).tolist()),
         cooccurrence_true=tuple(map(tuple, count_together(truth, truth).tolist())),
         cooccurrence_predicted=tuple(map(tuple, count_together(shown, shown).tolist())),
+        caveats=(*caveats, *few),
     )
 
 

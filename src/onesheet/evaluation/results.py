@@ -14,12 +14,15 @@ from onesheet.files import read_json, write_text
 from onesheet.markup import bar, table
 
 Row = TypeVar("Row")
+FEW_FILMS = 30
+"""Below so many films of a genre, its interval is too wide to say anything."""
+
 LOWER_IS_BETTER = frozenset({"calibration_error", "hamming_loss", "ranking_loss", "no_genre_share"})
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A metric with its 95 % bootstrap interval. `value` is NaN where undefined (a genre without films)."""
+    """A metric with its 95% bootstrap interval. `value` is NaN where undefined (a genre without films)."""
 
     value: float
     low: float
@@ -41,6 +44,11 @@ class GenreAtPoint:
     recall: Score
     f1: Score
     accuracy: Score
+
+    @property
+    def right(self) -> int:
+        """Films for which the genre is predicted, rightly."""
+        return round(self.precision.value * self.predicted) if self.predicted and self.precision.value > 0 else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +109,7 @@ class Evaluation:
             `confusion.confusion_matrix` for the rule; rows and columns in genre order.
         cooccurrence_true, cooccurrence_predicted: G×G counts of films with both genres; on the diagonal, films with
             the genre.
+        caveats: sentences to know before the metrics are believed.
     """
 
     split: str
@@ -115,6 +124,7 @@ class Evaluation:
     confusion: tuple[tuple[float, ...], ...]
     cooccurrence_true: tuple[tuple[int, ...], ...]
     cooccurrence_predicted: tuple[tuple[int, ...], ...]
+    caveats: tuple[str, ...] = ()
 
     def _repr_html_(self) -> str:
         """For notebooks: the metrics beside the best baselines, then the genres."""
@@ -126,7 +136,7 @@ class Evaluation:
                 label = key.replace("_", " ") + (f" at {name}" if name else "")
                 rows.append((label, *_cells(score), f"{best[0]:.3f}, {best[1]}" if best else ""))
         genres = [(genre.genre, f"{genre.support:,}", *_cells(genre.average_precision)) for genre in self.per_genre]
-        interval = ("", "95 % interval")
+        interval = ("", "95% interval")
         title = f"{self.films:,} films of split {self.split!r}, {len(self.genres)} genres"
         return table(("metric", "value", *interval, "best baseline"), rows, title=title) + table(
             ("genre", "films", "average precision", *interval), genres
@@ -222,6 +232,7 @@ def _evaluation(plain: dict[str, Any]) -> Evaluation:
         "baselines": _each(plain["baselines"], _scores),
         "per_genre": tuple(_genre(genre) for genre in plain["per_genre"]),
         "reliability": _bins(plain["reliability"]),
+        "caveats": tuple(plain["caveats"]),
         **{name: _table(plain[name]) for name in tables},
     }
     return Evaluation(**(plain | read))

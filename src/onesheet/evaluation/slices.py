@@ -41,7 +41,7 @@ def slice_metrics(
     draws: int = 1000,
     seed: int = 0,
 ) -> tuple[Slice, ...]:
-    """Measure each group of films alone, with 95 % bootstrap intervals.
+    """Measure each group of films alone, with 95% bootstrap intervals.
 
     Args:
         labels: bool N×G.

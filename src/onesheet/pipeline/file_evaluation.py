@@ -14,13 +14,14 @@ from onesheet.data.findings import FLAGS
 from onesheet.data.source_summary import understood_lines
 from onesheet.errors import CatalogueError, MissingExtra, RunError, UnreadablePoster, require
 from onesheet.evaluation import Evaluation, OperatingPoint, Thresholds, evaluate, write_evaluation
+from onesheet.evaluation.caveats import PERHAPS_SEEN, SEEN
 from onesheet.evaluation.label_errors import SuspectLabel, suspect_labels
 from onesheet.evaluation.predictions_file import Predictions, write_predictions
 from onesheet.evaluation.slices import Slice, slice_metrics
 from onesheet.evaluation.threshold_steps import ThresholdSteps, threshold_steps
 from onesheet.genres import check_genres
 from onesheet.images import poster_size
-from onesheet.packed import SPLITS, Packed
+from onesheet.packed import SPLITS, WHOLE, Packed
 from onesheet.pipeline.report_examples import Showing
 from onesheet.predict import Predictor, load, score_split
 from onesheet.progress import Progress, shown
@@ -84,6 +85,7 @@ def evaluate_file(
         train_labels=trained if len(trained := predictor.card.train_labels) else predictions.labels,
         split=split,
         draws=draws,
+        caveats=_caveats(predictor, packed, split, run),
         progress=progress,
     )
     write_evaluation(out / "evaluation.json", evaluation)
@@ -92,6 +94,13 @@ def evaluate_file(
     showing = Showing(predictor, packed, rows, predictions)
     _show(out, evaluation, showing, facts=facts, run=run, findings=findings, threads=threads, progress=progress)
     return evaluation
+
+
+def _caveats(predictor: Predictor, packed: Packed, split: str, run: Run | None) -> list[str]:
+    """Whether the model has seen these films."""
+    if predictor.card.data.get("fingerprint") == packed.fingerprint:
+        return [SEEN[split]] if split in SEEN else []
+    return [] if run and split == WHOLE else [PERHAPS_SEEN]  # a catalogue's films that the run has seen are left out
 
 
 def check_run(predictor: Predictor, run: Run) -> None:
@@ -257,11 +266,9 @@ def _facts(model_path: Path, predictor: Predictor, packed: Packed, run: Run | No
         facts["Starts from"] = f"{source['file']}, SHA-256 {source['sha256']}"
         facts["Source’s answer kept"] = ", ".join(card.training["kept"]) or "for no genre"
         facts["New genres"] = ", ".join(name for name in card.genres if name not in card.training["known"]) or "none"
-    if not run:
-        facts["Learnt from"] = "not known here; films that the model learnt from, if any are among these, flatter it"
-    elif source:
+    if run and source:
         facts["Training"] = f"{run.seconds:.0f} s"
-    else:
+    elif run:
         facts["Training"] = f"{run.seconds:.0f} s, epoch {run.best_epoch} of {len(run.history)} kept"
     facts["Written by"] = ", ".join(f"{name} {version}" for name, version in card.versions.items())
     facts["Date"] = card.created

@@ -15,12 +15,9 @@ from onesheet.packed.splitting import read_split_rows
 from onesheet.pipeline.file_evaluation import check_run, evaluate_file, require_report
 from onesheet.pipeline.preparation import Notify, mute, whole_catalogue
 from onesheet.pipeline.recipe import Recipe
-from onesheet.predict import DEFAULT_MODEL, load
+from onesheet.predict import load
 from onesheet.progress import Progress, shown
 from onesheet.training.run import Run, open_run
-
-SEEN = {"train": "was trained on", "validation": "chose its epoch, its calibration and its thresholds on"}
-LEARNED = "films that the model was trained on make its metrics too good"
 
 
 def evaluate_source(
@@ -58,8 +55,6 @@ def evaluate_source(
     with sole_use(out):
         if (Path(source) / "manifest.json").is_file():
             packed = open_packed(source)
-            if split in SEEN:
-                notify(f"a model made from this folder {SEEN[split]} these films: its metrics are too good")
             path = Path(findings_path) if findings_path else run.folder / "findings.csv" if run else None
             findings = Findings.read_csv(path) if path and (findings_path or path.exists()) else None
         else:
@@ -85,10 +80,6 @@ def _packed_catalogue(
     predictor = load(model_path)
     if run:
         check_run(predictor, run)
-    elif model_path == Path(DEFAULT_MODEL):
-        notify(f"{LEARNED}; it was trained on Chu & Guo's posters and Kaggle's (docs/model-card.md)")
-    else:
-        notify(f"{LEARNED}; --run RUN leaves them out")
     catalogue = whole_catalogue(
         recipe,
         predictor.genres,

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from onesheet.errors import UnreadablePoster
 from onesheet.evaluation.comparison import Comparison, Paired
+from onesheet.evaluation.results import FEW_FILMS
 from onesheet.images import open_poster
 from onesheet.markup import THUMBNAIL_PIXELS
 from onesheet.reporting.page import write_page
-from onesheet.reporting.verdict import FEW_FILMS, METRICS
+from onesheet.reporting.verdict import METRICS
 
 SHOWN = 24
 """Posters of each kind in the page, at most."""

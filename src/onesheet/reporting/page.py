@@ -50,7 +50,7 @@ def _signed(value: float, digits: int = 3) -> str:
 
 
 def _percent(value: float, digits: int = 1) -> str:
-    return f"{100 * value:.{digits}f}\N{NO-BREAK SPACE}%" if math.isfinite(value) else "–"
+    return f"{100 * value:.{digits}f}%" if math.isfinite(value) else "–"
 
 
 def _interval(score: Score, percent: bool = False, digits: int = 3) -> str:
@@ -58,7 +58,7 @@ def _interval(score: Score, percent: bool = False, digits: int = 3) -> str:
     if not (math.isfinite(score.low) and math.isfinite(score.high)):
         return ""
     if percent:
-        return f"{100 * score.low:.1f}–{100 * score.high:.1f}\N{NO-BREAK SPACE}%"
+        return f"{100 * score.low:.1f}–{100 * score.high:.1f}%"
     return f"{score.low:.{digits}f}–{score.high:.{digits}f}"
 
 

@@ -7,27 +7,30 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from onesheet.evaluation.results import Bin, Evaluation, GenreResult, Score
-
-FEW_FILMS = 30
-"""Below so many films of a genre, its interval is too wide to say anything."""
+from onesheet.evaluation.results import FEW_FILMS, Bin, Evaluation, GenreResult, Score
 
 LIKELY = 0.2
 """From here on a probability is looked at; most film-genre pairs are near 0, where every model is calibrated."""
 
 Comparison = Literal["better", "overlap", "worse"]
-Judgement = Literal["right", "fair", "misses", "wolf", "empty", "guess", "few"]
+Judgement = Literal["reliable", "fair", "misses", "wolf", "empty", "guess", "few"]
+
+RELIABLE = {"precision": 0.6, "recall": 0.5, "gain": 0.1}
+"""What a reliable genre reaches; `gain` is the F1 that it surely adds to predicting the genre for every film."""
 
 JUDGEMENTS: dict[Judgement, tuple[str, str]] = {
-    "right": ("right", "F1 of 0.6 or more, and surely above 0.5"),
-    "fair": ("fair", "clearly better than guessing, with errors both ways"),
-    "misses": ("misses many", "finds fewer than two of five"),
-    "wolf": ("often wrong", "right fewer than two times of five when it predicts the genre"),
-    "empty": ("adds nothing", "ranks better than chance, yet no surer than predicting the genre for every film"),
+    "reliable": (
+        "reliable",
+        "precision of 0.6 or more, recall of 0.5 or more, F1 surely 0.1 above predicting the genre for every film",
+    ),
+    "fair": ("fair", "better than predicting the genre for every film, with errors both ways"),
+    "misses": ("misses many", "finds fewer than 4 of 10"),
+    "wolf": ("often wrong", "right fewer than 4 of 10 times when it predicts the genre"),
+    "empty": ("adds nothing", "ranks better than chance, yet its F1 is not surely above predicting it for every film"),
     "guess": ("guesses", "the interval reaches down to what chance gives"),
     "few": ("too few films", f"fewer than {FEW_FILMS} films to judge by"),
 }
-"""Judgement -> its short name and what it means, best first."""
+"""Judgement, at the balanced point -> its short name and what it means, best first."""
 
 
 # Shared with the comparison of two models.
@@ -136,37 +139,41 @@ def above_a_coin_toss(evaluation: Evaluation) -> bool:
     return evaluation.ranking["macro_roc_auc"].low > 0.5
 
 
-def in_words(share: float) -> str:
-    """A share in [0, 1] as a plain fraction.
+def of_ten(share: float) -> str:
+    """A share in [0, 1] in words.
 
     Example:
-        >>> in_words(0.74), in_words(0.02), in_words(1.0)
-        ('three of four', 'hardly any', 'all')
+        >>> of_ten(0.41), of_ten(0.02), of_ten(0.97)
+        ('4 of 10', 'fewer than 1 of 10', 'more than 9 of 10')
     """
-    if share in (0, 1):
-        return "all" if share else "none"
-    words = {
-        0.02: "hardly any", 0.1: "one in ten", 0.2: "one of five", 0.25: "one of four", 1 / 3: "one of three",
-        0.4: "two of five", 0.5: "half", 0.6: "three of five", 2 / 3: "two of three", 0.75: "three of four",
-        0.8: "four of five", 0.9: "nine of ten", 0.98: "nearly all",
-    }  # fmt: skip
-    return words[min(words, key=lambda known: abs(known - share))]
+    tenths = math.floor(10 * share + 0.5)
+    if tenths == 0 < share:
+        return "fewer than 1 of 10"
+    return "more than 9 of 10" if tenths == 10 and share < 1 else f"{tenths} of 10"
+
+
+def always(result: GenreResult) -> float:
+    """The F1 of predicting a genre for every film."""
+    return 2 * result.share / (1 + result.share)
 
 
 def judge(result: GenreResult, *, at: str = "balanced") -> Judgement:
     """What a genre's metrics at one operating point amount to."""
     point = result.at[at]
-    always = 2 * result.share / (1 + result.share)  # F1 of predicting the genre for every film
     if result.support < FEW_FILMS:
         return "few"
     if not (result.roc_auc.low > 0.5 and result.average_precision.low > result.share):
         return "guess"
     if point.recall.value < 0.4:
         return "misses"
-    if not point.f1.low > always:
+    if not point.f1.low > always(result):
         return "empty"
-    if point.f1.value >= 0.6 and point.f1.low > 0.5:
-        return "right"
+    if (
+        point.precision.value >= RELIABLE["precision"]
+        and point.recall.value >= RELIABLE["recall"]
+        and point.f1.low - always(result) >= RELIABLE["gain"]
+    ):
+        return "reliable"
     return "wolf" if point.precision.value < 0.4 else "fair"
 
 
@@ -180,7 +187,9 @@ def verdict(evaluation: Evaluation) -> Verdict:
     groups: dict[Judgement, list[GenreResult]] = {judgement: [] for judgement in JUDGEMENTS}
     for result in sorted(evaluation.per_genre, key=_by_f1, reverse=True):
         groups[judge(result)].append(result)
-    paragraphs = (_ranking(evaluation), _predictions(evaluation), _all_right(evaluation), _trust(evaluation))
+    paragraphs = (
+        _lost(evaluation), _predictions(evaluation), _all_right(evaluation), _ranking(evaluation), _trust(evaluation),
+    )  # fmt: skip
     return Verdict(
         headline=_headline(evaluation, groups),
         paragraphs=tuple(paragraph for paragraph in paragraphs if paragraph),
@@ -200,9 +209,9 @@ def _by_f1(result: GenreResult) -> float:
 def _named(judgement: Judgement, result: GenreResult) -> str:
     point = result.at["balanced"]
     notes = {
-        "misses": in_words(1 - point.recall.value),
-        "wolf": f"{in_words(1 - point.precision.value)} times",
-        "few": f"{result.support}",
+        "misses": f"finds {of_ten(point.recall.value)}",
+        "wolf": f"right {of_ten(point.precision.value)} times",
+        "few": f"{result.support} films, predicted {point.predicted} times, right {point.right}",
     }
     return f"{result.genre} ({notes[judgement]})" if judgement in notes else result.genre
 
@@ -214,31 +223,25 @@ def _headline(evaluation: Evaluation, groups: Mapping[Judgement, Sequence[GenreR
     reached = evaluation.ranking["macro_average_precision"]
     if (chance and compare(reached, chance[1]) != "better") or not above_a_coin_toss(evaluation):
         return "No better than chance, as far as these films can tell."
-    clauses = []
-    if groups["right"]:
-        clauses.append(f"right about {_some(groups['right'])}")
-    elif groups["fair"]:
-        clauses.append(f"fair about {_some(groups['fair'])}")
-    if groups["guess"]:
-        clauses.append(f"guesses about {_some(groups['guess'])}")
-    if groups["misses"]:
-        worst = min(groups["misses"], key=lambda result: result.at["balanced"].recall.value)
-        clauses.append(f"misses {in_words(1 - worst.at['balanced'].recall.value)} {worst.genre} films")
-    elif groups["wolf"]:
-        worst = min(groups["wolf"], key=lambda result: result.at["balanced"].precision.value)
-        wrong = in_words(1 - worst.at["balanced"].precision.value)
-        clauses.append(f"wrong {wrong} times it predicts {worst.genre}")
-    if not (groups["right"] or groups["fair"]):
-        clauses.insert(0, "better than chance, but sure of no genre")
-    sentence = "; ".join(clauses)
-    return sentence[0].upper() + sentence[1:] + "."
+    at = evaluation.at["balanced"]
+    precision, recall = at["micro_precision"].value, at["micro_recall"].value
+    reliable = groups["reliable"]
+    judged = sorted((one for each in groups if each != "few" for one in groups[each]), key=_by_f1)
+    least = [one for one in judged if one not in reliable][:2]
+    sentences = (
+        f"Precision {_percent(precision)} at balanced: {of_ten(precision)} predicted genres are right.",
+        f"Recall {_percent(recall)} at balanced: it finds {of_ten(recall)} true ones.",
+        f"Most reliable at balanced: {_some(reliable)}." if reliable else "No genre is reliable at balanced.",
+        f"Least at balanced: {_some(least)}." if least else "",
+    )
+    return " ".join(sentence for sentence in sentences if sentence)
 
 
 def _some(results: Sequence[GenreResult], most: int = 3) -> str:
     names = [result.genre for result in results[:most]]
     if len(results) > most:
         names.append(f"{len(results) - most} more")
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    return _listed(names)
 
 
 def _luck(score: Score, baseline: Score) -> str:
@@ -252,7 +255,10 @@ def _luck(score: Score, baseline: Score) -> str:
 def _ranking(evaluation: Evaluation) -> str:
     reached = evaluation.ranking["macro_average_precision"]
     chance = best_baseline(evaluation, "macro_average_precision")
-    sentence = f"Ranking films by probability, the model reaches a mean average precision of {with_interval(reached)}"
+    sentence = (
+        f"Ranking films by probability, without an operating point, the model reaches a mean average precision of "
+        f"{with_interval(reached)}"
+    )
     if not chance:
         return sentence + "."
     luck = _luck(reached, chance[1])
@@ -261,14 +267,36 @@ def _ranking(evaluation: Evaluation) -> str:
     return f"{sentence}; chance gives {chance[1].value:.2f}, and {luck}."
 
 
+def _lost(evaluation: Evaluation) -> str:
+    """Where a baseline does better than the default, the balanced point; "" where none does."""
+    lost = []
+    for name, point, key, lower_is_better, percent, _ in METRICS:
+        baseline = best_baseline(evaluation, key, lower_is_better=lower_is_better)
+        if point != "balanced" or not baseline:
+            continue
+        value, theirs = evaluation.at[point][key].value, baseline[1].value
+        if (value > theirs) if lower_is_better else (value < theirs):
+            form = ".1%" if percent else ".3f"
+            lost.append(f"{_plain(name)} ({value:{form}} against {theirs:{form}} of “{baseline[0]}”)")
+    return f"At the balanced point, the default, a baseline does better on {_listed(lost)}." if lost else ""
+
+
+def _plain(name: str) -> str:
+    """A metric's name within a sentence that has named its operating point."""
+    name = name.split(",")[0]
+    return name if name.endswith("F1") else name[0].lower() + name[1:]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
 def _predictions(evaluation: Evaluation) -> str:
     at = evaluation.at["balanced"]
     true = sum(result.support for result in evaluation.per_genre) / max(evaluation.films, 1)
     sentence = (
-        f"At the balanced point it predicts {at['genres_per_film'].value:.1f} genres per film "
-        f"(films have {true:.1f}): {_percent(at['micro_precision'].value)} of the predicted genres are right, and "
-        f"it finds {_percent(at['micro_recall'].value)} of the true ones. "
-        f"Together that is a micro-F1 of {with_interval(at['micro_f1'])}"
+        f"At the balanced point it predicts {at['genres_per_film'].value:.1f} genres per film (films have {true:.1f}). "
+        f"At the balanced point, micro-F1 is {with_interval(at['micro_f1'])}"
     )
     baseline = best_baseline(evaluation, "micro_f1")
     if not baseline:
@@ -281,7 +309,7 @@ def _all_right(evaluation: Evaluation) -> str:
     point = "exact" if "exact" in evaluation.at else "balanced"
     score = evaluation.at[point]["exact_match"]
     sentence = (
-        f"All genres of a film exactly right: {_percent(score.value)} of films "
+        f"At the {point} point, all genres of a film are exactly right for {_percent(score.value)} of films "
         f"({100 * score.low:.0f}–{_percent(score.high)})"
     )
     baseline = best_baseline(evaluation, "exact_match")
@@ -337,7 +365,7 @@ def _surely_off(one: Bin) -> bool:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
+    return f"{100 * share:.0f}%"
 
 
 def with_interval(score: Score) -> str:
