@@ -37,7 +37,10 @@ def test_judgement_weighs_the_interval_and_the_trivial_answer(figures, judgement
 
 def test_a_genre_without_films_is_too_few():
     result = dataclasses.replace(genre(support=0, share=0.0), average_precision=NAN, roc_auc=NAN)
+    result.at["balanced"] = dataclasses.replace(result.at["balanced"], precision=NAN, recall=NAN, f1=NAN, predicted=23)
     assert judge(result) == "few"
+    named = verdict(evaluation([result, genre("War")])).genres["few"]
+    assert named == ("Drama (0 films, predicted 23 times, right 0)",)
 
 
 def reliable(name, **figures):

@@ -208,12 +208,13 @@ def _by_f1(result: GenreResult) -> float:
 
 def _named(judgement: Judgement, result: GenreResult) -> str:
     point = result.at["balanced"]
-    notes = {
-        "misses": f"finds {of_ten(point.recall.value)}",
-        "wolf": f"right {of_ten(point.precision.value)} times",
-        "few": f"{result.support} films, predicted {point.predicted} times, right {point.right}",
-    }
-    return f"{result.genre} ({notes[judgement]})" if judgement in notes else result.genre
+    if judgement == "misses":
+        return f"{result.genre} (finds {of_ten(point.recall.value)})"
+    if judgement == "wolf":
+        return f"{result.genre} (right {of_ten(point.precision.value)} times)"
+    if judgement == "few":
+        return f"{result.genre} ({result.support} films, predicted {point.predicted} times, right {point.right})"
+    return result.genre
 
 
 def _headline(evaluation: Evaluation, groups: Mapping[Judgement, Sequence[GenreResult]]) -> str:
@@ -362,6 +363,27 @@ def _standard_error(one: Bin) -> float:
 def _surely_off(one: Bin) -> bool:
     """Two standard errors would be reached by one of a dozen bins by luck."""
     return _gap(one) > 3 * _standard_error(one)
+
+
+def tiles(evaluation: Evaluation) -> Iterator[Headline]:
+    """Precision, recall and exact match at the balanced point, the default, each beside a baseline.
+
+    Precision and recall are those of one baseline, that of the best micro-F1: of each alone, another does well by
+    predicting hardly anything or everything.
+    """
+    at = evaluation.at["balanced"]
+    best = best_baseline(evaluation, "micro_f1")
+    for name, key, meaning in (
+        ("Precision", "micro_precision", "{} predicted genres are right."),
+        ("Recall", "micro_recall", "It finds {} true genres."),
+        ("Exact match", "exact_match", "For {} films exactly their genres are predicted."),
+    ):
+        baseline = best_baseline(evaluation, key) if key == "exact_match" else best
+        if baseline:
+            baseline = baseline[0], evaluation.baselines[baseline[0]][key]
+        words = meaning.format(of_ten(at[key].value))
+        judged = _JUDGED[compare(at[key], baseline[1])] if baseline else ""
+        yield Headline(name, words[0].upper() + words[1:], at[key], baseline, judged, True)
 
 
 def _percent(share: float) -> str:
