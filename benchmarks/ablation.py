@@ -67,8 +67,8 @@ def main() -> None:
         parser.error(f"no row {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
     same_recipe(given.out, parser)
     print("| change | mAP on validation | difference | ROC-AUC | calibration error |\n|---|---|---|---|---|")
-    wanted = set(given.names or ROWS) | {BASE} | ({"seed-0"} if "two-teachers" in given.names else set())
-    names = [name for name in ROWS if name in wanted]  # a teacher comes before those that it teaches
+    chosen = set(given.names or ROWS) | {BASE} | ({"seed-0"} if "two-teachers" in given.names else set())
+    names = [name for name in ROWS if name in chosen]  # a teacher comes before those that it teaches
     first: float | None = None
     for name in names:
         change, fit, pack = ROWS[name]

@@ -75,11 +75,11 @@ def write_table(path: Path, parts: Split, *, with_validation: bool) -> None:
 def rates(parts: Split, backbone: str, out: Path, keras: Any, repeats: int) -> tuple[str, str]:
     """Posters/s of training steps."""
     packed = pack(parts, out / f"packed-{len(parts.catalogue)}", size=SIZE)
-    config, said = replace(tuned(f"hf:{backbone}"), levels=False), []
+    config, outputs = replace(tuned(f"hf:{backbone}"), levels=False), []
 
     def theirs() -> float:
-        said.append(keras())
-        return said[-1]["train"] / statistics.median(said[-1]["epoch_seconds"][1:])
+        outputs.append(keras())
+        return outputs[-1]["train"] / statistics.median(outputs[-1]["epoch_seconds"][1:])
 
     mine, other = in_turn(lambda: pipeline_rate(config, packed, out / "run-against-keras"), theirs, repeats=repeats)
     ratio = quotients(mine, other)
@@ -91,12 +91,12 @@ def rates(parts: Split, backbone: str, out: Path, keras: Any, repeats: int) -> t
         "≥ 1.5×",
         at_least(ratio, 1.5),
     )
-    return line, versions_of(said[-1])
+    return line, versions_of(outputs[-1])
 
 
 def whole_times(parts: Split, backbone: str, out: Path, keras: Any, repeats: int) -> tuple[str, str]:
     """Seconds from files to the last epoch's weights."""
-    config, said = TrainConfig(model=f"hf:{backbone}", tune="head", levels=False, epochs=EPOCHS), []
+    config, outputs = TrainConfig(model=f"hf:{backbone}", tune="head", levels=False, epochs=EPOCHS), []
     folder = out / "head-against-keras"
 
     def run() -> None:
@@ -108,8 +108,8 @@ def whole_times(parts: Split, backbone: str, out: Path, keras: Any, repeats: int
         return seconds(run)
 
     def theirs() -> float:
-        said.append(keras())
-        first, *later = said[-1]["epoch_seconds"]
+        outputs.append(keras())
+        first, *later = outputs[-1]["epoch_seconds"]
         return first + (EPOCHS - 1) * statistics.median(later)
 
     try:
@@ -120,16 +120,16 @@ def whole_times(parts: Split, backbone: str, out: Path, keras: Any, repeats: int
     line = row(
         f"frozen backbone, {EPOCHS} epochs, {len(parts.catalogue):,} posters, whole time",
         spread(mine, "s"),
-        f"Keras, extrapolated from {len(said[-1]['epoch_seconds'])} epochs: {spread(other, 's')}",
+        f"Keras, extrapolated from {len(outputs[-1]['epoch_seconds'])} epochs: {spread(other, 's')}",
         ratio,
         "≥ 20×",
         at_least(ratio, 20),
     )
-    return line, versions_of(said[-1])
+    return line, versions_of(outputs[-1])
 
 
-def versions_of(said: dict[str, Any]) -> str:
-    return f"TensorFlow {said['tensorflow']}, Keras {said['keras']}."
+def versions_of(outputs: dict[str, Any]) -> str:
+    return f"TensorFlow {outputs['tensorflow']}, Keras {outputs['keras']}."
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 python benchmarks/bench.py DATA BACKBONE OUT [--keras PYTHON] [--run RUN] [--repeats N] [--rows N]
 
-Without --keras the lines against Keras are left out, and said so. A line that fails does not stop the others; the
+Without --keras the lines against Keras are left out and listed. A line that fails does not stop the others; the
 status is 1 then.
 """
 

@@ -3,7 +3,7 @@
 python benchmarks/decoders.py DATA [--posters N]
 
 DATA's posters as they are, and scaled to 500×750 pixels, as catalogues offer them. `make bench` installs OpenCV,
-simplejpeg and pyvips apart (.venv/decoders, by PYTHONPATH); what is missing is said. Beside each decoder stands how far
+simplejpeg and pyvips apart (.venv/decoders, by PYTHONPATH); what is missing is listed. Beside each decoder is how far
 its pixels are from a full decode with Pillow's antialiased bilinear resize, which the models know.
 """
 

@@ -4,7 +4,7 @@ python benchmarks/gpu.py OUT [--batch N] [--steps N] [--drawn N]
 
 MobileNetV2, ResNet-50 and ConvNeXt V2-Tiny with random weights, bf16, channels-last, drawn posters at 224×160 from
 the packed store. The ceiling is the same step on one batch that stays on the GPU; what compiling it takes and gives is
-said beside it, measured once. The chip's limits are measured here too: a large bf16 matrix product, and a copy from
+printed beside it, measured once. The chip's limits are measured here too: a large bf16 matrix product, and a copy from
 its memory to its memory; each network's share of them counts the arithmetic of its products and convolutions, and
 every tensor its operations read and write. Prediction through ONNX Runtime needs onnxruntime-gpu.
 """
@@ -184,10 +184,10 @@ def predict_line(name: str, model: str, packed: Packed, given: Any, chip: Chip) 
     if session:
         measures.append(rate(lambda: session.run(["logits"], {"posters": posters})))
     rates = in_turn(*measures, repeats=given.repeats)
-    said = f"ONNX Runtime, float32: {spread(rates[-1], 'posters/s')}" if session else "ONNX Runtime has no GPU here"
+    result = f"ONNX Runtime, float32: {spread(rates[-1], 'posters/s')}" if session else "ONNX Runtime has no GPU here"
     ours = f"{spread(rates[0], 'posters/s')}, {chip.shares(work, statistics.median(rates[0]))}"
     ratio = quotients(rates[0], rates[-1]) if session else None
-    return row(f"predict {name}, batch {given.batch}", ours, said, ratio, "none", "–")
+    return row(f"predict {name}, batch {given.batch}", ours, result, ratio, "none", "–")
 
 
 def answer(network: PosterNetwork, posters: NDArray[np.uint8]) -> torch.Tensor:

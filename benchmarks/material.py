@@ -1,4 +1,4 @@
-"""What the benchmarks work on: real posters from DATA, as many as asked for.
+"""What the benchmarks work on: real posters from DATA, as many as requested.
 
 DATA is a catalogue that `onesheet` reads, or a folder with chu2017/ and imdb/, as for quality.py.
 """

@@ -3,7 +3,7 @@
 python benchmarks/near_duplicates.py [DATA] [--hashes N] [--brute-rows N]
 
 Hashes are made up: each band of 16 bits is taken from the hash of a poster of DATA drawn anew (so that bands are as
-unevenly filled as real ones), or at random without DATA; one in twenty is a copy of another with 1 to 32 bits turned.
+unevenly filled as real ones), or at random without DATA; one in twenty is a copy of another with 1 to 32 bits flipped.
 Brute force compares the first `--brute-rows` with all that follow and is extrapolated to all pairs.
 """
 
@@ -90,8 +90,8 @@ def made_up(count: int, real: Hashes | None) -> Hashes:
         hashes = bands[rng.integers(0, len(bands), (count, BANDS)), np.arange(BANDS)].view(np.uint64)
     copies = rng.choice(count, count // 20, replace=False)
     hashes[copies] = hashes[rng.integers(0, count, len(copies))]
-    turned = rng.random((len(copies), 256)).argsort(axis=1) < rng.integers(1, 33, (len(copies), 1))
-    hashes[copies] ^= np.packbits(turned, axis=1).view(np.uint64)
+    flipped = rng.random((len(copies), 256)).argsort(axis=1) < rng.integers(1, 33, (len(copies), 1))
+    hashes[copies] ^= np.packbits(flipped, axis=1).view(np.uint64)
     return hashes
 
 

@@ -16,7 +16,7 @@ def main() -> None:
     if len(sys.argv) < 3:
         sys.exit(__doc__)
     packed, predictor = open_packed(sys.argv[2]), load(sys.argv[1])
-    wanted = float(sys.argv[3]) if len(sys.argv) > 3 else 0.61
+    least = float(sys.argv[3]) if len(sys.argv) > 3 else 0.61
     probabilities = {part: score_split(predictor, packed, part).probabilities for part in ("validation", "test")}
     labels = {part: packed.labels[packed.rows(part)] for part in probabilities}
 
@@ -28,8 +28,8 @@ def main() -> None:
     print(f"one threshold {threshold:.3f}: micro-F1 {micro_f1('test', threshold):.3f} on test")
     falling = np.argsort(-probabilities["test"].ravel(), kind="stable")
     right = labels["test"].ravel()[falling].cumsum()
-    enough = np.flatnonzero(right / np.arange(1, len(right) + 1) >= wanted)
-    print(f"recall {right[enough[-1]] / right[-1]:.3f} at micro precision {wanted:g} on test")
+    enough = np.flatnonzero(right / np.arange(1, len(right) + 1) >= least)
+    print(f"recall {right[enough[-1]] / right[-1]:.3f} at micro precision {least:g} on test")
 
 
 if __name__ == "__main__":

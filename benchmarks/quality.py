@@ -141,8 +141,8 @@ def metric(result: Evaluation, at: str, key: str) -> Score:
 
 def headline_rows(result: Evaluation) -> list[Row]:
     return [
-        [name, interval(metric(result, at, key)), f"{cell(result.baselines[trivial].get(key))} ({trivial})"]
-        for name, at, key, trivial in HEADLINE
+        [name, interval(metric(result, at, key)), f"{cell(result.baselines[baseline].get(key))} ({baseline})"]
+        for name, at, key, baseline in HEADLINE
     ]
 
 

@@ -1,4 +1,4 @@
-"""Two ways of doing one thing, measured in turn in one run on one machine, and said in one Markdown row."""
+"""Two ways of doing one thing, measured in turn in one run on one machine, and printed in one Markdown row."""
 
 import argparse
 import math
@@ -60,8 +60,8 @@ def spread(numbers: Sequence[float], unit: str = "") -> str:
 
 def row(what: str, ours: str, against: str, ratio: Sequence[float] | None, target: str, reached: bool | str) -> str:
     """One row; `reached` may say more than yes or no; no ratio where there is nothing to compare with."""
-    said = reached if isinstance(reached, str) else "yes" if reached else "no"
-    return f"| {what} | {ours} | {against} | {spread(ratio) if ratio else '–'} | {target} | {said} |"
+    verdict = reached if isinstance(reached, str) else "yes" if reached else "no"
+    return f"| {what} | {ours} | {against} | {spread(ratio) if ratio else '–'} | {target} | {verdict} |"
 
 
 def at_least(ratio: Sequence[float], target: float) -> bool:
@@ -97,7 +97,7 @@ def load_now() -> Load:
 
 
 def report(rows: Iterable[str], *, repeats: int, packages: Sequence[str], load: Load, notes: str = "") -> None:
-    """Print the rows, the machine they were measured on, and what else is to be said."""
+    """Print the rows, the machine they were measured on, and what else is to be verdict."""
     print(HEADING, *rows, "", machine(repeats=repeats, packages=packages, load=load), sep="\n")
     if notes:
         print(f"\n{notes}")

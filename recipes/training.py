@@ -184,16 +184,16 @@ def _step(
     picked = np.sort(order[step % per_epoch * BATCH :][:BATCH])
     generator = torch.Generator().manual_seed(step)
     size = next(size for start, size in reversed(SIZES) if share >= start)
-    batch, wanted = augment(_read(posters, rows[picked]), generator, size), targets[picked]
+    batch, mixed = augment(_read(posters, rows[picked]), generator, size), targets[picked]
     shuffled = torch.randperm(len(batch), generator=generator)
-    batch, wanted = batch[shuffled], wanted[shuffled]
+    batch, mixed = batch[shuffled], mixed[shuffled]
     if float(torch.rand(1, generator=generator)) < CUTMIX:
-        batch, wanted = cutmix(batch, wanted, generator)
+        batch, mixed = cutmix(batch, mixed, generator)
     network.train()
     torch.manual_seed(step)  # dropout
     with autocast("auto"):
         logits = network(batch)
-    loss = loss_of(logits.float(), wanted)
+    loss = loss_of(logits.float(), mixed)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()

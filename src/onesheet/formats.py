@@ -128,19 +128,19 @@ def identified(file: Bounded, name: str, *, max_pixels: int) -> Image.Image:
     raise unreadable(name, "not-an-image", "the file is empty" if not prefix else "not a picture of a known format")
 
 
-def check_memory(picture: Image.Image, full: tuple[int, int], name: str, *, turned: bool) -> None:
+def check_memory(picture: Image.Image, full: tuple[int, int], name: str, *, rotated: bool) -> None:
     """Reject a picture, opened and drafted but not yet decoded, that would take more than `MAX_MEMORY`.
 
     Args:
         picture: the picture.
         full: its width and height before drafting.
         name: of the poster, for the error.
-        turned: whether it will or may be turned.
+        rotated: whether it will or may be rotated.
 
     Raises:
         UnreadablePoster: "too-large".
     """
-    each = 4 if picture.mode == "RGB" and not turned else 8  # as decoded, and as RGB or turned
+    each = 4 if picture.mode == "RGB" and not rotated else 8  # as decoded, and as RGB or rotated
     pixels = picture.width * picture.height
     if isinstance(picture, TiffImagePlugin.TiffImageFile):
         pixels = max(pixels, int(picture.tag_v2.get(_TILE_WIDTH, 0)) * int(picture.tag_v2.get(_TILE_LENGTH, 0)))

@@ -226,11 +226,11 @@ def _upright(picture: Image.Image, at_least: Size | None, name: str) -> Poster:
     full = width, height = picture.size
     turn = _orientation(picture) if picture.format == "JPEG" else None
     if at_least is not None:
-        wanted = (math.ceil(at_least[1] * _MARGIN), math.ceil(at_least[0] * _MARGIN))
-        picture.draft(None, wanted if turn is None or turn < 5 else wanted[::-1])
+        enough = (math.ceil(at_least[1] * _MARGIN), math.ceil(at_least[0] * _MARGIN))
+        picture.draft(None, enough if turn is None or turn < 5 else enough[::-1])
     if picture.format == "TIFF":
         _forget_inner_directories(picture)
-    check_memory(picture, full, name, turned=turn in _TURNS or picture.format != "JPEG")
+    check_memory(picture, full, name, rotated=turn in _TURNS or picture.format != "JPEG")
     picture.load()
     if picture.format not in ("JPEG", "TIFF"):  # Pillow turns TIFF itself; PNG's may stand behind its pixels
         turn = _orientation(picture)

@@ -122,9 +122,9 @@ def check_parity(
         ExportError: they differ by more, or are not numbers.
     """
     largest = 0.0
-    for name, wanted in expected.items():
-        scale = max(1.0, float(np.abs(wanted).max()))
-        differences = np.abs(given[name].astype(np.float64) - wanted) / scale
+    for name, reference in expected.items():
+        scale = max(1.0, float(np.abs(reference).max()))
+        differences = np.abs(given[name].astype(np.float64) - reference) / scale
         difference, mean = float(differences.max()), float(differences.mean())
         if not (difference <= allowed and mean <= (allowed if mean_allowed is None else mean_allowed)):
             limits = f"allowed {allowed:g}" + (f", mean {mean_allowed:g}" if mean_allowed is not None else "")

@@ -93,12 +93,12 @@ class Option:
         Raises:
             ConfigError: of another type, out of range, or not one of the choices.
         """
-        wanted = self._wanted(value)
-        if wanted:
-            raise ConfigError(f"{name or f'the {self.flag} option'} must be {wanted}; got {value!r}")
+        requirement = self._requirement(value)
+        if requirement:
+            raise ConfigError(f"{name or f'the {self.flag} option'} must be {requirement}; got {value!r}")
         return tuple(value) if isinstance(value, list) else value
 
-    def _wanted(self, value: Any) -> str:
+    def _requirement(self, value: Any) -> str:
         """What a value should be and is not; "" where it may be used."""
         kind, in_words = _KINDS[self.kind]
         items = value if self.kind.startswith("tuple") else [value]

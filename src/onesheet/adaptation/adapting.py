@@ -135,7 +135,7 @@ class Adapting:
 
 
 class _Groups:
-    """The group of each film, read when asked for."""
+    """The group of each film, read when first used."""
 
     def __init__(self, packed: Packed) -> None:
         self._films = packed.films

@@ -94,14 +94,14 @@ def _put_into_maps(model: onnx.ModelProto, heads: Heads) -> None:
 
 def _last_convolutions(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     """The convolutions after which nothing but linear steps lead to `evidence`, in the graph's order."""
-    wanted, found = {"evidence"}, []
+    needed, found = {"evidence"}, []
     for node in reversed(graph.node):
-        if wanted.isdisjoint(node.output):
+        if needed.isdisjoint(node.output):
             continue
         if node.op_type == "Conv":
             found.append(node)
         else:
-            wanted.update(node.input)
+            needed.update(node.input)
     return found[::-1]
 
 
@@ -123,12 +123,12 @@ def _constants(model: onnx.ModelProto, names: list[str]) -> list[NDArray[np.floa
 
 def _remove_unused(graph: onnx.GraphProto) -> None:
     """Remove nodes and weights that lead to no output."""
-    wanted, nodes = {output.name for output in graph.output}, []
+    needed, nodes = {output.name for output in graph.output}, []
     for node in reversed(graph.node):
-        if not wanted.isdisjoint(node.output):
+        if not needed.isdisjoint(node.output):
             nodes.append(node)
-            wanted.update(node.input)
-    tensors = [tensor for tensor in graph.initializer if tensor.name in wanted]
+            needed.update(node.input)
+    tensors = [tensor for tensor in graph.initializer if tensor.name in needed]
     del graph.node[:], graph.initializer[:]
     graph.node.extend(reversed(nodes))
     graph.initializer.extend(tensors)

@@ -128,7 +128,7 @@ class Catalogue:
         if unknown := sorted(keep - FLAGS.keys()):
             raise CatalogueError(f"unknown flag {unknown[0]!r} to keep; use {', '.join(FLAGS)}")
         findings = Findings(
-            replace(f, drops=False, action="kept, as asked") if f.drops and f.flag in keep else f for f in findings
+            replace(f, drops=False, action="kept, as requested") if f.drops and f.flag in keep else f for f in findings
         )
         dropped = {f.film_id for f in findings if f.drops and f.film_id}
         groups = {f.film_id: f.group for f in findings if f.group}

@@ -23,7 +23,7 @@ def write_catalogue(catalogue: Catalogue, path: str | Path) -> None:
 
     Columns `split` and `unknown` (genres) are there only if a film has either.
 
-    Poster paths are relative to the table when they lie below its folder, so that both can move together, and
+    Poster paths are relative to the table when they are below its folder, so that both can move together, and
     absolute otherwise. Genres are a list in Parquet, "Comedy|Drama" in CSV.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What stands in one cell: text, ids and years."""
+"""The content of one cell: text, ids and years."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def imdb_id(written: str, *, numbers: bool = False) -> str:
     """The IMDb id "tt" + at least seven digits, or "" where it is none.
 
     Args:
-        written: the id as it stands in a table or a file name, or a link to the film's page at IMDb.
+        written: the id as it is in a table or a file name, or a link to the film's page at IMDb.
         numbers: whether bare numbers are IMDb ids that lost their "tt" and zeros.
 
     Example:

@@ -155,15 +155,15 @@ def check_columns(tables: Sequence[Table], named: Sequence[str | None]) -> None:
 def find_columns(
     table: Table, *, poster_column: str | None, id_column: str | None, genre_column: str | None
 ) -> Columns:
-    """Which column means what, by name, or as told; one-hot genres by their values.
+    """Which column means what, by name, or as passed; one-hot genres by their values.
 
     Raises:
         CatalogueError: no column can be genres, or none can lead to a poster.
     """
     known = [plain(name) for name in table.columns]
 
-    def find(names: Sequence[str], told: str | None = None) -> list[int]:
-        return named_columns(table, told)[:1] or [known.index(name) for name in names if name in known]
+    def find(names: Sequence[str], chosen: str | None = None) -> list[int]:
+        return named_columns(table, chosen)[:1] or [known.index(name) for name in names if name in known]
 
     poster = named_columns(table, poster_column) or poster_columns(table)
     title, year = [i for i in find(TITLES) if i not in poster], find(YEARS)
@@ -172,8 +172,8 @@ def find_columns(
     split = [i for i in find((*SPLIT_HEADINGS, *FLAG_HEADINGS)) if i not in poster and _is_split(table, i)]
     ours = "filmid" in known
     taken = {*poster, *title, *year, *ids, *split}
-    told = named_columns(table, genre_column)
-    genres, one_hot, unused = _genre_columns(table, told, taken)
+    chosen = named_columns(table, genre_column)
+    genres, one_hot, unused = _genre_columns(table, chosen, taken)
     if not genres and not one_hot:
         raise CatalogueError(_no_genres(table, unused))
     if not poster and not ids:
@@ -198,16 +198,16 @@ def find_columns(
 
 
 def _genre_columns(
-    table: Table, told: Sequence[int], taken: set[int]
+    table: Table, chosen: Sequence[int], taken: set[int]
 ) -> tuple[Sequence[int], dict[int, str], Sequence[str]]:
     """Columns of genre text, one-hot columns with their genres, and headings of 0/1 columns that are neither."""
     known = [plain(name) for name in table.columns]
-    if told:
-        flags = [i for i in told if _is_one_hot(table, i)]
-        if len(flags) == len(told) > 1:
+    if chosen:
+        flags = [i for i in chosen if _is_one_hot(table, i)]
+        if len(flags) == len(chosen) > 1:
             headings = {i: table.columns[i] for i in flags}
             return (), _without_prefix(headings) or headings, ()
-        return told, {}, ()
+        return chosen, {}, ()
     named = [known.index(name) for name in GENRES if name in known]
     if named and not _is_one_hot(table, named[0]):
         family = [i for i, name in enumerate(known) if re.fullmatch(rf"{known[named[0]]}\d+", name)]

@@ -19,7 +19,7 @@ FLAGS: dict[str, str] = {
     "ambiguous-poster": "a row whose poster may be any of several files",
     "no-row": "a poster file that no row names",
     "no-genre": "a row without a usable genre, or with rare ones alone",
-    "repeated-id": "a film id that stands in several rows",
+    "repeated-id": "a film id in several rows",
     "merged-film": "the same film in two catalogues, made one",
     "rare-genre": "a genre with too few films to learn",
     "mapped-genre": "a genre renamed or dropped by the mapping file",
@@ -38,7 +38,7 @@ FLAGS: dict[str, str] = {
     "too-small": "fewer pixels than a network can learn from",
     "odd-shape": "not the shape of a poster",
     "blank": "one colour all over",
-    "placeholder": "one picture that stands for many films",
+    "placeholder": "one picture used for many films",
     "exact-duplicate": "the very same file as another film's",
     "near-duplicate": "nearly the same picture as another film's",
     "conflicting-duplicate": "the same picture as another film's, with other genres",
@@ -73,7 +73,7 @@ class Finding:
         action: what was done or what to do.
         drops: whether `Catalogue.without` leaves the film out.
         group: near-duplicates share a group, which a split keeps together; "" = none.
-        count: how many findings it stands for, which are listed in a file of their own.
+        count: how many findings it counts, which are listed in a file of their own.
     """
 
     flag: str

@@ -71,7 +71,7 @@ def tidy(name: str) -> str:
 
 
 def is_no_genre(name: str) -> bool:
-    """Whether a name stands for a missing one.
+    """Whether a name means that the genre is missing.
 
     Example:
         >>> is_no_genre("N/A"), is_no_genre("Drama")
@@ -99,18 +99,18 @@ def settle_genres(
     counts: Counter[str] = Counter()
     for name, count in written.items():
         counts[tidy(name)] += count
-    told = {genre_key(left): [tidy(name) for name in right.split("|")] for left, right in mapping.items()}
+    mapped = {genre_key(left): [tidy(name) for name in right.split("|")] for left, right in mapping.items()}
     common: dict[str, str] = {}  # what spellings and synonyms share -> the mapping's own name, or the commonest
-    for targets in told.values():
+    for targets in mapped.values():
         common |= {synonym_key(target): target for target in targets}
     for name in sorted(counts, key=lambda name: (-counts[name], name)):
-        if genre_key(name) not in told:
+        if genre_key(name) not in mapped:
             common.setdefault(synonym_key(name), name)
 
     def settle(name: str) -> tuple[str, ...]:
         if is_no_genre(name):
             return ()
-        targets = told.get(genre_key(name), [common.get(synonym_key(name), name)])
+        targets = mapped.get(genre_key(name), [common.get(synonym_key(name), name)])
         return tuple(target for target in targets if not is_no_genre(target))
 
     settled = {name: settle(tidy(name)) for name in written}
@@ -126,7 +126,7 @@ def settle_genres(
 
 def _finding(name: str, settled: tuple[str, ...], count: int) -> Finding | None:
     if is_no_genre(name) and not settled:
-        return None  # films left without a genre are said one by one
+        return None  # films left without a genre are listed one by one
     become = " and ".join(settled) or "dropped"
     return Finding(
         flag="mapped-genre",

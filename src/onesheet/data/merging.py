@@ -134,12 +134,12 @@ def _united(first: Film, other: Film) -> Film:
 
 def _difference(first: Film, other: Film) -> str:
     """What sets two rows of one film apart, "" when nothing does."""
-    said = []
+    details = []
     if set(first.genres) != set(other.genres):
-        said.append(f"genres {'|'.join(first.genres)} and {'|'.join(other.genres)}")
+        details.append(f"genres {'|'.join(first.genres)} and {'|'.join(other.genres)}")
     if first.poster != other.poster:
-        said.append(f"poster kept: {first.poster}")
-    return "; ".join(said)
+        details.append(f"poster kept: {first.poster}")
+    return "; ".join(details)
 
 
 def _with_unique_ids(films: list[Film], origin: list[int]) -> list[Film]:

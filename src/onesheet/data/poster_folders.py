@@ -1,4 +1,4 @@
-"""Where posters lie: by path or by id, from one listing of each folder."""
+"""Find posters: by path or by id, from one listing of each folder."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SIGNATURES = {
 
 
 def image_suffix(data: bytes) -> str:
-    """The suffix for an image's bytes, told from how they begin; "" where they are no image.
+    """The suffix for an image's bytes, by how they begin; "" where they are no image.
 
     Example:
         >>> image_suffix(b"\\x89PNG and more"), image_suffix(b"posters/1.jpg")
@@ -153,7 +153,7 @@ class PosterFolders:
         Args:
             disk: the shared listings.
             base: written relative paths start here, or in one of `folders`.
-            folders: posters named by id lie in one of these (sub-folders are not implied).
+            folders: posters named by id are in one of these (sub-folders are not implied).
         """
         self._disk = disk
         self.folders = tuple(dict.fromkeys(folders))

@@ -38,7 +38,7 @@ class _Part:
     places: PosterFolders
     columns: Columns
     cells: GenreCells
-    guessed: str  # the folder that was tried only because the table lies there
+    guessed: str  # the folder that was tried only because the table is there
 
 
 def read_catalogue(
@@ -90,9 +90,9 @@ def read_catalogue(
         raise CatalogueError(f"the 'min_films' option must be 1 or more; got {min_films}")
     mapping = {} if genre_map is None else read_genre_map(genre_map)
     names = None if genres is None else read_genre_names(genres)
-    told = {"poster_column": poster_column, "id_column": id_column, "genre_column": genre_column}
-    sources, parts = _parts(paths, posters, told, genre_delimiter, names)
-    films, findings = _films(sources, parts, mapping, told["poster_column"])
+    chosen = {"poster_column": poster_column, "id_column": id_column, "genre_column": genre_column}
+    sources, parts = _parts(paths, posters, chosen, genre_delimiter, names)
+    films, findings = _films(sources, parts, mapping, chosen["poster_column"])
     merged, merge_findings = merge(films)
     found = GenreSet(sorted({genre for film in merged for genre in film.genres}))
     merged = [replace(film, unknown=film.unknown & {*found.names}) if film.unknown else film for film in merged]
@@ -130,9 +130,9 @@ def read_table_rows(
     Raises:
         CatalogueError: as `read_catalogue` does.
     """
-    told = {"poster_column": poster_column, "id_column": id_column, "genre_column": genre_column}
+    chosen = {"poster_column": poster_column, "id_column": id_column, "genre_column": genre_column}
     names = None if genres is None else read_genre_names(genres)
-    _, parts = _parts(paths, posters, told, genre_delimiter, names)
+    _, parts = _parts(paths, posters, chosen, genre_delimiter, names)
     found = [(part, [_one(_find_posters(row, part, parts)) for row in part.rows]) for part in parts]
     return [TableRows(part.table, part.columns, part.rows, _ids(part.rows, at)) for part, at in found]
 
@@ -140,7 +140,7 @@ def read_table_rows(
 def _parts(
     paths: Sequence[str | Path],
     posters: str | Path | Sequence[str | Path] | None,
-    told: Mapping[str, str | None],
+    chosen: Mapping[str, str | None],
     delimiter: str | None,
     genres: Sequence[str] | None,
 ) -> tuple[list[Source], list[_Part]]:
@@ -151,20 +151,20 @@ def _parts(
     if genres is not None:
         sources = [replace(each, tables=tuple(with_headings(t, genres) for t in each.tables)) for each in sources]
     tables = [table for source in sources for table in source.tables]
-    check_columns(tables, tuple(told.values()))
+    check_columns(tables, tuple(chosen.values()))
     return sources, [
-        _part(source, table, disk, folders, told, delimiter) for source in sources for table in source.tables
+        _part(source, table, disk, folders, chosen, delimiter) for source in sources for table in source.tables
     ]
 
 
 def _listed_folders(posters: str | Path | Sequence[str | Path] | None, disk: Disk) -> list[str] | None:
     if posters is None:
         return None
-    told = [Path(p) for p in ([posters] if isinstance(posters, (str, Path)) else posters)]
-    for folder in told:
+    chosen = [Path(p) for p in ([posters] if isinstance(posters, (str, Path)) else posters)]
+    for folder in chosen:
         if not folder.is_dir() and zip_of(folder) != folder:
             raise CatalogueError(f"no such folder or zip file of posters: {str(folder)!r}; check --posters")
-    return [below for folder in told for below in disk.walk(str(folder))]
+    return [below for folder in chosen for below in disk.walk(str(folder))]
 
 
 def _part(
@@ -172,10 +172,10 @@ def _part(
     table: Table,
     disk: Disk,
     folders: list[str] | None,
-    told: Mapping[str, str | None],
+    chosen: Mapping[str, str | None],
     delimiter: str | None,
 ) -> _Part:
-    columns = find_columns(table, **told)
+    columns = find_columns(table, **chosen)
     cells = GenreCells((row[i] for row in table.rows for i in columns.genres), delimiter=delimiter)
     beside = table.path if table.path.is_dir() else table.path.parent
     guessed = ""
@@ -234,7 +234,7 @@ def _films(
 
 
 def _no_row(parts: Sequence[_Part], used: set[str]) -> list[Finding]:
-    """Posters that no row names; pictures beside a table whose posters lie elsewhere are none."""
+    """Posters that no row names; pictures beside a table whose posters are elsewhere do not count."""
     real: dict[str, str] = {}
 
     def place(poster: str) -> tuple[str, str]:
@@ -314,7 +314,7 @@ def _wrong(row: Row, film_id: str, posters: Sequence[str], genres: Iterable[str]
                 score=1.0,
                 film_id=film_id,
                 detail=f"{row.where}: no poster {named!r}",
-                action="left out; add the poster or say where it lies with --posters",
+                action="left out; add the poster or pass its folder with --posters",
             )
         )
     if len(posters) > 1:

@@ -41,17 +41,17 @@ class SourceSummary:
             >>> SourceSummary("a.csv", 20, {"ids": ("imdb_id",), "genres": ("Genre",)}, ("|",)).line
             "a.csv: 20 rows; ids in imdb_id; genres in Genre, separated by '|'"
         """
-        said = [f"{self.name}: {self.rows:,} rows"]
-        said += [f"{meaning} in {_listed(headings)}" for meaning, headings in self.columns.items()]
+        text = [f"{self.name}: {self.rows:,} rows"]
+        text += [f"{meaning} in {_listed(headings)}" for meaning, headings in self.columns.items()]
         if self.separators:
             how = [f"separated by {s!r}" if s != "list" else "as lists" for s in self.separators]
-            said[-1] += f", {' and '.join(how)}"
+            text[-1] += f", {' and '.join(how)}"
         if self.one_hot:
-            said.append(f"{self.one_hot} one-hot columns of genres")
+            text.append(f"{self.one_hot} one-hot columns of genres")
         if self.unused:
-            said.append(f"not taken for genres: {_listed(self.unused)} (--genre-column A,B,C takes them)")
-        said += [f"{count:,} rows not read: {reason}" for reason, count in self.unread.items()]
-        return "; ".join((*said, *self.notes))
+            text.append(f"not taken for genres: {_listed(self.unused)} (--genre-column A,B,C takes them)")
+        text += [f"{count:,} rows not read: {reason}" for reason, count in self.unread.items()]
+        return "; ".join((*text, *self.notes))
 
 
 def understood_lines(understood: Mapping[str, Any]) -> Iterator[str]:
@@ -69,8 +69,8 @@ def genres_line(counts: Mapping[str, int], left_out: Mapping[str, int]) -> str:
         >>> genres_line({"Drama": 78, "Comedy": 46}, {"War": 1})
         'genres (2): Drama 78, Comedy 46; left out: War 1'
     """
-    said = f"genres ({len(counts)}): {_counted(counts)}"
-    return said + (f"; left out: {_counted(left_out)}" if left_out else "")
+    text = f"genres ({len(counts)}): {_counted(counts)}"
+    return text + (f"; left out: {_counted(left_out)}" if left_out else "")
 
 
 def _counted(counts: Mapping[str, int]) -> str:

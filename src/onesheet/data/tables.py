@@ -35,10 +35,10 @@ _MONGO = re.compile(r'(?:ObjectId|ISODate|NumberInt|NumberLong|NumberDecimal)\(\
 
 @dataclass(frozen=True)
 class Table:
-    """A table as it stands in the file.
+    """A table as it is in the file.
 
     Attributes:
-        path: the file (or the folder that stands for one).
+        path: the file (or the folder that is read as one).
         columns: the headings.
         rows: one value a column; text may hold surrogate-escaped bytes where the file is not UTF-8.
         bad: what was wrong with each row that could not be read.
@@ -147,12 +147,12 @@ def read_delimited(path: Path, *, headings_only: bool = False) -> Table:
 def parse_delimited(text: str) -> Parsed:
     """The records of CSV or TSV, its line ends made one; short rows are filled with empty cells."""
     lines = text.split("\n" if "\n" in text else "\r")
-    told = _SEP_LINE.fullmatch(lines[0].strip('"\r'))  # Excel's own first line
-    if told and len(lines) > 1:
+    sep_line = _SEP_LINE.fullmatch(lines[0].strip('"\r'))  # Excel's own first line
+    if sep_line and len(lines) > 1:
         lines[0] = ""
     with _long_fields():
         heading = next((line for line in lines if line.strip()), "").replace("\r", " ")
-        delimiter = told[1] if told else _delimiter(heading)
+        delimiter = sep_line[1] if sep_line else _delimiter(heading)
         try:
             records, whole = _records(lines, delimiter)
         except csv.Error:  # a stray carriage return outside quotes
@@ -160,7 +160,7 @@ def parse_delimited(text: str) -> Parsed:
     if not records:
         return Parsed(delimiter, (), [], [], 0)
     names = records[0].fields
-    if not told and delimiter not in heading:  # one column, or separated by spaces
+    if not sep_line and delimiter not in heading:  # one column, or separated by spaces
         split = [record._replace(fields=record.fields[0].split()) for record in records if len(record.fields) == 1]
         if len(split) == len(records) and len(split[0].fields) > 2 and _same_length(split[:200]):
             records, names, delimiter = split, split[0].fields, " "

@@ -114,8 +114,8 @@ def _taken(name: str, tensor: Any, spec: Any) -> Layer | None:
         spec = spec.get("items", [spec])
     parts = [part.get("config") or part if isinstance(part, dict) else part for part in spec]
     slices = [part for part in parts if isinstance(part, dict) and "step" in part]
-    turned = [part for part in slices if (part["step"] or 1) < 0]
-    if turned:
+    flipped = [part for part in slices if (part["step"] or 1) < 0]
+    if flipped:
         others = [part for part in parts[:-1] if not _is_dots(part) and part != _ALL]
         return None if others or parts[-1] != {**_ALL, "step": -1} else _operation("flip", name, [tensor], axis=-1)
     if dots := [part for part in parts if _is_dots(part)]:  # which a .h5 cannot hold

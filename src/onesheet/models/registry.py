@@ -38,20 +38,22 @@ class Model:
 
 MODELS: dict[str, Model] = {
     "alexnet": Model(
-        build=lambda asked: alexnet(genres=asked.genres, size=asked.size, dropout=asked.dropout),
+        build=lambda request: alexnet(genres=request.genres, size=request.size, dropout=request.dropout),
         size=(256, 256),
     ),
     "poster-cnn": Model(
-        build=lambda asked: poster_cnn(genres=asked.genres, size=asked.size, dropout=asked.dropout, widths=asked.widths)
+        build=lambda request: poster_cnn(
+            genres=request.genres, size=request.size, dropout=request.dropout, widths=request.widths
+        )
     ),
     "hf": Model(
-        build=lambda asked: pretrained(
-            asked.source,
-            genres=asked.genres,
-            size=asked.size,
-            dropout=asked.dropout,
-            levels=asked.levels,
-            weights=asked.pretrained,
+        build=lambda request: pretrained(
+            request.source,
+            genres=request.genres,
+            size=request.size,
+            dropout=request.dropout,
+            levels=request.levels,
+            weights=request.pretrained,
         )
     ),
 }
@@ -106,10 +108,10 @@ def build_network(
     model, source = _find(name)
     if widths is not None and model is not MODELS["poster-cnn"]:
         raise ConfigError(f"widths belongs to poster-cnn; got model {name!r}: leave widths out")
-    asked = Request(
+    request = Request(
         source=source, genres=genres, size=size, dropout=dropout, widths=widths, levels=levels, pretrained=pretrained
     )
-    network = model.build(asked)
+    network = model.build(request)
     network.tta = tta and network.test_crops == 1
     return network
 

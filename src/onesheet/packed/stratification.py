@@ -29,7 +29,7 @@ def stratify(counts: NDArray[np.integer], sizes: NDArray[np.integer], shares: Se
         >>> stratify(np.array([[1], [1], [1], [1]]), np.ones(4, int), (0.5, 0.25, 0.25)).tolist()
         [0, 0, 1, 2]
     """
-    wanted = _wanted(counts, shares)
+    targets = _targets(counts, shares)
     room = [share * float(sizes.sum()) for share in shares]
     splits = np.full(len(counts), -1, dtype=np.int64)
     remaining = counts.sum(axis=0)
@@ -38,12 +38,12 @@ def stratify(counts: NDArray[np.integer], sizes: NDArray[np.integer], shares: Se
         genre = int(left[np.argmin(remaining[left])]) if len(left) else None
         free = splits < 0
         for item in np.flatnonzero(free if genre is None else free & (counts[:, genre] > 0)).tolist():
-            here = room if genre is None else wanted[genre]
+            here = room if genre is None else targets[genre]
             split = max(range(len(room)), key=lambda p: (here[p], room[p], -p))
             splits[item] = split
             room[split] -= int(sizes[item])
             for g in np.flatnonzero(counts[item]).tolist():
-                wanted[g][split] -= int(counts[item, g])
+                targets[g][split] -= int(counts[item, g])
         if genre is None:
             break
         remaining = counts[splits < 0].sum(axis=0)
@@ -52,16 +52,16 @@ def stratify(counts: NDArray[np.integer], sizes: NDArray[np.integer], shares: Se
     return splits
 
 
-def _wanted(counts: NDArray[np.integer], shares: Sequence[float]) -> list[list[float]]:
+def _targets(counts: NDArray[np.integer], shares: Sequence[float]) -> list[list[float]]:
     """Films each split should get of each genre: its share, but one at least where there are items for all."""
-    wanted = []
+    targets = []
     for films, items in zip(counts.sum(axis=0).tolist(), (counts > 0).sum(axis=0).tolist(), strict=True):
         row = [share * films for share in shares]
         if items >= len(row):
             row = [max(want, 1.0) for want in row]
             row[row.index(max(row))] -= sum(row) - films
-        wanted.append(row)
-    return wanted
+        targets.append(row)
+    return targets
 
 
 def _even_out(
@@ -69,10 +69,10 @@ def _even_out(
 ) -> None:
     """Move items, each looked at once, where that lowers the squared error of genres and sizes; changes `splits`."""
     columns = np.column_stack([counts, sizes])  # the size is one more thing to share out
-    wanted = [*_wanted(counts, shares), [share * float(sizes.sum()) for share in shares]]
+    targets = [*_targets(counts, shares), [share * float(sizes.sum()) for share in shares]]
     errors = [
         [float(columns[splits == split, column].sum()) - want for split, want in enumerate(row)]
-        for column, row in enumerate(wanted)
+        for column, row in enumerate(targets)
     ]
     for item, row in enumerate(columns):
         own = int(splits[item])

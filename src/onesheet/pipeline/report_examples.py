@@ -87,8 +87,10 @@ class Showing:
         """The most probable genre that is predicted, rightly, or wrongly and else missed. None if there is none."""
         labels, predicted = self.predictions.labels[film], self.predictions.predicted["balanced"][film]
         wrong = predicted & ~labels
-        wanted = predicted & labels if right else wrong if wrong.any() else labels & ~predicted
-        return int(np.where(wanted, self.predictions.probabilities[film], -1).argmax()) if wanted.any() else None
+        candidates = predicted & labels if right else wrong if wrong.any() else labels & ~predicted
+        return (
+            int(np.where(candidates, self.predictions.probabilities[film], -1).argmax()) if candidates.any() else None
+        )
 
     def _sample(self) -> list[int]:
         """For each genre films that have it and films that lack it, evenly from the upper end of its ranking."""

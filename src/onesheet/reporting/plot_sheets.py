@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onesheet.evaluation.results import Evaluation, GenreResult, Score
 from onesheet.evaluation.slices import Slice
 from onesheet.evaluation.threshold_steps import ThresholdSteps
-from onesheet.reporting import plots as figures
+from onesheet.reporting import plots
 from onesheet.reporting.plots import INK, LIGHT, MODEL, MUTED, OTHER, PAPER
 from onesheet.reporting.verdict import Headline
 
@@ -53,9 +53,9 @@ def learning(history: Sequence[Mapping[str, float]]) -> Figure:
     """The four learning curves."""
 
     def draw(axes: Axes, item: tuple[str, str]) -> None:
-        figures.draw_learning(axes, history, item[0])
+        plots.draw_learning(axes, history, item[0])
 
-    sheet = _multiples(list(figures.CURVES.items()), lambda item: item[1], draw, across=2, width=270, height=200)
+    sheet = _multiples(list(plots.CURVES.items()), lambda item: item[1], draw, across=2, width=270, height=200)
     sheet.axes[0].legend(fontsize=7, frameon=False)
     return sheet
 
@@ -64,14 +64,14 @@ def by_films(rows: Sequence[Mapping[str, float]]) -> Figure:
     """The learning curves by films."""
 
     def draw(axes: Axes, item: tuple[str, str]) -> None:
-        figures.draw_by_films(axes, rows, item[0])
+        plots.draw_by_films(axes, rows, item[0])
 
-    return _multiples(list(figures.BY_FILMS.items()), lambda item: item[1], draw, across=2, width=270, height=200)
+    return _multiples(list(plots.BY_FILMS.items()), lambda item: item[1], draw, across=2, width=270, height=200)
 
 
 def precision_recall(results: Sequence[GenreResult]) -> Figure:
     """The precision-recall curve of every genre with its operating points."""
-    sheet = _multiples(results, lambda one: one.genre, figures.draw_precision_recall)
+    sheet = _multiples(results, lambda one: one.genre, plots.draw_precision_recall)
     sheet.axes[0].legend(fontsize=6, frameon=False)
     return sheet
 
@@ -85,14 +85,14 @@ def reliability(evaluation: Evaluation) -> Figure:
     return _multiples(
         everything,
         lambda item: item[0],
-        lambda axes, item: figures.draw_reliability(axes, item[1], ticks=(0, 0.5, 1), by_count=True),
+        lambda axes, item: plots.draw_reliability(axes, item[1], ticks=(0, 0.5, 1), by_count=True),
     )
 
 
 def thresholds(steps: Mapping[str, ThresholdSteps]) -> Figure:
     """Precision and recall (dashed) of every genre by threshold."""
     return _multiples(
-        list(steps.items()), lambda item: item[0], lambda axes, item: figures.draw_thresholds(axes, item[1])
+        list(steps.items()), lambda item: item[0], lambda axes, item: plots.draw_thresholds(axes, item[1])
     )
 
 

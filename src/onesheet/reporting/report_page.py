@@ -141,8 +141,8 @@ def _balance(balance: Mapping[str, Sequence[int]]) -> dict[str, list[tuple[int, 
 def _bars(example: Example, *, most: int = 5) -> list[tuple[str, float, str]]:
     """(genre, probability, "hit" | "missed" | "wrong" | ""): the most probable, and all true or predicted ones."""
     ranked = sorted(example.probabilities, key=lambda genre: -example.probabilities[genre])
-    told = {*example.true, *example.predicted, *example.doubted}
-    shown = [genre for place, genre in enumerate(ranked) if place < most or genre in told]
+    always = {*example.true, *example.predicted, *example.doubted}
+    shown = [genre for place, genre in enumerate(ranked) if place < most or genre in always]
     marks = {(True, True): "hit", (True, False): "missed", (False, True): "wrong", (False, False): ""}
     return [
         (genre, example.probabilities[genre], marks[genre in example.true, genre in example.predicted])

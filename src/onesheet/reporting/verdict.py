@@ -105,7 +105,7 @@ class Verdict:
 
 
 def compare(score: Score, other: Score, *, lower_is_better: bool = False) -> Comparison:
-    """Whether the intervals lie apart, and on which side; undefined metrics "overlap".
+    """Whether the intervals do not overlap, and on which side; undefined metrics "overlap".
 
     Example:
         >>> compare(Score(0.5, 0.4, 0.6), Score(0.2, 0.1, 0.3))
@@ -247,7 +247,7 @@ def _some(results: Sequence[GenreResult], most: int = 3) -> str:
 
 def _luck(score: Score, baseline: Score) -> str:
     return {
-        "better": "the intervals lie apart, so the gain is real",
+        "better": "the intervals do not overlap, so the gain is real",
         "overlap": "the intervals overlap, so the difference may be luck",
         "worse": "that is better than the model",
     }[compare(score, baseline)]
@@ -325,17 +325,17 @@ def _all_right(evaluation: Evaluation) -> str:
 
 
 def _trust(evaluation: Evaluation) -> str:
-    """By the pairs that are worth asking about: most lie near 0, where being right is no art."""
+    """By the pairs that are worth asking about: most are near 0, where being right is no art."""
     error = evaluation.ranking.get("calibration_error")
     if error is None or error.value != error.value:
         return ""
-    told = [one for one in evaluation.reliability if one.low > LIKELY - 1e-9 and one.pairs]
-    pairs = sum(one.pairs for one in told)
+    likely = [one for one in evaluation.reliability if one.low > LIKELY - 1e-9 and one.pairs]
+    pairs = sum(one.pairs for one in likely)
     if pairs < FEW_FILMS:
         return f"It is too seldom {_percent(LIKELY)} sure or more to say what its probabilities are worth."
-    off = sum(one.pairs * _gap(one) for one in told) / pairs
-    worst = max((one for one in told if _surely_off(one)), key=_gap, default=None)
-    luck = math.sqrt(2 / math.pi) * sum(one.pairs * _standard_error(one) for one in told) / pairs
+    off = sum(one.pairs * _gap(one) for one in likely) / pairs
+    worst = max((one for one in likely if _surely_off(one)), key=_gap, default=None)
+    luck = math.sqrt(2 / math.pi) * sum(one.pairs * _standard_error(one) for one in likely) / pairs
     least = _gap(worst) / 2 if worst else 0.0
     opening = (
         "Its probabilities can be taken at their word" if max(off, least) < 0.03

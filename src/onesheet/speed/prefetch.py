@@ -45,8 +45,8 @@ class SideStream:
     """
 
     def __init__(self) -> None:
-        wanted = torch.cuda.is_available() and is_on("prefetch")
-        self._stream = _side_stream(torch.cuda.current_device()) if wanted else None
+        enabled = torch.cuda.is_available() and is_on("prefetch")
+        self._stream = _side_stream(torch.cuda.current_device()) if enabled else None
 
     def run(self, work: Callable[..., _Result], *arguments: Any) -> _Result:
         """Call it, in the other thread, and wait until the device has done it."""

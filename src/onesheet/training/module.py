@@ -88,7 +88,7 @@ class TrainingModule(pl.LightningModule):
 
     @cached_property
     def _followed(self) -> tuple[list[Tensor], list[Tensor], list[tuple[Tensor, Tensor]]]:
-        """Averaged tensors, those they follow, and pairs of counts; all change in place; asked for in training."""
+        """Averaged tensors, those they follow, and pairs of counts; all change in place; requested in training."""
         pairs = list(zip(self.best_network.state_dict().values(), self.network.state_dict().values(), strict=True))
         floats = [pair for pair in pairs if pair[0].is_floating_point()]
         counts = [pair for pair in pairs if not pair[0].is_floating_point()]

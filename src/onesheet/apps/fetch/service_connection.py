@@ -164,12 +164,12 @@ class Connection:
                 self._pause(host, limit, tried, error.pause)
         raise NotFetched(f"{why}; gave up after {self._retry_policy.tries} tries", final=False)
 
-    def _pause(self, host: str, limit: RateLimit, tried: int, asked: float | None) -> None:
-        if asked is not None and asked > self._retry_policy.longest_seconds:
+    def _pause(self, host: str, limit: RateLimit, tried: int, requested: float | None) -> None:
+        if requested is not None and requested > self._retry_policy.longest_seconds:
             self._paused_hosts.add(host)
-            raise _LongPause(f"asks for a pause of {asked:.0f} s")
-        if asked is not None:
-            limit.hold(asked)  # one answer counts for all threads
+            raise _LongPause(f"asks for a pause of {requested:.0f} s")
+        if requested is not None:
+            limit.hold(requested)  # one answer counts for all threads
         if tried < self._retry_policy.tries:
             limit.rest(self._retry_policy.pause(tried, self._rng))
 

@@ -59,7 +59,7 @@ class Skipped:
     why: str
 
 
-def wanted_genres(suggestion: Suggestion, policy: Policy) -> tuple[str, ...]:
+def resulting_genres(suggestion: Suggestion, policy: Policy) -> tuple[str, ...]:
     """The genres that a film should have; () if nothing should change.
 
     "replace" keeps the genres that the model does not know, and changes nothing if none is predicted.
@@ -67,8 +67,8 @@ def wanted_genres(suggestion: Suggestion, policy: Policy) -> tuple[str, ...]:
     if not suggestion.predicted or (policy == "only-missing" and suggestion.existing):
         return ()
     kept = [name for name, value in suggestion.existing.items() if value is None or policy == "add"]
-    wanted = (*kept, *(name for name in suggestion.predicted if name not in kept))
-    return () if set(wanted) == set(suggestion.existing) else wanted
+    genres = (*kept, *(name for name in suggestion.predicted if name not in kept))
+    return () if set(genres) == set(suggestion.existing) else genres
 
 
 def plan_changes(
@@ -89,10 +89,10 @@ def plan_changes(
         lock: lock the written genres in Jellyfin.
     """
     for suggestion in suggestions:
-        if wanted := wanted_genres(suggestion, policy):
+        if genres := resulting_genres(suggestion, policy):
             film = suggestion.film
             try:
-                changes = _changes(suggestion, wanted, policy, locked, create)
+                changes = _changes(suggestion, genres, policy, locked, create)
             except LibraryError as error:
                 yield Skipped(film, str(error))
                 continue
@@ -122,14 +122,14 @@ def plan_clean(
                 assert path is not None
                 nfo = read_nfo(path)
                 news = [names.get(old, meant.get(meanings([old]), (old,))) for old in nfo.genres]
-                if (wanted := tuple(dict.fromkeys(new for one in news for new in one))) != nfo.genres:
-                    yield _change_of(film, path, wanted, locked)
+                if (genres := tuple(dict.fromkeys(new for one in news for new in one))) != nfo.genres:
+                    yield _change_of(film, path, genres, locked)
             except LibraryError as error:
                 yield Skipped(film, str(error))
 
 
 def _changes(
-    suggestion: Suggestion, wanted: tuple[str, ...], policy: Policy, locked: bool, create: bool
+    suggestion: Suggestion, genres: tuple[str, ...], policy: Policy, locked: bool, create: bool
 ) -> list[Change]:
     """The changes of one film's NFO files.
 
@@ -138,21 +138,21 @@ def _changes(
     """
     film = suggestion.film
     if film.nfo:
-        return [_change(suggestion, path, wanted, policy, locked) for path in (film.nfo, *film.twins)]
+        return [_change(suggestion, path, genres, policy, locked) for path in (film.nfo, *film.twins)]
     if not create:
         raise LibraryError("has no NFO; pass --create-nfo to make one")
     if not film.is_named:
         raise LibraryError("has no NFO, and its name has no title and year; rename it to 'Title (1999)'")
     if os.path.lexists(film.new_nfo):
         raise LibraryError(f"{str(film.new_nfo)!r} exists and is no NFO; move it, so that an NFO can be made")
-    return [Change(film, film.new_nfo, None, _new_nfo(film, wanted), "utf-8")]
+    return [Change(film, film.new_nfo, None, _new_nfo(film, genres), "utf-8")]
 
 
-def _change(suggestion: Suggestion, path: Path, wanted: tuple[str, ...], policy: Policy, locked: bool) -> Change:
+def _change(suggestion: Suggestion, path: Path, genres: tuple[str, ...], policy: Policy, locked: bool) -> Change:
     """The change of one NFO; raises like `_changes`."""
     nfo = read_nfo(path)
     new = (
-        wanted if policy == "replace" else (*nfo.genres, *(name for name in wanted if name not in suggestion.existing))
+        genres if policy == "replace" else (*nfo.genres, *(name for name in genres if name not in suggestion.existing))
     )
     return _change_of(suggestion.film, path, new, locked)
 

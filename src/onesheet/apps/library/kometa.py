@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable
 
-from onesheet.apps.library.changes import Policy, wanted_genres
+from onesheet.apps.library.changes import Policy, resulting_genres
 from onesheet.apps.library.suggesting import Suggestion
 
 HEAD = "# Genres predicted from posters by onesheet library write --kometa. List this file under metadata_files.\n"
@@ -24,7 +24,7 @@ def kometa_metadata(suggestions: Iterable[Suggestion], *, policy: Policy = "only
     """
     lines = [HEAD, "metadata:\n"]
     for suggestion in suggestions:
-        if wanted := wanted_genres(suggestion, policy):
+        if genres := resulting_genres(suggestion, policy):
             film, sync = suggestion.film, policy == "replace"
             number = film.ids.get("tvdb" if film.is_show else "tmdb") or film.ids.get("imdb")
             lines.append(f"  {_quoted(film.name)}:\n    match:\n")
@@ -33,8 +33,8 @@ def kometa_metadata(suggestions: Iterable[Suggestion], *, policy: Policy = "only
             else:
                 lines.append(f"      title: {_quoted(film.title)}\n")
                 lines += [f"      year: {film.year}\n"] if film.year else []
-            genres = ", ".join(map(_quoted, wanted if sync else suggestion.added))
-            lines.append(f"    {'genre.sync' if sync else 'genre'}: [{genres}]\n")
+            names = ", ".join(map(_quoted, genres if sync else suggestion.added))
+            lines.append(f"    {'genre.sync' if sync else 'genre'}: [{names}]\n")
     return "".join(lines) if len(lines) > 2 else f"{HEAD}metadata: {{}}\n"
 
 

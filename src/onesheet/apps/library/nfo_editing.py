@@ -16,7 +16,7 @@ _LINE_BREAK = re.compile(r"(?:\r\n|\n|\r)[ \t]*\Z")
 def with_genres(nfo: Nfo, genres: Sequence[str]) -> bytes:
     """The file's bytes with exactly these genres.
 
-    An element stays if all its genres are wanted. The others are replaced by missing genres, or removed with the line
+    An element stays if all its genres are kept. The others are replaced by missing genres, or removed with the line
     break before them. Further genres follow the last genre, or else the root's last child, on lines of their own where
     that has one. The attribute clear="true" of a replaced element moves to the first genre.
 

@@ -157,8 +157,8 @@ class DecisionStore:
             return [_decision(row) for row in rows]
 
     def _version(self, film: str) -> int:
-        asked = self._database.execute("SELECT COALESCE(MAX(id), 0) FROM history WHERE film = ?", (film,))
-        return int(asked.fetchone()[0])
+        newest = self._database.execute("SELECT COALESCE(MAX(id), 0) FROM history WHERE film = ?", (film,))
+        return int(newest.fetchone()[0])
 
     def _decisions(self, which: str, *values: str) -> list[Decision]:
         """The decisions not taken back."""

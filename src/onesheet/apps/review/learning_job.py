@@ -120,7 +120,7 @@ class LearningJob:
             self.result = learn(self._review, self._predictor, self.folder, progress=self._progress)
         except OnesheetError as error:
             self._error = str(error)
-        except Exception as error:  # whoever waits must hear of it
+        except Exception as error:  # the waiting client must be informed
             self._error = f"{type(error).__name__} while learning: {error}"
 
     def _progress(self, task: str, done: int, total: int, note: str = "") -> None:

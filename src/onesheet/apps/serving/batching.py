@@ -126,9 +126,9 @@ class Batcher:
 
     def _work(self) -> None:
         while batch := self._take():
-            wanted = [item for item in batch if item.answer.set_running_or_notify_cancel()]
-            self._answer([item for item in wanted if isinstance(item, Waiting)])
-            for item in wanted:
+            waiting = [item for item in batch if item.answer.set_running_or_notify_cancel()]
+            self._answer([item for item in waiting if isinstance(item, Waiting)])
+            for item in waiting:
                 if isinstance(item, Task):
                     _do(item)
 

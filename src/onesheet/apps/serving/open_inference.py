@@ -173,13 +173,13 @@ def _add_infer(router: APIRouter, service: Service) -> None:
         _check_name(model, service)
         async with service.uploads.body(request) as body:
             async with one_at_a_time:
-                asked, posters = await asyncio.to_thread(_read, body, request.headers.get(HEADER), service)
+                parsed, posters = await asyncio.to_thread(_read, body, request.headers.get(HEADER), service)
             answers = await service.batcher.score(posters)
         for number, answer in enumerate(answers):
             if isinstance(answer, UnreadablePoster):
                 raise rejected(f"poster {number}: {answer}")
         scores = [answer for answer in answers if isinstance(answer, Scores)]
-        return await asyncio.to_thread(_answer, asked, scores, service)
+        return await asyncio.to_thread(_answer, parsed, scores, service)
 
 
 def _check_name(model: str, service: Service) -> None:
@@ -198,34 +198,34 @@ def _read(
     if length > most:
         raise RequestRejected(f"the JSON may have at most {most:,} bytes; send tensors as binary data", status=413)
     try:
-        asked = InferenceRequest.model_validate(parse_json(body[:length]))
+        parsed = InferenceRequest.model_validate(parse_json(body[:length]))
     except ValidationError as error:
         first = error.errors()[0]
         raise rejected(schema.fault(first, first["loc"] or ["the request"])) from error
     except ValueError as error:
         raise rejected(f"the request is not JSON: {error}") from error
-    check_parameters(asked.parameters, ["at", "binary_data_output"], "the request")
-    for output in asked.outputs or ():
+    check_parameters(parsed.parameters, ["at", "binary_data_output"], "the request")
+    for output in parsed.outputs or ():
         check_parameters(output.parameters, ["binary_data", "classification"], "an output")
-    tensor = asked.inputs[0]
+    tensor = parsed.inputs[0]
     if tensor.name != INPUT:
         raise rejected(f"unknown input {reprlib.repr(tensor.name)}; use {INPUT!r}")
-    service.predictor.check(_point(asked), None)
+    service.predictor.check(_point(parsed), None)
     posters = read_posters(tensor, body[length:], service.predictor.card.size)
     if not posters:
         raise rejected("the request has no poster; send at least one")
     if any(len(poster) > service.limits.file_bytes for poster in posters if isinstance(poster, bytes)):
         raise RequestRejected(f"a poster may have at most {service.limits.file_bytes:,} bytes", status=413)
-    return asked, posters
+    return parsed, posters
 
 
-def _answer(asked: InferenceRequest, scores: Sequence[Scores], service: Service) -> Response:
+def _answer(parsed: InferenceRequest, scores: Sequence[Scores], service: Service) -> Response:
     """The requested outputs, as JSON and binary data."""
-    outputs = _outputs(service, scores, _point(asked))
-    wanted = asked.outputs if asked.outputs is not None else [RequestedOutput(name=name) for name in outputs]
-    binary = asked.parameters.get("binary_data_output", False)
+    outputs = _outputs(service, scores, _point(parsed))
+    requested = parsed.outputs if parsed.outputs is not None else [RequestedOutput(name=name) for name in outputs]
+    binary = parsed.parameters.get("binary_data_output", False)
     tensors, behind = [], []
-    for output in wanted:
+    for output in requested:
         if output.name not in outputs:
             raise rejected(f"unknown output {reprlib.repr(output.name)}; use {', '.join(outputs)}")
         as_binary = bool(output.parameters.get("binary_data", binary))
@@ -234,8 +234,8 @@ def _answer(asked: InferenceRequest, scores: Sequence[Scores], service: Service)
         tensors.append(tensor.model_dump(exclude_none=True))
         behind.append(data)
     document: dict[str, Any] = {"model_name": service.name, "outputs": tensors}
-    if asked.id is not None:
-        document["id"] = asked.id
+    if parsed.id is not None:
+        document["id"] = parsed.id
     text = json.dumps(document).encode()
     if not any(behind):
         return Response(text, media_type="application/json")
@@ -265,5 +265,5 @@ def _outputs(service: Service, scores: Sequence[Scores], at: str) -> dict[str, N
     return arrays | {"genres": np.array(["|".join(genres) for genres in given], dtype=object)}
 
 
-def _point(asked: InferenceRequest) -> str:
-    return str(asked.parameters.get("at", "balanced"))[:40]  # every known one is shorter, and errors repeat it
+def _point(parsed: InferenceRequest) -> str:
+    return str(parsed.parameters.get("at", "balanced"))[:40]  # every known one is shorter, and errors repeat it

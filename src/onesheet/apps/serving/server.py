@@ -130,7 +130,7 @@ class _Server(uvicorn.Server):
         self._service.draining = True
 
     async def on_tick(self, counter: int) -> bool:
-        """Whether to end; asked ten times a second."""
+        """Whether to end; checked ten times a second."""
         if self._service.draining and not self._service.in_flight:
             return True
         return await super().on_tick(counter)

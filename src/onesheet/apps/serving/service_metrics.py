@@ -14,7 +14,7 @@ class Measures:
     """Counters of one service.
 
     Attributes:
-        requests: by route (its pattern, not the path asked for) and HTTP status.
+        requests: by route (its pattern, not the requested path) and HTTP status.
         seconds: from a request's first byte to the end of its answer, by route.
         in_flight: requests being worked on.
         posters: posters scored.

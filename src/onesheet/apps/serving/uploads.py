@@ -159,7 +159,7 @@ async def _form_files(request: Request, stream: AsyncGenerator[bytes, None], mos
             ) from error
         if error.message.startswith("Too many fields"):
             raise RequestRejected(
-                f"the form has text where a file is wanted; send files in the field {FIELD!r} (with curl, mind the @: "
+                f"the form has text in place of a file; send files in the field {FIELD!r} (with curl, mind the @: "
                 f"-F {FIELD}=@poster.jpg), and options in the address: ?at=precise",
                 status=422,
             ) from error

@@ -205,9 +205,9 @@ class _Scan:
         """The NFO files inside disc folders, as paths relative to the folder."""
         found = []
         for disc in folders:
-            if wanted := DISCS.get(key(disc)):
+            if disc_name := DISCS.get(key(disc)):
                 try:
-                    found += [f"{disc}/{path.name}" for path in (here / disc).iterdir() if key(path.name) == wanted]
+                    found += [f"{disc}/{path.name}" for path in (here / disc).iterdir() if key(path.name) == disc_name]
                 except OSError as error:
                     self.unread.append(Remark(here / disc, f"cannot be listed: {error.strerror}"))
         return found

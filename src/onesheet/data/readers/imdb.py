@@ -46,14 +46,14 @@ def _read(path: Path, disk: Disk, folders: Sequence[str] | None) -> Source:
     if folders is None:
         folders = list(disk.walk(str(path)) if path.is_dir() else folders_beside(disk, file.parent))
     stems = (Path(image).stem for folder in folders for image in disk.images(folder))
-    wanted = {known.encode() for known in (imdb_id(stem, numbers=True) for stem in stems) if known}
+    ids = {known.encode() for known in (imdb_id(stem, numbers=True) for stem in stems) if known}
     rows: list[Sequence[object]] = []
     bad = []
     with _opened(file) as lines:
         for number, line in enumerate(iter(lambda: lines.readline(MAX_LINE_BYTES + 1), b""), 1):
             if len(line) > MAX_LINE_BYTES:
                 raise too_long(file, MAX_LINE_BYTES)
-            if line.partition(b"\t")[0] in wanted:
+            if line.partition(b"\t")[0] in ids:
                 cells = line.decode("utf-8", "surrogateescape").rstrip("\r\n").split("\t")  # nothing is quoted
                 if len(cells) == len(HEADING):
                     rows.append([cells[column] for column in _TAKEN])

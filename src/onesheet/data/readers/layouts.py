@@ -1,4 +1,4 @@
-"""The layouts of catalogues: how a path is recognised and which tables and folders it stands for."""
+"""The layouts of catalogues: how a path is recognised and which tables and folders it consists of."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def read_source(path: Path, disk: Disk, folders: Sequence[str] | None = None) ->
     Args:
         path: a file or folder, or "hf-dataset:" and a name.
         disk: the shared listings.
-        folders: where posters lie, if that was told.
+        folders: folders of posters, if passed.
 
     Raises:
         CatalogueError: no such path, an empty folder, or nothing that any layout knows.
@@ -133,7 +133,7 @@ def _has_genres(table: Path) -> bool:
 
 
 def _from(tables: Callable[[Path, Disk], list[Path]]) -> Layout:
-    """A folder that stands for its tables, with posters anywhere in it."""
+    """A folder that is read as its tables, with posters anywhere in it."""
 
     def recognises(path: Path, disk: Disk) -> bool:
         return path.is_dir() and bool(tables(path, disk))
@@ -166,7 +166,7 @@ def _is_genre_folders(path: Path, disk: Disk) -> bool:
 
 
 def _read_genre_folders(path: Path, disk: Disk, folders: Sequence[str] | None) -> Source:
-    """A folder per genre: a film stands in each of its genres' folders, known by its file name or content."""
+    """A folder per genre: a film is in each of its genres' folders, known by its file name or content."""
     genres = _genre_folders(path, disk)
     posters = [
         (image, Path(genre).name, split)

@@ -24,8 +24,8 @@ def _recognises(path: Path, disk: Disk) -> bool:
         return False
     try:
         return all(
-            set(wanted) <= {plain(name) for name in read_headings(folder / name)}
-            for name, wanted in (("movies.csv", _MOVIES), ("links.csv", _LINKS))
+            set(names) <= {plain(name) for name in read_headings(folder / name)}
+            for name, names in (("movies.csv", _MOVIES), ("links.csv", _LINKS))
         )
     except CatalogueError:
         return False
@@ -46,9 +46,9 @@ def _read(path: Path, disk: Disk, folders: Sequence[str] | None) -> Source:
     return Source(name_of(folder), (table,), folder=folder, imdb_numbers=False)
 
 
-def _columns(table: Table, wanted: Sequence[str]) -> list[list[object]]:
+def _columns(table: Table, names: Sequence[str]) -> list[list[object]]:
     known = [plain(name) for name in table.columns]
-    columns = [known.index(name) for name in wanted]
+    columns = [known.index(name) for name in names]
     return [[row[column] for column in columns] for row in table.rows]
 
 

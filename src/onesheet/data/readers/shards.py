@@ -139,7 +139,7 @@ def _parquet_rows(paths: Sequence[Path]) -> Iterator[Unpacked]:
 
 
 def _tar_rows(paths: Sequence[Path]) -> Iterator[Unpacked]:
-    """One row for each key, the name up to the first dot of its last part; a key's members lie together."""
+    """One row for each key, the name up to the first dot of its last part; a key's members are adjacent."""
     for path in paths:
         try:
             with tarfile.open(path) as tar:

@@ -1,4 +1,4 @@
-"""What a layout makes of a path: tables, and the folders in which their posters lie."""
+"""What a layout makes of a path: tables, and the folders with their posters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from onesheet.data.tables import Table
 
 @dataclass(frozen=True)
 class Source:
-    """One catalogue as it lies on disk.
+    """One catalogue as it is on disk.
 
     Attributes:
         name: the file's or folder's name.
@@ -33,7 +33,7 @@ class Source:
 
 
 class Layout(NamedTuple):
-    """A layout: whether a path is one, and how it is read, given the folders of posters (None = none were told)."""
+    """A layout: whether a path is one, and how it is read, given the folders of posters (None = none were passed)."""
 
     recognises: Callable[[Path, Disk], bool]
     read: Callable[[Path, Disk, Sequence[str] | None], Source]

@@ -1,6 +1,6 @@
 """Posters that are not files of their own (in Parquet, tar or HDF5) are unpacked once, into a folder that is kept.
 
-It lies in `$XDG_CACHE_HOME/onesheet` (by default `~/.cache/onesheet`), is a catalogue like any other (`films.jsonl`
+It is in `$XDG_CACHE_HOME/onesheet` (by default `~/.cache/onesheet`), is a catalogue like any other (`films.jsonl`
 and `posters/`), and may be deleted at any time: the next reading makes it anew.
 """
 
@@ -67,7 +67,7 @@ def unpack(name: str, identity: Sequence[str], rows: Callable[[], Iterator[Unpac
 
 
 def cache_folder() -> Path:
-    """Where unpacked posters lie; it need not be there yet."""
+    """The folder of unpacked posters; it need not exist yet."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "onesheet"
 
 
