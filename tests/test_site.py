@@ -24,7 +24,7 @@ INSIDE = {"apps", "cli", "models", "speed"}
 MODULES = [path.stem for path in sorted(ROOT.glob("src/onesheet/[a-z]*.py"))]
 INNER = {
     *("calibrated_graph", "files", "formats", "markup", "model_writer", "onnx_file", "options", "progress"),
-    *("spreadsheets", "threads"),
+    *("spreadsheets", "threads", "zipped"),
 }
 """Modules that serve the others."""
 
