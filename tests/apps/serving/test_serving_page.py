@@ -54,6 +54,15 @@ BRIGHTEST = """() => {
   return [((best / 4) % heat.width) / heat.width, Math.floor(best / 4 / heat.width) / heat.height];
 }"""
 SLOWEST = 100  # milliseconds
+PACE = """() => {
+  const start = performance.now();
+  const box = document.body.appendChild(document.createElement("div"));
+  for (let i = 0; i < 2000; i++) box.appendChild(document.createElement("p")).textContent = `Drama ${i}`;
+  const height = box.offsetHeight;
+  box.remove();
+  return (performance.now() - start) * (height > 0);
+}"""
+QUIET_PACE = 30  # milliseconds that PACE takes on two quiet cores of 2019
 POINTS = {"balanced": "Balanced", "precise": "Fewer wrong", "generous": "Fewer missed", "exact": "Best whole set"}
 
 
@@ -496,15 +505,17 @@ def test_no_task_blocks_the_page_for_a_tenth_of_a_second(
 ) -> None:
     page = many
     slowest = []
-    for _ in range(3):  # a busy machine is no fault
+    for _ in range(3):  # a busy machine is no fault: a fixed task is timed before and after
+        pace = page.evaluate(PACE)
         page.evaluate(LONG_TASKS)
         add_many(page, 200, posters[0], tmp_path)
         use(page)
-        slowest.append(max(page.evaluate("window.longTasks"), default=0))
+        longest = max(page.evaluate("window.longTasks"), default=0)
+        slowest.append(longest / max(1, pace / QUIET_PACE, page.evaluate(PACE) / QUIET_PACE))
         if slowest[-1] < SLOWEST:
             return
         page.get_by_role("button", name="Clear").click()
-    raise AssertionError(f"milliseconds of the longest task: {slowest}")
+    raise AssertionError(f"milliseconds of the longest task, at the pace of a quiet machine: {slowest}")
 
 
 def test_two_thousand_posters_are_drawn_where_they_are_seen(
