@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from onesheet.evaluation.confusion import count_together
 from onesheet.evaluation.predictions_file import Predictions
 from onesheet.evaluation.results import Bin, Evaluation, GenreAtPoint, GenreResult, Score
 from onesheet.genres import GenreSet
@@ -29,7 +30,8 @@ def genre(name="Drama", *, support=100, share=0.1, ap=0.5, auc=0.8, precision=0.
     )
     return GenreResult(
         name, support, share, score(ap, width), score(auc, width), score(0.02, width),
-        {"balanced": point}, ((0.0, 1.0, 0.9), (0.5, ap, 0.4), (1.0, share, 0.0)), bins(support),
+        {"balanced": point}, ((0.0, 1.0, 0.9), (0.5, ap, 0.4), (1.0, share, 0.0)),
+        tuple(Bin(k / 5, (k + 1) / 5, 20, k / 5 + 0.1, k / 5 + 0.15) for k in range(5)) if support > 99 else (),
     )  # fmt: skip
 
 
@@ -61,9 +63,9 @@ def evaluation(genres=None, *, names=("Action", "Drama", "Horror"), films=500, s
         },
         per_genre=tuple(genres),
         reliability=bins(),
-        confusion=tuple(tuple(map(float, row)) for row in rng.integers(0, 50, (count + 1, count + 1))),
-        cooccurrence_true=tuple(tuple(map(int, row)) for row in rng.integers(0, 50, (count, count))),
-        cooccurrence_predicted=tuple(tuple(map(int, row)) for row in np.zeros((count, count))),
+        confusion=tuple(tuple(map(int, rng.integers(0, one.support + 1, count))) for one in genres),
+        cooccurrence_true=tuple(map(tuple, count_together(*[rng.random((200, count)) < 0.3] * 2).tolist())),
+        cooccurrence_predicted=((0,) * count,) * count,
     )
 
 

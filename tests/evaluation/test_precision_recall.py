@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from onesheet.errors import EvaluationError
-from onesheet.evaluation import confusion_matrix, decision_metrics
-from onesheet.evaluation.confusion import count_together
+from onesheet.evaluation import decision_metrics
+from onesheet.evaluation.confusion import count_together, similarity_order
 
 
 @st.composite
@@ -74,45 +74,32 @@ def test_shapes_must_agree():
         decision_metrics(np.zeros((2, 2)), np.zeros((2, 3)))
 
 
-@pytest.mark.parametrize(
-    ("true", "chosen", "cells"),
-    [
-        # genres a b c = 0 1 2, none = 3; cells (row, column)
-        ("ab", "ab", [(0, 0), (1, 1)]),
-        ("ab", "a", [(0, 0), (1, 3)]),  # only a miss: none was put in its place
-        ("a", "abc", [(0, 0), (0, 1), (0, 2)]),  # only extras: taken from the true ones
-        ("ab", "ac", [(0, 0), (1, 2)]),  # a miss and an extra: one for the other
-        ("ab", "c", [(0, 2), (1, 2)]),
-        ("a", "bc", [(0, 1), (0, 2)]),
-        ("a", "", [(0, 3)]),
-        ("", "b", [(3, 1)]),
-        ("", "", [(3, 3)]),
-        ("ab", "abc", [(0, 0), (1, 1), (0, 2), (1, 2)]),
-    ],
-)
-def test_confusion_by_hand(true, chosen, cells):
-    rows = [np.array([[genre in names for genre in "abc"]]) for names in (true, chosen)]
-    wanted = np.zeros((4, 4), dtype=int)
-    for cell in cells:
-        wanted[cell] += 1
-    np.testing.assert_array_equal(confusion_matrix(*rows), wanted)
-
-
 @settings(max_examples=30)
 @given(decided())
-def test_confusion_invariants(case):
+def test_the_confusion_table_is_counted_film_by_film_and_its_diagonal_is_recall(case):
     labels, chosen, _ = case
-    matrix = confusion_matrix(labels, chosen)
-    genres = labels.shape[1]
-    films = sum(confusion_matrix(labels[[f]], chosen[[f]]) for f in range(len(labels)))
-    np.testing.assert_array_equal(matrix, films)  # films add up
-    np.testing.assert_array_equal(np.diag(matrix)[:genres], (labels & chosen).sum(axis=0))
-    assert (matrix.sum(axis=1)[:genres] >= labels.sum(axis=0)).all()  # no true genre is lost
-    assert (matrix.sum(axis=0)[:genres] >= chosen.sum(axis=0)).all()  # nor a given one
-    np.testing.assert_array_equal(  # for films with one genre each it is the ordinary confusion matrix
-        confusion_matrix(np.eye(genres, dtype=bool), np.eye(genres, dtype=bool)[::-1]),
-        np.pad(np.eye(genres, dtype=int)[::-1], (0, 1)),
-    )
+    table = count_together(labels, chosen)
+    for row in range(5):
+        for column in range(5):
+            assert table[row, column] == sum(
+                1 for own, given in zip(labels, chosen, strict=True) if own[row] and given[column]
+            )
+    recall = sk.recall_score(labels, chosen, average=None, zero_division=0)
+    np.testing.assert_allclose(np.diag(table) / np.maximum(labels.sum(axis=0), 1), recall)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_genres_that_are_alike_are_neighbours(seed):
+    """A chain of genres, each predicted for its neighbours' films alone, is found in any order, forwards or back."""
+    chain = 10 * np.eye(8, dtype=int) + 4 * (np.eye(8, k=1, dtype=int) + np.eye(8, k=-1, dtype=int))
+    mixed = np.random.default_rng(seed).permutation(8)
+    found = mixed[similarity_order(chain[np.ix_(mixed, mixed)])].tolist()
+    assert found in (list(range(8)), list(range(8))[::-1])
+
+
+@pytest.mark.parametrize("genres", [1, 2, 3, 5])
+def test_genres_without_films_have_a_place_too(genres):
+    assert sorted(similarity_order(np.zeros((genres, genres)))) == list(range(genres))
 
 
 def test_count_together():

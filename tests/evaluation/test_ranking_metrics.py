@@ -8,7 +8,7 @@ from sklearn import metrics as sk
 
 from onesheet.errors import EvaluationError
 from onesheet.evaluation import average_precision, ranking_loss, recall_at_precision, roc_auc, top_hit
-from onesheet.evaluation.ranking_metrics import precision_recall_curve
+from onesheet.evaluation.ranking_metrics import CURVE_GRID, precision_recall_curve
 
 
 @st.composite
@@ -118,16 +118,22 @@ def test_top_hit():
     assert top_hit(labels, scores, k=9).tolist() == [True, True, False]
 
 
-def test_curve_is_scikit_learns_thinned():
+@pytest.mark.parametrize("films", [20, 5000])
+def test_the_curve_passes_every_threshold_of_scikit_learns(films):
     rng = np.random.default_rng(1)
-    labels, scores = rng.random(5000) < 0.2, rng.random(5000).round(3)
+    labels, scores = rng.random(films) < 0.2, rng.random(films).round(3)
     curve = np.array(precision_recall_curve(labels, scores))
-    assert len(curve) <= 200
-    assert (np.diff(curve[:, 0]) > 0).all() and curve[-1, 0] == 1
+    assert (np.diff(curve[:, 0]) >= 0).all() and (np.diff(curve[:, 2]) < 0).all()
     precision, recall, thresholds = sk.precision_recall_curve(labels, scores)
     for point in curve:
         place = np.flatnonzero(thresholds == point[2])[0]
         np.testing.assert_allclose(point[:2], [recall[place], precision[place]], atol=1e-9)
+    everything = np.stack([recall, precision], axis=1)[:-1]
+    assert np.abs(everything[:, None] - curve[None, :, :2]).max(axis=2).min(axis=1).max() < CURVE_GRID
+    assert len(curve) == len(thresholds) if films == 20 else len(curve) < len(thresholds)
+
+
+def test_without_films_there_is_no_curve():
     assert precision_recall_curve(np.zeros(3, dtype=bool), np.ones(3)) == ()
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from test_report_page import example, write
 
-from drawn_evaluation import answers, evaluation
+from drawn_evaluation import answers, evaluation, genre
+from onesheet.evaluation import Thresholds, evaluate
 from onesheet.evaluation.comparison import compare_predictions
 from onesheet.evaluation.threshold_steps import threshold_steps
 from onesheet.reporting.comparison_page import write_comparison
@@ -18,6 +19,9 @@ CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine; apt install chromium")
 
 GENRES = ("Action", "Drama", "Horror")
+MIDDLE = "const box = one.getBoundingClientRect(); return [box.left + box.width / 2, box.top + box.height / 2];"
+CENTRE = f"(plot) => {{ const one = plot.querySelector('i'); {MIDDLE} }}"
+CENTRE_OF_MARK = f"(one) => {{ {MIDDLE} }}"
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +39,15 @@ def open_page(browser):
     """Open a file; afterwards there must have been no console message, no error and no outside request."""
     told, asked, contexts = [], [], []
 
-    def open_page(path, **options):
+    def open_page(path, unfold=True, **options):
         contexts.append(browser.new_context(**options))
         page = contexts[-1].new_page()
         page.on("console", lambda message: told.append(message.text))
         page.on("pageerror", lambda error: told.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
         page.goto(path.as_uri())
+        if unfold:
+            page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
         return page
 
     yield open_page
@@ -66,6 +72,7 @@ def report(truth, tmp_path_factory):
         dataclasses.replace(
             example(f"Film {row}", "sample", names=GENRES),
             true=tuple(np.array(GENRES)[labels[row]].tolist()),
+            predicted=tuple(np.array(GENRES)[probabilities[row] >= 0.4].tolist()),
             probabilities=dict(zip(GENRES, probabilities[row].tolist(), strict=True)),
         )
         for row in range(40)
@@ -74,7 +81,9 @@ def report(truth, tmp_path_factory):
         genre: threshold_steps(labels[:, k], probabilities[:, k], points={"balanced": 0.4, "precise": 0.7})
         for k, genre in enumerate(GENRES)
     }
-    write(folder, evaluation=evaluation(names=GENRES), steps=steps, examples=[example(), *sample])
+    points = {"balanced": Thresholds((0.4,) * 3), "precise": Thresholds((0.7,) * 3)}
+    measured = evaluate(labels, probabilities, genres=GENRES, points=points, train_labels=labels, draws=20)
+    write(folder, evaluation=measured, steps=steps, examples=[example(), *sample], audit="audit.html")
     return folder / "report.html"
 
 
@@ -119,7 +128,7 @@ def test_moving_a_threshold_changes_figures_and_posters(open_page, report, truth
     slider = page.locator(".explorer input")
     slider.focus()
     page.keyboard.press("ArrowLeft")
-    assert shown()[0][0] < 0.7 and shown()[0][2] >= expected(1, 0.7)[0].expected[2]
+    assert shown()[0][0] < 0.7 and shown()[0][2] >= round(expected(1, 0.7)[0].expected[2], 3)
     page.keyboard.press("Home")
     assert shown()[0] == pytest.approx([0, labels[:, 1].mean(), 1, 200], abs=6e-4)
     assert shown()[1:] == (40, 0)
@@ -144,9 +153,108 @@ def test_it_prints_on_a_sheet_of_a4(open_page, tmp_path):
     assert page.evaluate("document.documentElement.scrollWidth") == 680
 
 
+def test_the_first_screen_holds_headline_tiles_and_all_genres(open_page, tmp_path):
+    genres = [genre(f"Genre {k}", f1=0.3 + k / 100, support=20 + 10 * k) for k in range(24)]
+    write(tmp_path, evaluation=evaluation(genres), balance={"test": range(24)}, examples=[])
+    page = open_page(tmp_path / "report.html", unfold=False, viewport={"width": 1400, "height": 900})
+    for inside in ("h1", ".tiles", ".chart"):
+        box = page.locator(inside).bounding_box()
+        assert box["y"] >= 0 and box["y"] + box["height"] <= 900, inside
+    assert page.locator(".tiles b").all_inner_texts() == [
+        f"{name} at balanced" for name in ("Precision", "Recall", "Exact match")
+    ]
+    rows = page.locator(".chart tbody tr").all_inner_texts()
+    assert [row.split("\t")[0] for row in rows] == [f"Genre {k}" for k in (*range(23, 0, -1), 0)]
+    assert "20 films: predicted 20 times, right 10" in rows[-1]
+
+
+def test_a_link_opens_its_section_and_the_sections_stay_in_sight(open_page, report):
+    page = open_page(report, unfold=False, viewport={"width": 1400, "height": 900})
+    assert not page.locator("#curves .multiples").is_visible()
+    page.locator("nav a", has_text="Precision and recall").click()
+    page.locator("#curves .multiples").wait_for()
+    assert 0 <= page.locator("#curves").bounding_box()["y"] < 900
+    assert page.locator("nav").bounding_box()["y"] == 0
+
+
+def test_it_prints_in_under_8_pages(open_page, tmp_path):
+    names = [f"Genre {k}" for k in range(24)]
+    examples = [example(f"Film {k}", "worst", (224, 160), names) for k in range(24)]
+    write(tmp_path, evaluation=evaluation(names=names), balance={"test": range(24)}, examples=examples)
+    page = open_page(tmp_path / "report.html", unfold=False)
+    assert page.pdf(format="A4").count(b"/Type /Page\n") in range(2, 8)
+
+
+def test_pointing_at_a_curve_reads_it(open_page, report, truth):
+    labels, probabilities = truth
+    page = open_page(report, viewport={"width": 1280, "height": 900})
+    figure = page.locator("[data-curve=Drama]")
+    plot = figure.locator(".plot")
+    plot.scroll_into_view_if_needed()
+
+    own, given = labels[:, 1], probabilities[:, 1] >= 0.4
+    right = (own & given).sum()
+    said = f"threshold 0.400, precision {right / given.sum():.3f}, recall {right / own.sum():.3f}"
+    plot.focus()
+    assert figure.locator(".reading").inner_text() == said == plot.get_attribute("aria-valuetext")
+    place = plot.evaluate(CENTRE)
+    marks = plot.locator("svg use").all()
+    assert min(np.hypot(*np.subtract(mark.evaluate(CENTRE_OF_MARK), place)) for mark in marks) < 1
+    plot.press("End")
+    assert figure.locator(".reading").inner_text() != said
+    page.mouse.move(*place)
+    assert figure.locator(".reading").inner_text() == said
+    plot.press("ArrowRight")
+    above = min(value for value in probabilities[:, 1] if value > 0.4)
+    read = figure.locator(".reading").inner_text()
+    assert read.startswith("threshold ") and float(read.split()[1].strip(",")) >= round(above, 3)
+
+
+def test_a_cell_opens_its_posters(open_page, report, truth):
+    labels, probabilities = truth
+    page = open_page(report)
+    row, column = "Drama", "Action"
+    own, given = labels[:, GENRES.index(row)], probabilities[:, GENRES.index(column)] >= 0.4
+    cell = page.get_by_role("button", name=f"{row} films, predicted {column}:")
+    both, share = int((own & given).sum()), (own & given).sum() / own.sum()
+    assert cell.get_attribute("title") == f"{row} films, predicted {column}: {both} ({100 * share:.0f}%)"
+    cell.click()
+    dialog = page.get_by_role("dialog")
+    shown = min(12, int((own & given)[:40].sum()))
+    assert dialog.locator("img").count() == shown > 3
+    assert f"{shown} of {both}" in dialog.inner_text()
+    page.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    # the keyboard walks the table
+    page.locator(".cells button").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    assert dialog.is_visible() and dialog.locator("h2").inner_text() == (
+        f"{page.locator('.cells tbody th').nth(1).inner_text()} films, predicted "
+        f"{page.locator('.cells thead th').nth(1).inner_text()}"
+    )
+
+
+def test_the_diagonal_of_the_table_is_recall(open_page, report, truth):
+    labels, probabilities = truth
+    page = open_page(report)
+    for column, name in enumerate(GENRES):
+        own, given = labels[:, column], probabilities[:, column] >= 0.4
+        recall = (own & given).sum() / own.sum()
+        assert page.locator(f"td[data-row='{column}'][data-column='{column}']").inner_text() == f"{100 * recall:.0f}"
+        told = page.locator(f"#genres tr:has(th[data-value={name}]) td").nth(5).get_attribute("data-value")
+        assert float(told) == pytest.approx(recall)
+
+
 def test_without_scripts_all_figures_are_there(open_page, report):
-    page = open_page(report, java_script_enabled=False)
+    page = open_page(report, unfold=False, java_script_enabled=False)
     assert page.locator("#genres tbody tr").count() == 3
+    page.locator("#curves summary").click()
+    assert "balanced: threshold 0.400" in page.locator("#curves").inner_text()
+    page.locator("#mistakes summary").click()
+    assert page.locator(".cells td").first.is_visible() and "Press a cell" not in page.locator("#mistakes").inner_text()
+    page.locator("#explorer summary").click()
     assert not page.locator(".explorer").is_visible()
     assert "needs JavaScript" in page.locator("#explorer").inner_text()
 

@@ -90,6 +90,7 @@ def write(folder, **changes):
             example("Big", "sample", names=result.genres),
         ],
         "findings": {"truncated": (3, "the file ends early")},
+        "audit": None,
         "facts": {"Model": "poster-cnn", "Training time": "3 min"},
     } | changes
     write_report(folder / "report.html", **given)
@@ -170,8 +171,11 @@ def test_the_tables_say_what_the_evaluation_says(tmp_path):
     for scores in (*result.at.values(), *result.baselines.values()):
         assert f"<td>{scores['macro_f1'].value:.3f}<small>" in text
     counts = np.array(result.confusion)
-    share = counts[0, 1] / counts[0].sum()
-    assert f'title="Action, taken for Drama: {counts[0, 1]:.0f} ({100 * share:.0f}%)"' in text
+    for row, one in enumerate(result.per_genre):
+        for column, other in enumerate(result.genres):
+            share = counts[row, column] / one.support
+            words = f"{one.genre} films, predicted {other}: {counts[row, column]:.0f} ({100 * share:.0f}%)"
+            assert f'title="{words}"' in text
     assert "the epoch kept: 2 of 3" in text
 
 

@@ -3,7 +3,7 @@ from .calibration import fit_calibration as fit_calibration
 from .comparison import Comparison as Comparison
 from .comparison import Paired as Paired
 from .comparison import compare_predictions as compare_predictions
-from .confusion import confusion_matrix as confusion_matrix
+from .confusion import count_together as count_together
 from .evaluating import evaluate as evaluate
 from .label_errors import SuspectLabel as SuspectLabel
 from .label_errors import suspect_labels as suspect_labels

@@ -1,57 +1,18 @@
-"""Which genre is taken for which, when a film has several; and which genres come together."""
+"""Which genres are predicted for the films of which, which come together, and an order that puts like beside like."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from onesheet.evaluation.array_checks import Labels
-
-
-def confusion_matrix(labels: Labels, predicted: Labels) -> NDArray[np.int64]:
-    """The multi-label confusion matrix of Heydarian, Doyle and Samavi, "MLCM" (IEEE Access 10, 2022).
-
-    Rows are true genres and a last row "no true genre"; columns are predicted genres and a last column "none
-    predicted". A film with true set T and predicted set D counts:
-
-    - each genre in both: once on the diagonal;
-    - T has missed genres and D has extra ones: each missed genre against each extra one;
-    - only missed ones: each missed genre against "none predicted";
-    - only extra ones: each genre of T against each extra one; if T is empty, "no true genre" against each;
-    - both sets empty: once in the last corner.
-
-    So the diagonal counts what is right and the last column what was left out with nothing put in its place.
-    Divide a row by its sum to read it as shares.
-
-    Args:
-        labels: bool N×G.
-        predicted: bool N×G.
-
-    Returns:
-        int64 (G+1)×(G+1).
-
-    Example:
-        >>> confusion_matrix(np.array([[True, False]]), np.array([[False, True]])).tolist()
-        [[0, 1, 0], [0, 0, 0], [0, 0, 0]]
-    """
-    genres = labels.shape[1]
-    right, missed, extra = labels & predicted, labels & ~predicted, predicted & ~labels
-    any_missed = np.asarray(missed.any(axis=1))
-    any_extra = np.asarray(extra.any(axis=1))
-    no_truth = ~labels.any(axis=1)
-    matrix = np.zeros((genres + 1, genres + 1), dtype=np.int64)
-    source = np.where(any_missed[:, None], missed, labels)
-    matrix[:genres, :genres] = count_together(source, extra) + np.diag(right.sum(axis=0))
-    matrix[:genres, genres] = missed[~any_extra].sum(axis=0)
-    matrix[genres, :genres] = extra[no_truth].sum(axis=0)
-    matrix[genres, genres] = (no_truth & ~any_extra).sum()
-    return matrix
 
 
 def count_together(one: Labels, other: Labels) -> NDArray[np.int64]:
     """Films that have genre g in `one` and h in `other`: int64 G×G, from bool N×G each.
 
-    With the same table twice it is the co-occurrence matrix, films with the genre on the diagonal.
+    Of labels and predictions it is what the confusion table counts: on the diagonal films found, which divided by the
+    row's films is recall. With the same table twice it is the co-occurrence matrix.
 
     Example:
         >>> both = np.array([[True, True], [True, False]])
@@ -64,3 +25,34 @@ def count_together(one: Labels, other: Labels) -> NDArray[np.int64]:
         part = slice(start, start + (1 << 16))
         total += (one[part].T.astype(np.float32) @ other[part].astype(np.float32)).astype(np.int64)
     return total
+
+
+def similarity_order(counts: ArrayLike) -> list[int]:
+    """An order of genres in which those that are predicted for each other's films are neighbours.
+
+    By the second eigenvector of the similarities' Laplacian (Atkins, Boman, Hendrickson, "A spectral algorithm for
+    seriation and the consecutive ones problem", SIAM J. Comput. 28, 1998).
+
+    Args:
+        counts: G×G, >= 0: what `count_together` returned.
+
+    Returns:
+        The G columns, in order.
+
+    Example:
+        >>> similarity_order([[9, 0, 8], [0, 9, 1], [8, 1, 9]])
+        [0, 2, 1]
+    """
+    table = np.asarray(counts, np.float64)
+    scale = np.sqrt(np.maximum(table.diagonal(), 1))
+    alike = table / scale[:, None] / scale
+    alike = alike + alike.T
+    np.fill_diagonal(alike, 0)
+    if len(table) < 3:
+        return list(range(len(table)))
+    alike += 1e-6  # genres apart from all others have a place too
+    _, vectors = np.linalg.eigh(np.diag(alike.sum(axis=0)) - alike)
+    places = vectors[:, 1]
+    sign = 1 if places[0] <= places[-1] else -1  # the catalogue's first genre comes first
+    order: list[int] = np.argsort(sign * places.round(9), kind="stable").tolist()
+    return order

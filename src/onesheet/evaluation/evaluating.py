@@ -11,12 +11,12 @@ from onesheet.evaluation.array_checks import Labels, Scores, as_labels, as_proba
 from onesheet.evaluation.baselines import baseline_decisions
 from onesheet.evaluation.bootstrap import Intervals, bootstrap
 from onesheet.evaluation.caveats import too_few
-from onesheet.evaluation.confusion import confusion_matrix, count_together
+from onesheet.evaluation.confusion import count_together
 from onesheet.evaluation.measure import BaselineMeasure, Key, Measure
 from onesheet.evaluation.operating_points import OperatingPoint, Thresholds
 from onesheet.evaluation.precision_recall import PER_GENRE
 from onesheet.evaluation.ranking_metrics import precision_recall_curve
-from onesheet.evaluation.reliability import reliability
+from onesheet.evaluation.reliability import genre_reliability, reliability
 from onesheet.evaluation.results import Evaluation, GenreAtPoint, GenreResult, Score
 from onesheet.genres import GenreSet
 from onesheet.progress import Progress, shown
@@ -73,7 +73,7 @@ def evaluate(
         baselines={name: _section(measured, f"baseline {name}") for name in baseline_decisions(seen)},
         per_genre=_genre_results(names, truth, values, all_points, measured),
         reliability=reliability(truth, values),
-        confusion=tuple(tuple(row) for row in confusion_matrix(truth, shown).astype(float).tolist()),
+        confusion=tuple(map(tuple, count_together(truth, shown).tolist())),
         cooccurrence_true=tuple(map(tuple, count_together(truth, truth).tolist())),
         cooccurrence_predicted=tuple(map(tuple, count_together(shown, shown).tolist())),
         caveats=(*caveats, *few),
@@ -126,7 +126,7 @@ def _genre_results(
             share=float(truth[:, genre].mean()),
             at={point: at(point, genre) for point in points},
             curve=precision_recall_curve(truth[:, genre], values[:, genre]),
-            reliability=reliability(truth[:, [genre]], values[:, [genre]]),
+            reliability=genre_reliability(truth[:, genre], values[:, genre]),
             **{metric: scores["ranking", f"genre {metric}"][genre] for metric in ranking},
         )
         for genre, name in enumerate(names)

@@ -22,7 +22,8 @@ from onesheet.evaluation.array_checks import (
     share_at_least,
 )
 
-CURVE_POINTS = 200
+CURVE_GRID = 1 / 400
+"""Points of a precision-recall curve nearer than this to one that is kept are left out: half a pixel of a plot."""
 
 
 class Counts(NamedTuple):
@@ -171,25 +172,30 @@ def _each(metric: str, labels: ArrayLike, scores: ArrayLike, micro: bool, weight
 
 
 def precision_recall_curve(labels: Labels, scores: Scores) -> tuple[tuple[float, float, float], ...]:
-    """One genre's curve: at most 200 points of (recall, precision, threshold), recall rising.
+    """One genre's curve as points of (recall, precision, threshold), recall rising: draw it in steps, up before right.
 
-    A point for each distinct score of a film that has the genre, thinned evenly; empty without such films.
+    A point for each distinct score, thinned so that every threshold is within `CURVE_GRID` of a point in both metrics;
+    empty without films of the genre.
 
     Args:
         labels: bool N.
         scores: float N, finite.
 
     Example:
-        >>> precision_recall_curve(np.array([True, False, True]), np.array([.75, .5, .25]))[0]
-        (0.5, 1.0, 0.75)
+        >>> precision_recall_curve(np.array([True, False, True]), np.array([.75, .5, .25]))[:2]
+        ((0.5, 1.0, 0.75), (0.5, 0.5, 0.5))
     """
-    ranking = Ranking(labels, scores)
-    counts = ranking.counts(np.ones(len(labels)))
-    if not len(counts.true):
+    if not labels.any():
         return ()
-    kept = np.unique(np.linspace(0, len(counts.true) - 1, CURVE_POINTS).round().astype(int))
-    columns = (counts.true / counts.true[-1], counts.precision(), ranking.held)
-    return tuple(zip(*(column[kept].tolist() for column in columns), strict=True))
+    falling = np.argsort(-scores, kind="stable")
+    ordered = scores[falling]
+    last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))  # of each distinct score
+    right = np.cumsum(labels[falling])[last]
+    recall, precision = right / right[-1], right / (last + 1)
+    cells = np.floor(np.stack([recall, precision], axis=1) / CURVE_GRID)
+    _, first = np.unique(cells, axis=0, return_index=True)
+    kept = np.sort(first)
+    return tuple(zip(*(column[kept].tolist() for column in (recall, precision, ordered[last])), strict=True))
 
 
 def ranking_loss(labels: Labels, scores: Scores) -> Floats:

@@ -1,6 +1,8 @@
-"""Whether 30 % means 30 %: expected calibration error and the reliability diagram, 15 equal-width bins."""
+"""Whether 30% means 30%: expected calibration error and reliability diagrams."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +20,8 @@ from onesheet.evaluation.bootstrap import weighted_sums
 from onesheet.evaluation.results import Bin
 
 BINS = 15
+GENRE_BINS = 6
+FEWEST_PAIRS = 20
 _EDGES = np.linspace(0, 1, BINS + 1)
 
 
@@ -99,3 +103,50 @@ def reliability(labels: Labels, probabilities: Scores) -> tuple[Bin, ...]:
     some = np.where(pairs > 0, pairs, np.nan)
     columns = (_EDGES[:-1], _EDGES[1:], pairs.astype(np.int64), probability / some, true / some)
     return tuple(Bin(*row) for row in zip(*(column.tolist() for column in columns), strict=True))
+
+
+def genre_reliability(labels: Labels, probabilities: Scores) -> tuple[Bin, ...]:
+    """The reliability diagram of one genre: up to 6 bins of as many films each as ties allow.
+
+    Args:
+        labels: bool N.
+        probabilities: float N in [0, 1].
+
+    Returns:
+        Bins with `FEWEST_PAIRS` films or more, 4 to 6 where there are enough films and they are not tied.
+
+    Example:
+        >>> rising = np.arange(100) / 100
+        >>> [(one.low, one.pairs) for one in genre_reliability(rising > 0.5, rising)]
+        [(0.0, 20), (0.2, 20), (0.4, 20), (0.6, 20), (0.8, 20)]
+    """
+    bins = min(max(len(labels) // FEWEST_PAIRS, 4), GENRE_BINS)
+    ordered = np.sort(probabilities)
+    edges = ordered[np.arange(1, bins) * len(labels) // bins] if len(labels) else ordered
+    place = np.searchsorted(edges, probabilities, side="right")
+    bounds = (0.0, *edges.tolist(), 1.0)
+    found = []
+    for number in range(len(edges) + 1):
+        held = place == number
+        if (pairs := int(held.sum())) >= FEWEST_PAIRS:
+            mean, share = float(probabilities[held].mean(dtype=np.float64)), float(labels[held].mean())
+            found.append(Bin(bounds[number], bounds[number + 1], pairs, mean, share))
+    return tuple(found)
+
+
+def wilson_interval(share: float, pairs: int) -> tuple[float, float]:
+    """The 95% interval of a share, (low, high) in [0, 1].
+
+    Source: Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927.
+
+    Args:
+        share: of `pairs` that are true, in [0, 1].
+        pairs: > 0.
+
+    Example:
+        >>> [round(bound, 3) for bound in wilson_interval(0.1, 20)]
+        [0.028, 0.301]
+    """
+    z2 = 1.959963984540054**2 / pairs
+    middle, half = share + z2 / 2, math.sqrt(z2 * (share * (1 - share) + z2 / 4))
+    return max((middle - half) / (1 + z2), 0.0), min((middle + half) / (1 + z2), 1.0)

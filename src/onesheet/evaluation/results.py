@@ -59,10 +59,11 @@ class GenreResult:
         support: films of the evaluated split that have the genre.
         share: support / films.
         at: operating point -> metrics.
-        curve: the precision-recall curve, at most 200 points of (recall, precision, threshold), recall rising.
+        curve: the precision-recall curve as points of (recall, precision, threshold), recall rising; see
+            `ranking_metrics.precision_recall_curve`.
         average_precision, roc_auc: ranking metrics.
         calibration_error: expected calibration error of this genre alone, 15 equal-width bins.
-        reliability: the reliability diagram of this genre alone.
+        reliability: the reliability diagram of this genre alone, in bins of equal count; those of few pairs left out.
     """
 
     genre: str
@@ -78,7 +79,7 @@ class GenreResult:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """One bar of the reliability diagram: film-genre pairs whose probability is in [low, high)."""
+    """One point of a reliability diagram: film-genre pairs whose probability is in [low, high), or the last to 1."""
 
     low: float
     high: float
@@ -105,8 +106,8 @@ class Evaluation:
             same metrics as `at` and those of `ranking` that it defines.
         per_genre: one entry per genre, in column order.
         reliability: the pooled reliability diagram, 15 bins, at all film-genre pairs.
-        confusion: operating point "balanced", float G+1 × G+1, row = true, column = predicted, last = none: see
-            `confusion.confusion_matrix` for the rule; rows and columns in genre order.
+        confusion: G×G counts of films with the row's genre for which the column's is predicted at the balanced point;
+            on the diagonal, those found. Divide a row by the genre's support to read it as shares.
         cooccurrence_true, cooccurrence_predicted: G×G counts of films with both genres; on the diagonal, films with
             the genre.
         caveats: sentences to know before the metrics are believed.
@@ -121,7 +122,7 @@ class Evaluation:
     baselines: dict[str, dict[str, Score]]
     per_genre: tuple[GenreResult, ...]
     reliability: tuple[Bin, ...]
-    confusion: tuple[tuple[float, ...], ...]
+    confusion: tuple[tuple[int, ...], ...]
     cooccurrence_true: tuple[tuple[int, ...], ...]
     cooccurrence_predicted: tuple[tuple[int, ...], ...]
     caveats: tuple[str, ...] = ()

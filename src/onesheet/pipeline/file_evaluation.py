@@ -159,6 +159,7 @@ def _show(
         out / "report.html",
         examples=examples,
         findings=None if findings is None else {flag: (n, FLAGS[flag]) for flag, n in findings.counts.items()},
+        audit="audit.html" if (out / "audit.html").is_file() else None,
         facts=facts,
         **content,
     )

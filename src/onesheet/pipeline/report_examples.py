@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from onesheet.evaluation.confusion import count_together
 from onesheet.evaluation.label_errors import SuspectLabel
 from onesheet.evaluation.predictions_file import Predictions
 from onesheet.packed import Packed
@@ -18,6 +19,7 @@ from onesheet.reporting.report_page import Example
 EXAMPLES = 12  # posters of each kind
 SUSPECTS = 24
 SAMPLE = 96  # posters of the threshold explorer, at most; 3 to 5 kB each
+CELLS = 128  # more of them, for the cells of the confusion table
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +51,7 @@ class Showing:
                 self._example(film, "suspect", heat=genres[0], doubted=genres)
                 for film, genres in list(doubted.items())[:SUSPECTS]
             ),
-            *(self._example(film, "sample") for film in self._sample()),
+            *(self._example(film, "sample") for film in self._with_cells(self._sample())),
         ]
 
     def _example(
@@ -105,6 +107,25 @@ class Showing:
                 places = np.linspace(0, len(side) - 1, min(each, len(side))).round().astype(int)
                 chosen |= dict.fromkeys(side[places].tolist())
         return list(chosen)[:SAMPLE]
+
+    def _with_cells(self, chosen: list[int]) -> list[int]:
+        """More films, so that each cell of the confusion table has some: its surest first, the emptiest cell's next."""
+        labels, predicted = self.predictions.labels, self.predictions.predicted["balanced"]
+        have, films = (count_together(labels[rows], predicted[rows]).astype(float) for rows in (chosen, slice(None)))
+        taken = np.zeros(len(labels), dtype=bool)
+        taken[chosen] = True
+        for _ in range(CELLS):
+            open_cells = have < np.minimum(films, EXAMPLES)
+            if not open_cells.any():
+                break
+            emptiest = np.where(open_cells, have - films / (films.max() + 1), np.inf)
+            row, column = np.unravel_index(int(emptiest.argmin()), have.shape)
+            fitting = labels[:, row] & predicted[:, column] & ~taken
+            film = int(np.where(fitting, self.predictions.probabilities[:, column], -1).argmax())
+            taken[film] = True
+            chosen.append(film)
+            have += np.outer(labels[film], predicted[film])
+        return chosen
 
     def _heat(self, film: int, poster: NDArray[np.uint8], genre: int) -> NDArray[np.uint8] | None:
         evidence = self.predictor.score(poster[None]).evidence

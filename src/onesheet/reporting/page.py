@@ -11,6 +11,7 @@ from onesheet.errors import require
 from onesheet.evaluation.results import Score
 from onesheet.files import write_text
 from onesheet.markup import picture
+from onesheet.reporting.contrast import SCHEMES, text_on
 
 
 def write_page(path: str | Path, template: str, values: Mapping[str, Any]) -> None:
@@ -35,6 +36,7 @@ def write_page(path: str | Path, template: str, values: Mapping[str, Any]) -> No
         spark=_spark,
         picture=picture,
         signed=_signed,
+        text_on=_text_on,
     )
     page = environment.get_template(template).render(values)
     # A file name may hold bytes that are no letters; they become "?".
@@ -51,6 +53,11 @@ def _signed(value: float, digits: int = 3) -> str:
 
 def _percent(value: float, digits: int = 1) -> str:
     return f"{100 * value:.{digits}f}%" if math.isfinite(value) else "–"
+
+
+def _text_on(share: float) -> str:
+    """Classes of a heat table's cell: where its text is white."""
+    return " ".join(f"white-in-{scheme}" for scheme in SCHEMES if text_on(share, scheme) == "white")
 
 
 def _interval(score: Score, percent: bool = False, digits: int = 3) -> str:

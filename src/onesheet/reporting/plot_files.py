@@ -145,8 +145,8 @@ def _tables(evaluation: Evaluation) -> dict[str, Sheet]:
     both = zip(evaluation.cooccurrence_true, evaluation.cooccurrence_predicted, strict=True)
     return {
         "confusion": Sheet(
-            ("true", *genres, "none"),
-            [[name, *row] for name, row in zip((*genres, "no genre"), evaluation.confusion, strict=True)],
+            ("films with", *genres),
+            [[name, *row] for name, row in zip(genres, evaluation.confusion, strict=True)],
             lambda: panels.confusion(evaluation),
         ),
         "co-occurrence": Sheet(

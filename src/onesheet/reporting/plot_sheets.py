@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from onesheet.evaluation.confusion import similarity_order
 from onesheet.evaluation.results import Evaluation, GenreResult, Score
 from onesheet.evaluation.slices import Slice
 from onesheet.evaluation.threshold_steps import ThresholdSteps
 from onesheet.reporting import plots
+from onesheet.reporting.contrast import text_on
 from onesheet.reporting.plots import INK, LIGHT, MODEL, MUTED, OTHER, PAPER
 from onesheet.reporting.verdict import Headline
 
@@ -78,15 +80,15 @@ def precision_recall(results: Sequence[GenreResult]) -> Figure:
 
 def reliability(evaluation: Evaluation) -> Figure:
     """The reliability diagram of all genres pooled, and of each."""
-    everything = [
-        ("all genres", evaluation.reliability),
-        *((one.genre, one.reliability) for one in evaluation.per_genre),
-    ]
-    return _multiples(
-        everything,
-        lambda item: item[0],
-        lambda axes, item: plots.draw_reliability(axes, item[1], ticks=(0, 0.5, 1), by_count=True),
-    )
+
+    def draw(axes: Axes, one: GenreResult | Evaluation) -> None:
+        if isinstance(one, Evaluation):
+            plots.draw_reliability(axes, one.reliability, ticks=(0, 0.5, 1))
+        else:
+            plots.draw_genre_reliability(axes, one.reliability)
+
+    everything: list[GenreResult | Evaluation] = [evaluation, *evaluation.per_genre]
+    return _multiples(everything, lambda one: "all genres" if isinstance(one, Evaluation) else one.genre, draw)
 
 
 def thresholds(steps: Mapping[str, ThresholdSteps]) -> Figure:
@@ -117,16 +119,16 @@ def balance(names: Sequence[str], splits: Mapping[str, Sequence[int]]) -> Figure
 
 
 def confusion(evaluation: Evaluation) -> Figure:
-    """The several-label confusion matrix, in shares of each row."""
-    counts = np.array(evaluation.confusion, dtype=float)
-    return _heats({"": _of(counts, counts.sum(axis=1))}, (*evaluation.genres, "no genre"), (*evaluation.genres, "none"))
+    """For the films with the row's genre, the share for which the column's is predicted."""
+    support = np.array([one.support for one in evaluation.per_genre], dtype=float)
+    return _heats({"": _of(np.array(evaluation.confusion, dtype=float), support)}, evaluation)
 
 
 def cooccurrence(evaluation: Evaluation) -> Figure:
     """Which genres go together: in truth and as predicted, in shares of the row's genre."""
     tables = {"True": evaluation.cooccurrence_true, "Predicted": evaluation.cooccurrence_predicted}
     shares = {name: _of(np.array(table, float), np.diagonal(np.array(table, float))) for name, table in tables.items()}
-    return _heats(shares, evaluation.genres, evaluation.genres)
+    return _heats(shares, evaluation)
 
 
 def _short(name: str) -> str:
@@ -179,21 +181,25 @@ def _intervals(columns: Mapping[str, Sequence[tuple[str, Score, float]]]) -> Fig
     return sheet
 
 
-def _heats(tables: Mapping[str, NDArray[np.float64]], rows: Sequence[str], columns: Sequence[str]) -> Figure:
+def _heats(tables: Mapping[str, NDArray[np.float64]], evaluation: Evaluation) -> Figure:
+    """Tables G×G of shares, genres in the order of their similarity."""
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure
 
     paper_to_blue = LinearSegmentedColormap.from_list("paper to blue", [PAPER, LIGHT[3]])
-    side = 1.8 + 0.26 * len(rows)
+    order = similarity_order(evaluation.confusion)
+    names = [_short(evaluation.genres[genre]) for genre in order]
+    side = 1.8 + 0.26 * len(names)
     sheet = Figure(figsize=(side * len(tables), side), layout="constrained")
     for number, (title, shares) in enumerate(tables.items(), 1):
         axes = sheet.add_subplot(1, len(tables), number)
-        axes.imshow(shares, cmap=paper_to_blue, vmin=0, vmax=1)
-        axes.set(xticks=range(len(columns)), yticks=range(len(rows)), yticklabels=[*map(_short, rows)], title=title)
-        axes.set_xticklabels([*map(_short, columns)], rotation=90)
+        ordered = shares[np.ix_(order, order)]
+        axes.imshow(ordered, cmap=paper_to_blue, vmin=0, vmax=1)
+        axes.set(xticks=range(len(names)), yticks=range(len(names)), yticklabels=names, title=title)
+        axes.set_xticklabels(names, rotation=90)
         axes.grid(visible=False)
-        for (row, column), share in np.ndenumerate(shares):
+        for (row, column), share in np.ndenumerate(ordered):
             if share >= 0.05:
-                colour = PAPER if share > 0.55 else INK
+                colour = text_on(float(share), "light")
                 axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=6, color=colour)
     return sheet

@@ -10,13 +10,14 @@ import io
 import math
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onesheet.errors import require
+from onesheet.evaluation.reliability import wilson_interval
 from onesheet.evaluation.results import Bin, GenreResult
 from onesheet.evaluation.threshold_steps import ThresholdSteps
 from onesheet.files import whole_file
@@ -46,6 +47,17 @@ BY_FILMS = {"roc_auc": "ROC-AUC, macro", "map": "Mean average precision, macro"}
 
 POINTS = {"balanced": "o", "precise": "^", "generous": "s", "exact": "X", "0.5": "D"}
 """Operating point -> its mark on a precision-recall curve."""
+
+Curve = Sequence[tuple[float, float, float]]  # (recall, precision, threshold), recall rising
+
+SMALL = (170, 140, 27, 20)
+"""A small plot: width, height, left, bottom, as `new_axes` takes them."""
+
+TOP = 1.02
+"""Where the unit square's upright axis ends."""
+
+SMALL_BOX = {"left": 27 / 170, "width": 135 / 170, "top": (8 + 112 * (1 - 1 / TOP)) / 140, "height": 112 / TOP / 140}
+"""Where 0 to 1 is in a small plot, as shares of its width and height."""
 
 STYLE: dict[str, Any] = {
     "svg.fonttype": "none",  # text stays text
@@ -90,8 +102,8 @@ def house_style(*, on_paper: bool = False) -> Iterator[None]:
         yield
 
 
-def new_axes(width: float, height: float, *, left: float, bottom: float) -> tuple[Figure, Axes]:
-    """A figure and its axes; every length in SVG units (1/72 inch)."""
+def new_axes(width: float, height: float, left: float, bottom: float) -> tuple[Figure, Axes]:
+    """A figure and its axes, free space left of them and below; every length in SVG units (1/72 inch)."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width / 72, height / 72))
@@ -139,7 +151,7 @@ def learning_curve(history: Sequence[Mapping[str, float]], figure: str) -> str:
         history: rows with `epoch`, `train_<figure>`, `validation_<figure>` and `best` (1 = the chosen epoch).
         figure: "loss", "precision", "recall", "map", ….
     """
-    drawing, axes = new_axes(270, 190, left=38, bottom=34)
+    drawing, axes = new_axes(270, 190, 38, 34)
     draw_learning(axes, history, figure)
     return as_svg(drawing, f"{figure} by epoch, train and validation")
 
@@ -151,14 +163,14 @@ def curve_by_films(rows: Sequence[Mapping[str, float]], metric: str) -> str:
         rows: one per draw, with `films` and the metric.
         metric: a key of `BY_FILMS`.
     """
-    drawing, axes = new_axes(270, 190, left=38, bottom=34)
+    drawing, axes = new_axes(270, 190, 38, 34)
     draw_by_films(axes, rows, metric)
     return as_svg(drawing, f"{BY_FILMS[metric]} by films learnt from")
 
 
 def precision_recall(result: GenreResult) -> str:
     """SVG: a genre's precision-recall curve, the operating points on it, chance as a dashed line."""
-    drawing, axes = new_axes(170, 140, left=27, bottom=20)
+    drawing, axes = new_axes(*SMALL)
     draw_precision_recall(axes, result)
     return as_svg(drawing, f"Precision-recall curve of {result.genre}")
 
@@ -174,8 +186,8 @@ def reliability(bins: Sequence[Bin]) -> str:
 
 def genre_reliability(result: GenreResult) -> str:
     """SVG: the reliability diagram of one genre, small."""
-    drawing, axes = new_axes(170, 140, left=27, bottom=20)
-    draw_reliability(axes, result.reliability, ticks=(0, 0.5, 1), by_count=True)
+    drawing, axes = new_axes(*SMALL)
+    draw_genre_reliability(axes, result.reliability)
     return as_svg(drawing, f"Reliability diagram of {result.genre}")
 
 
@@ -213,28 +225,47 @@ def draw_by_films(axes: Axes, rows: Sequence[Mapping[str, float]], metric: str) 
 
 def draw_precision_recall(axes: Axes, result: GenreResult) -> None:
     """As `precision_recall`."""
-    axes.axhline(result.share, color=MUTED, linewidth=0.8, linestyle=(0, (3, 2)))
-    if result.curve:
-        recall, precision, _ = zip(*result.curve, strict=True)
-        axes.plot(recall, precision, color=MODEL, linewidth=1.4)
+    draw_curves(axes, [(result.curve, MODEL)], result.share)
     for name, mark in reversed(POINTS.items()):  # balanced on top
         if name in result.at:
             point, size = result.at[name], 7 if name == "balanced" else 5
             place = [point.recall.value], [point.precision.value]
-            axes.plot(*place, mark, color=OTHER, markersize=size, markeredgewidth=0, clip_on=False, label=name)
+            # a point that has no thresholds is not on the curve, and is drawn apart
+            colours = {"color": OTHER, "mew": 0} if point.threshold is not None else {"color": INK, "mfc": "none"}
+            axes.plot(*place, mark, markersize=size, clip_on=False, label=name, **colours)
+
+
+def draw_curves(axes: Axes, curves: Iterable[tuple[Curve, str]], share: float) -> None:
+    """Precision-recall curves in steps, each in its colour, and the genre's share of the films."""
+    axes.axhline(share, color=MUTED, linewidth=0.8, linestyle=(0, (3, 2)))
+    for curve, colour in curves:
+        if curve:
+            recall, precision, _ = zip(*curve, strict=True)
+            steps = [0, *recall], [precision[0], *precision]
+            axes.plot(*steps, color=colour, linewidth=1.4, drawstyle="steps-pre")
     unit_square(axes, ticks=(0, 0.5, 1))
 
 
-def draw_reliability(axes: Axes, bins: Sequence[Bin], *, ticks: Sequence[float], by_count: bool = False) -> None:
-    """Stated probability against true share; `by_count`: the area of a dot grows with the pairs behind it."""
+def draw_reliability(axes: Axes, bins: Sequence[Bin], *, ticks: Sequence[float]) -> None:
+    """Stated probability against true share."""
     filled = [one for one in bins if one.pairs]
-    most = max([one.pairs for one in filled], default=1)
-    sizes = [4 + 36 * math.sqrt(one.pairs / most) if by_count else 25.0 for one in filled]
     stated, true = [one.mean_probability for one in filled], [one.true_share for one in filled]
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=(0, (3, 2)))
-    axes.plot(stated, true, color=MODEL, linewidth=1 if by_count else 1.6)
-    axes.scatter(stated, true, s=sizes, color=MODEL, clip_on=False, zorder=3, linewidths=0)
+    axes.plot(stated, true, color=MODEL)
+    axes.scatter(stated, true, s=25, color=MODEL, clip_on=False, zorder=3, linewidths=0)
     unit_square(axes, ticks=ticks)
+
+
+def draw_genre_reliability(axes: Axes, bins: Sequence[Bin]) -> None:
+    """The same of one genre, with Wilson intervals, both axes as long as its probabilities need."""
+    intervals = [wilson_interval(one.true_share, one.pairs) for one in bins]
+    largest = max([*(high for _, high in intervals), *(one.mean_probability for one in bins)], default=1.0)
+    end = next(end for end in (0.05, 0.1, 0.2, 0.5, 1.0) if end >= largest)
+    stated = [one.mean_probability for one in bins]
+    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=(0, (3, 2)))
+    axes.vlines(stated, [low for low, _ in intervals], [high for _, high in intervals], color=MODEL, alpha=0.45)
+    axes.plot(stated, [one.true_share for one in bins], "o", color=MODEL, markersize=4, clip_on=False)
+    unit_square(axes, ticks=(0, 0.5, 1), scale=end)
 
 
 def draw_reliability_with_counts(drawing: Figure, bins: Sequence[Bin]) -> None:
@@ -272,10 +303,12 @@ def draw_thresholds(axes: Axes, steps: ThresholdSteps) -> None:
     unit_square(axes, ticks=(0, 0.5, 1))
 
 
-def unit_square(axes: Axes, *, ticks: Sequence[float]) -> None:
-    """Both axes from 0 to 1."""
-    names = [f"{tick:g}" for tick in ticks]
-    axes.set(xlim=(0, 1), ylim=(0, 1.02), xticks=ticks, yticks=ticks, xticklabels=names, yticklabels=names)
+def unit_square(axes: Axes, *, ticks: Sequence[float], scale: float = 1.0) -> None:
+    """Both axes from 0 to `scale`, with ticks at shares of it."""
+    places = [scale * tick for tick in ticks]
+    names = [f"{place:g}" for place in places]
+    axes.set(xlim=(0, scale), ylim=(0, TOP * scale))
+    axes.set(xticks=places, yticks=places, xticklabels=names, yticklabels=names)
 
 
 def _short(count: int) -> str:

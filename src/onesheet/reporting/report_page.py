@@ -10,14 +10,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from onesheet.evaluation.confusion import similarity_order
 from onesheet.evaluation.label_errors import SuspectLabel
-from onesheet.evaluation.results import Evaluation
+from onesheet.evaluation.results import FEW_FILMS, Evaluation, GenreResult
 from onesheet.evaluation.slices import Slice
 from onesheet.evaluation.threshold_steps import ThresholdSteps
 from onesheet.reporting import plots
 from onesheet.reporting.page import write_page
 from onesheet.reporting.plots import house_style
-from onesheet.reporting.verdict import JUDGEMENTS, headlines, judge, verdict
+from onesheet.reporting.verdict import JUDGEMENTS, always, headlines, judge, tiles, verdict
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Example:
         title: the film's title.
         true, predicted: genre names; predicted at the balanced point.
         probabilities: genre -> probability.
-        kind: the group it is shown in; "sample" for the threshold explorer.
+        kind: the group it is shown in; "sample" for the threshold explorer and the confusion table.
         heat: a genre and its heat map over the poster, uint8 h×w×3; None where the model has none.
         doubted: genres whose labels are suspect.
     """
@@ -56,6 +57,7 @@ def write_report(
     suspects: Sequence[SuspectLabel] | None,
     examples: Sequence[Example],
     findings: Mapping[str, tuple[int, str]] | None,
+    audit: str | None,
     facts: Mapping[str, str],
 ) -> None:
     """Write the report: self-contained, the same bytes for the same input.
@@ -71,23 +73,30 @@ def write_report(
         suspects: suspected label errors; None where the films are not held out.
         examples: posters, in the order to be shown.
         findings: flag -> how many, and the flag in a sentence; None where no audit is known.
+        audit: the audit page, as a path from the report's folder; None where there is none.
         facts: what else to state, in order (model, posters, training time, …).
 
     Raises:
         MissingExtra: jinja2 or matplotlib is not installed.
         OnesheetError: the file cannot be written.
     """
+    order = similarity_order(evaluation.confusion)
     values = {
         "evaluation": evaluation,
         "verdict": verdict(evaluation),
         "judgements": JUDGEMENTS,
+        "tiles": list(tiles(evaluation)),
+        "chart": _by_f1(evaluation),
         "headlines": list(headlines(evaluation)),
         "genres": _by_average_precision(evaluation),
-        "confusion": _shares(evaluation.confusion),
+        "order": order,
+        "confusion": _shares(evaluation.confusion, [one.support for one in evaluation.per_genre], order),
         "pairs": [
-            ("True", _shares(evaluation.cooccurrence_true, by_diagonal=True)),
-            ("Predicted", _shares(evaluation.cooccurrence_predicted, by_diagonal=True)),
+            ("True", _shares(evaluation.cooccurrence_true, None, order)),
+            ("Predicted", _shares(evaluation.cooccurrence_predicted, None, order)),
         ],
+        "box": plots.SMALL_BOX,
+        "few_films": FEW_FILMS,
         "history": history,
         "balance": _balance(balance),
         "steps": steps,
@@ -96,6 +105,7 @@ def write_report(
         "examples": [(example, _bars(example)) for example in examples if example.kind != "sample"],
         "sample": [_sampled(example, evaluation.genres) for example in examples if example.kind == "sample"],
         "findings": findings,
+        "audit": audit,
         "facts": facts,
     }
     write_page(path, "report.html", values | _drawings(evaluation, history, by_films))
@@ -115,15 +125,24 @@ def _drawings(
         }
 
 
+def _by_f1(evaluation: Evaluation) -> list[tuple[GenreResult, float]]:
+    """(genre, the F1 of predicting it for every film), best F1 at the balanced point first, too few films last."""
+    scores = {one.genre: np.nan_to_num(one.at["balanced"].f1.value, nan=-1.0) for one in evaluation.per_genre}
+    results = sorted(evaluation.per_genre, key=lambda one: (judge(one) == "few", -scores[one.genre]))
+    return [(result, always(result)) for result in results]
+
+
 def _by_average_precision(evaluation: Evaluation) -> list[tuple[Any, str]]:
     results = sorted(evaluation.per_genre, key=lambda one: -np.nan_to_num(one.average_precision.value, nan=-1.0))
     return [(result, judge(result)) for result in results]
 
 
-def _shares(counts: Sequence[Sequence[float]], *, by_diagonal: bool = False) -> list[list[tuple[float, float]]]:
-    """Each cell as (count, share of its row's sum, or of its row's diagonal); share 0 in an empty row."""
-    table = np.array(counts, dtype=float)
-    whole = table.diagonal() if by_diagonal else table.sum(axis=1)
+def _shares(
+    counts: Sequence[Sequence[float]], wholes: Sequence[int] | None, order: Sequence[int]
+) -> list[list[tuple[float, float]]]:
+    """Each cell as (count, share of its row's whole, or of its row's diagonal), genres in an order."""
+    table = np.array(counts, dtype=float)[np.ix_(order, order)]
+    whole = table.diagonal() if wholes is None else np.array(wholes, dtype=float)[order]
     shares = np.divide(table, whole[:, None], out=np.zeros_like(table), where=whole[:, None] > 0)
     return [list(zip(*rows, strict=True)) for rows in zip(table.tolist(), shares.tolist(), strict=True)]
 
@@ -150,7 +169,10 @@ def _bars(example: Example, *, most: int = 5) -> list[tuple[str, float, str]]:
     ]
 
 
-def _sampled(example: Example, genres: Sequence[str]) -> tuple[Example, list[int], list[float]]:
-    """A poster of the threshold explorer, the columns of its true genres, and its probabilities in column order."""
-    true = [column for column, genre in enumerate(genres) if genre in example.true]
-    return example, true, [example.probabilities[genre] for genre in genres]
+def _sampled(example: Example, genres: Sequence[str]) -> tuple[Example, list[int], list[int], list[float]]:
+    """A poster of the sample, the columns of its true and of its predicted genres, its probabilities by column."""
+    true, predicted = (
+        [column for column, genre in enumerate(genres) if genre in chosen]
+        for chosen in (example.true, example.predicted)
+    )
+    return example, true, predicted, [example.probabilities[genre] for genre in genres]

@@ -24,12 +24,12 @@ if (explorer) {
       const isTrue = own.includes(genre.column);
       const wall = probability >= threshold ? "predicted" : isTrue ? "missed" : "rest";
       figure.className = isTrue ? "hit" : "wrong";
-      figure.lastElementChild.textContent = `${isTrue ? "✓" : "✕"} ${(100 * probability).toFixed(0)} %`;
+      figure.lastElementChild.textContent = `${isTrue ? "✓" : "✕"} ${(100 * probability).toFixed(0)}%`;
       walls[wall].append(figure);
     }
   };
   const choose = () => {
-    const data = select.selectedOptions[0].dataset;
+    const data = [...document.querySelectorAll("[data-curve]")].find((one) => one.dataset.curve === select.value).dataset;
     genre = Object.fromEntries(["column", "support", "thresholds", "predicted", "right", "points"].map((name) => [name, JSON.parse(data[name])]));
     slider.max = genre.thresholds.length - 1;
     slider.value = genre.points.balanced ?? 0;
