@@ -283,6 +283,22 @@ def sync_folder(folder: str | Path) -> None:
             os.close(handle)
 
 
+def reserve(path: Path) -> None:
+    """Take the disk space of a mapped file now: a full disk is then an error and not a crash later.
+
+    Raises:
+        OnesheetError: the disk is full; the file is removed.
+    """
+    if not hasattr(os, "posix_fallocate"):  # macOS
+        return
+    try:
+        with path.open("rb+") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    except OSError as error:
+        path.unlink()
+        raise cannot_write(path, error) from error
+
+
 def cannot_write(path: str | Path, error: OSError, *, cure: str = OUT) -> OnesheetError:
     """The one-line error for a file that cannot be written, with its cure."""
     if error.errno == errno.ENOSPC:

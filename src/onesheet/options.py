@@ -176,6 +176,17 @@ def read_config(path: str | Path, known: Mapping[str, Option], *, removed: Itera
     return {key: known[key].check(value, name=f"{key} in {str(path)!r}") for key, value in values.items()}
 
 
+def check_names(values: Iterable[str], known: Mapping[str, Option]) -> None:
+    """Every name is an option's.
+
+    Raises:
+        ConfigError: one is not; with the nearest one that is.
+    """
+    for name in values:
+        if name not in known:
+            raise ConfigError(f"unknown option {name!r}; {_cure(name, known)}")
+
+
 def _cure(key: str, known: Mapping[str, Option]) -> str:
     """The new name of an old key, else the nearest name, else all of them."""
     for declared in known.values():

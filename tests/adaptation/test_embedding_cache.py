@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +15,7 @@ import pytest
 
 from onesheet.adaptation import embedding_cache as module
 from onesheet.adaptation import source_features
-from onesheet.errors import BundleError
+from onesheet.errors import BundleError, OnesheetError
 from onesheet.packed import Packed, open_packed
 from onesheet.predict import Predictor, load
 
@@ -60,7 +63,7 @@ def test_a_killed_run_resumes(model_path: Path, store: Packed, monkeypatch: pyte
     scored, score = [], Predictor.score
 
     def counting(predictor: Predictor, posters: np.ndarray) -> object:  # type: ignore[type-arg]
-        scored.append(len(posters))
+        scored.extend(posters.any((1, 2, 3)))  # the check of the embedding scores a black picture
         return score(predictor, posters)
 
     monkeypatch.setattr(Predictor, "score", counting)
@@ -83,10 +86,50 @@ def test_other_posters_than_the_model_takes_are_an_error(model_path: Path, store
         source_features(load(model_path), replace(store, size=(64, 32)))
 
 
-def test_a_file_without_an_embedding_is_an_error() -> None:
-    logits = np.random.default_rng(0).standard_normal((2, 3)).astype(np.float32)
+def test_a_file_without_an_embedding_is_an_error(model_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    score = Predictor.score
+
+    def alike(predictor: Predictor, posters: np.ndarray) -> object:  # type: ignore[type-arg]
+        scores = score(predictor, posters)
+        return replace(scores, embedding=scores.logits)
+
+    monkeypatch.setattr(Predictor, "score", alike)
     with pytest.raises(BundleError, match=r"no embedding .* leave out --model for the bundled one"):
-        module._check_embedding(logits, logits, Path("adopted.onnx"))
+        module.check_embedding(load(model_path))
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def shortened(path: Path) -> None:
+    np.save(path, np.load(path)[:-1])
+
+
+@pytest.mark.parametrize("damage", [cut, shortened, Path.unlink])
+@pytest.mark.parametrize("kind", ["features", "logits"])
+def test_damaged_arrays_are_computed_anew(
+    kind: str, damage: Callable[[Path], None], model_path: Path, store: Packed
+) -> None:
+    first = source_features(load(model_path), store)
+    logits, embedding = np.array(first.logits), np.array(first.embedding)
+    (path,) = store.folder.glob(f"{kind}-*.npy")
+    damage(path)
+    again = source_features(load(model_path), store)
+    np.testing.assert_array_equal(again.logits, logits)
+    np.testing.assert_array_equal(again.embedding, embedding)
+
+
+def test_a_full_disk_is_an_error_before_any_poster(
+    model_path: Path, store: Packed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OnesheetError, match="disk full"):
+        source_features(load(model_path), store)
+    assert not list(store.folder.glob("features-*.npy"))
 
 
 def test_values_too_large_for_16_bits_are_clipped(

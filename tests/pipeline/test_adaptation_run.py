@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +15,10 @@ import onnx
 import pytest
 
 import onesheet
+from onesheet.__main__ import main
 from onesheet.data import Catalogue, read_catalogue, write_catalogue
 from onesheet.errors import BundleError, CatalogueError, ConfigError, RunError
+from onesheet.genres import GenreSet
 from onesheet.pipeline import Recipe, adapt_recipe
 from onesheet.training import open_run
 
@@ -83,9 +87,11 @@ def test_evaluate_works_without_pytorch(adapted: Path, table: Path, tmp_path: Pa
 
 def test_a_finished_run_resumed_is_the_same(adapted: Path) -> None:
     before = (adapted / "genres.onnx").read_bytes()
+    curve = (adapted / "learning-curve.csv").read_bytes()
     done = without_pytorch("train", "--out", adapted, "--resume")
     assert done.returncode == 0, done.stderr
     assert onesheet.load(adapted / "genres.onnx").card.training == read_card(before)["training"]
+    assert (adapted / "learning-curve.csv").read_bytes() == curve
 
 
 def read_card(model: bytes) -> dict[str, object]:
@@ -98,6 +104,7 @@ def test_three_lines_adapt_posters_and_names(catalogue: Catalogue, model_path: P
     run = onesheet.adapt(posters, genres, model=model_path, draws=FEW_DRAWS)
     assert set(run.kept) <= {"Comedy", "Drama", "Horror"}
     assert run.evaluation.split == "test" and run.evaluation.films > 20
+    assert re.fullmatch(r"<Adaptation: 3 genres, measured on \d+ test films, in \S+>", repr(run))
     assert set(run.model.predict(posters[0]).probabilities) == {"Comedy", "Drama", "Horror"}
 
 
@@ -163,6 +170,7 @@ def test_a_source_that_cannot_be_used_is_an_error(
         ({"loss": "focal"}, "--loss is for networks that PyTorch trains"),
         ({"precision": "int8"}, "keeps its precision"),
         ({"size": (64, 64)}, "takes posters of 48x32; leave out --size"),
+        ({"resize": "pad"}, "takes posters by --resize stretch; leave out --resize"),
         ({"catalogue": ()}, "no catalogue given"),
     ],
 )
@@ -186,6 +194,72 @@ def test_one_genre_or_too_few_films_are_errors_that_say_what_is_needed(
         onesheet.adapt(posters, [["Horror"]] * 59, model=model_path)
     with pytest.raises(ConfigError, match="lists of names, one for each poster; got 'Horror'"):
         onesheet.adapt(posters, ["Horror"] * 60, model=model_path)
+
+
+def test_rare_genres_are_left_out_and_listed(catalogue: Catalogue, model_path: Path, tmp_path: Path) -> None:
+    rare = {film.film_id for film in catalogue.films[:6]}
+    films = tuple(
+        replace(film, genres=(*film.genres, "Anime")) if film.film_id in rare else film for film in catalogue.films
+    )
+    write_catalogue(
+        replace(catalogue, films=films, genres=GenreSet([*catalogue.genres.names, "Anime"])), tmp_path / "p.csv"
+    )
+    recipe = Recipe.of(
+        {"catalogue": (str(tmp_path / "p.csv"),), "model": str(model_path), "draws": FEW_DRAWS, "min_films": 3}
+    )
+    lines: list[str] = []
+    adapt_recipe(recipe, tmp_path / "run", notify=lines.append)
+    assert onesheet.load(tmp_path / "run" / "genres.onnx").genres.names == ("Comedy", "Drama", "Horror")
+    assert [line for line in lines if "have them, or lack them: Anime" in line]
+    assert "rare-genre" in (tmp_path / "run" / "findings.csv").read_text(encoding="utf-8")
+
+
+def test_a_catalogue_of_which_nothing_can_be_learnt_leaves_the_folder_free(
+    catalogue: Catalogue, model_path: Path, tmp_path: Path
+) -> None:
+    write_catalogue(replace(catalogue, films=catalogue.films[:14]), tmp_path / "p.csv")
+    choices = {"catalogue": (str(tmp_path / "p.csv"),), "model": str(model_path), "min_films": 1}
+    with pytest.raises(CatalogueError, match="at least two genres with 10 films each"):
+        adapt_recipe(Recipe.of(choices), tmp_path / "run")
+    with pytest.raises(CatalogueError):  # not RunError: the folder holds no run
+        adapt_recipe(Recipe.of(choices | {"min_films": 2}), tmp_path / "run")
+
+
+def test_the_users_own_table_is_never_overwritten(catalogue: Catalogue, model_path: Path, tmp_path: Path) -> None:
+    posters, genres = [film.poster for film in catalogue.films], [film.genres for film in catalogue.films]
+    (tmp_path / "posters.csv").write_text("mine")
+    with pytest.raises(RunError, match=r"holds a posters\.csv, which would be overwritten"):
+        onesheet.adapt(posters, genres, model=model_path, out=tmp_path)
+    assert (tmp_path / "posters.csv").read_text() == "mine"
+
+
+def test_a_model_made_from_these_very_films_is_no_start(adapted: Path, table: Path, tmp_path: Path) -> None:
+    recipe = Recipe.of({"catalogue": (str(table),), "model": str(adapted / "genres.onnx")})
+    with pytest.raises(ConfigError, match="was trained on these very films"):
+        adapt_recipe(recipe, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("run", r"'run' is a folder; name the model file in it: --model run/genres.onnx"),
+        ("films.csv", r"'films.csv' is not a model file, whose name ends in .onnx"),
+    ],
+)
+def test_a_model_that_is_another_path_is_an_error_with_the_cure(
+    model: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "genres.onnx").touch()
+    (tmp_path / "films.csv").touch()
+    assert main(["train", "posters.csv", "--model", model, "--out", "out"]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_an_unknown_option_is_an_error_with_the_nearest_one(model_path: Path) -> None:
+    with pytest.raises(ConfigError, match="unknown option 'minfilms'; did you mean 'min_films'"):
+        onesheet.adapt("posters.csv", model=model_path, minfilms=3)
 
 
 def test_a_failed_call_leaves_no_table_and_changes_no_run(

@@ -66,7 +66,12 @@ def write_adapted(
         precision=source.card.precision,
         training={
             "model": f"adapted from {source.path.name}",
-            "source": {"file": source.path.name, "sha256": source.fingerprint, "genres": list(source.genres.names)},
+            "source": {
+                "file": source.path.name,
+                "sha256": source.fingerprint,
+                "genres": list(source.genres.names),
+                "films": source.card.data.get("films", {}).get("train", 0),
+            },
             "known": dict(known),
             "kept": [name for name, kept in zip(genres, heads.kept, strict=True) if kept],
             "variances": {name: round(float(one), 6) for name, one in zip(genres, heads.variances, strict=True)},

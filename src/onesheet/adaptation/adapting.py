@@ -104,6 +104,7 @@ class Adapting:
     def learning_curve(self, *, seed: int = 0, progress: Progress = shown) -> Iterator[dict[str, float]]:
         """Metrics on the test films of heads that learnt from a part of the others, `CURVE_SIZES` sizes up to all.
 
+        The smallest size is one at which the genre that needs the fewest films can be learnt.
         Films are drawn anew `CURVE_DRAWS` times for each size. A genre with too few of them answers as the source, or
         with its frequency.
 
@@ -111,7 +112,10 @@ class Adapting:
             films, draw, and the metrics of `summary_metrics` that rank: map, roc_auc.
         """
         packed, rows, test = self.packed, self.rows, self.packed.rows("test")
-        sizes = [len(rows) >> shift for shift in range(CURVE_SIZES - 1, -1, -1)]
+        counts = packed.labels[rows].sum(0)
+        share = np.minimum(counts, len(rows) - counts).max() / len(rows)  # of the genre that needs the fewest films
+        smallest = min(len(rows), 1.2 * LEAST_FILMS / share)
+        sizes = np.unique(np.geomspace(smallest, len(rows), CURVE_SIZES).round().astype(int)).tolist()
         turns = [(size, draw) for size in sizes for draw in range(1 if size == len(rows) else CURVE_DRAWS)]
         for number, (size, draw) in enumerate(turns):
             drawn = np.sort(np.random.default_rng([seed, size, draw]).permutation(rows)[:size])

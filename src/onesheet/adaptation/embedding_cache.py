@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onesheet.errors import BundleError
-from onesheet.files import cannot_write, read_json, sole_use, write_text
+from onesheet.files import cannot_write, read_json, reserve, sole_use, write_text
 from onesheet.packed import Packed
 from onesheet.packed.store import let_go
 from onesheet.predict import Predictor
@@ -31,6 +31,20 @@ class SourceFeatures(NamedTuple):
 
     embedding: NDArray[np.float16]
     logits: NDArray[np.float32]
+
+
+def check_embedding(predictor: Predictor) -> None:
+    """There is more than the logits to learn from.
+
+    Raises:
+        BundleError: there is not.
+    """
+    found = predictor.score(np.zeros((1, *predictor.card.size, 3), np.uint8))
+    if found.embedding.shape == found.logits.shape and np.allclose(found.embedding, found.logits, atol=1e-4):
+        raise BundleError(
+            f"{predictor.path.name!r} has no embedding beside its logits: its network does not end in a dense layer; "
+            "start from another model file, or leave out --model for the bundled one"
+        )
 
 
 def source_features(predictor: Predictor, packed: Packed, *, progress: Progress = silent) -> SourceFeatures:
@@ -54,6 +68,7 @@ def source_features(predictor: Predictor, packed: Packed, *, progress: Progress 
             f"{predictor.path.name!r} takes posters of {card.size[0]}×{card.size[1]} by {card.resize!r}, and "
             f"{packed.size[0]}×{packed.size[1]} by {packed.resize!r} are packed; pack again"
         )
+    check_embedding(predictor)
     cache = _Cache(packed.folder, predictor, len(packed))
     if cache.done < len(packed):
         with sole_use(packed.folder):
@@ -68,14 +83,32 @@ class _Cache:
         key = hashlib.sha256(f"{predictor.fingerprint} {posters} {_posters_digest(folder)}".encode()).hexdigest()[:16]
         self.paths = folder / f"features-{key}.npy", folder / f"logits-{key}.npy"
         self._state = folder / f"features-{key}.json"
+        self._posters = posters
 
     @property
     def done(self) -> int:
-        """Posters whose features have safely reached the disk; 0 where that is not known."""
+        """Posters whose features have safely reached the disk; 0 where that is not known, or the files are damaged."""
         try:
-            return int(read_json(self._state)["done"]) if all(path.exists() for path in self.paths) else 0
-        except (OSError, KeyError, TypeError, ValueError):
+            done = int(read_json(self._state)["done"])
+            sizes = [len(np.load(path, mmap_mode="r", allow_pickle=False)) for path in self.paths]
+        except (OSError, EOFError, KeyError, TypeError, ValueError):
             return 0
+        return done if sizes == [self._posters] * 2 else 0
+
+    def open(self, width: int, genres: int) -> SourceFeatures:
+        """The arrays to write into; new ones, unless some posters are done."""
+        new = not self.done
+        if new:
+            self._state.unlink(missing_ok=True)
+        arrays = []
+        for path, kind, columns in zip(self.paths, (np.float16, np.float32), (width, genres), strict=True):
+            shape = (self._posters, columns)
+            try:
+                arrays.append(np.lib.format.open_memmap(path, mode="w+" if new else "r+", dtype=kind, shape=shape))
+            except OSError as error:
+                raise cannot_write(path, error) from error
+            reserve(path)
+        return SourceFeatures(*arrays)
 
     def save(self, done: int, arrays: SourceFeatures) -> None:
         """Make `done` posters permanent."""
@@ -95,8 +128,7 @@ def _compute(cache: _Cache, predictor: Predictor, packed: Packed, progress: Prog
     done, saved, arrays = cache.done, cache.done, None
     for scores in predictor.score_posters(packed.posters, np.arange(done, len(packed))):
         if arrays is None:
-            _check_embedding(scores.embedding, scores.logits, predictor.path)
-            arrays = _opened(cache, len(packed), scores.embedding.shape[1], scores.logits.shape[1], new=not done)
+            arrays = cache.open(scores.embedding.shape[1], scores.logits.shape[1])
         end = done + len(scores.logits)
         arrays.embedding[done:end] = scores.embedding.clip(-_MOST, _MOST)
         arrays.logits[done:end] = scores.logits
@@ -106,28 +138,3 @@ def _compute(cache: _Cache, predictor: Predictor, packed: Packed, progress: Prog
             saved = done
             let_go(packed.posters)
         progress("features", done, len(packed))
-
-
-def _opened(cache: _Cache, posters: int, width: int, genres: int, *, new: bool) -> SourceFeatures:
-    try:
-        return SourceFeatures(
-            *(
-                np.lib.format.open_memmap(path, mode="w+" if new else "r+", dtype=kind, shape=(posters, columns))
-                for path, kind, columns in zip(cache.paths, (np.float16, np.float32), (width, genres), strict=True)
-            )
-        )
-    except OSError as error:
-        raise cannot_write(cache.paths[0], error) from error
-
-
-def _check_embedding(embedding: NDArray[np.float32], logits: NDArray[np.float32], path: Path) -> None:
-    """There is more than the logits to learn from.
-
-    Raises:
-        BundleError: there is not.
-    """
-    if embedding.shape == logits.shape and np.allclose(embedding, logits, atol=1e-4):
-        raise BundleError(
-            f"{path.name!r} has no embedding beside its logits: its network does not end in a dense layer; "
-            "start from another model file, or leave out --model for the bundled one"
-        )

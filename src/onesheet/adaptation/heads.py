@@ -48,8 +48,8 @@ class Heads:
         variances: float32 G, one of `VARIANCES`: how far each genre's weights may move its logit; 0 where it is kept.
         kept: bool G, the genres for which the source's answer is kept.
         known: bool G, the genres that the source knows.
-        gains: float64 G, nats per film by which held-out log loss falls below the source's, where it knows the genre;
-            below the genre's frequency alone, where not.
+        gains: float64 G, nats per film by which held-out log loss falls below that of the least of `VARIANCES`: the
+            source's answer where it knows the genre, the genre's frequency where not.
         held_out: float32 N×G, each film's logits from heads that did not learn from it.
     """
 
@@ -139,7 +139,7 @@ def fit_heads(
         Heads, `held_out` in the order of `rows`.
 
     Raises:
-        CatalogueError: fewer than `LEAST_FILMS` of the films have a genre, or lack it.
+        CatalogueError: fewer than `LEAST_FILMS` of the films have a genre, or lack it; films of a group count as one.
     """
     rows = np.arange(len(labels)) if rows is None else rows
     scale, shift = calibration or (np.ones(source.shape[1]), np.zeros(source.shape[1]))
@@ -189,17 +189,19 @@ class _Films:
         rows: NDArray[np.int64],
         groups: Groups | None,
     ) -> None:
-        few = np.minimum(labels.sum(0), (~labels).sum(0))
+        names = [groups[row] for row in rows] if groups else [""] * len(rows)
+        few = least_films(labels, names)
         if few.min(initial=LEAST_FILMS) < LEAST_FILMS:
             raise CatalogueError(
-                f"each genre needs {LEAST_FILMS} training films that have it and {LEAST_FILMS} that do not; "
-                f"genre {int(few.argmin()) + 1} of {len(few)} has {few.min()} of one kind; add films or leave it out"
+                f"each genre needs {LEAST_FILMS} training films that have it and {LEAST_FILMS} that do not, those of "
+                f"one group counted once; genre {int(few.argmin()) + 1} of {len(few)} has {few.min()} of one kind; "
+                "add films or leave it out"
             )
         self.source, self.labels = source, labels
         self.basis = fit_basis(embedding, rows)
         self.features = self.basis.features(embedding, rows)
         self.total = np.float32(np.square(self.features).sum() / len(labels))  # variance of all features together
-        self.folds = fold_of(labels, [groups[row] for row in rows] if groups else [""] * len(rows))
+        self.folds = fold_of(labels, names)
 
 
 def _known_heads(films: _Films, genres: NDArray[np.int64], columns: list[int], progress: Progress) -> _Part:
@@ -241,11 +243,29 @@ def _new_heads(films: _Films, genres: NDArray[np.int64], progress: Progress) -> 
 
 def fold_of(labels: Bools, groups: Sequence[str]) -> NDArray[np.int64]:
     """The fold of each film, int64 N in 0..FOLDS-1: every genre in all folds alike, films of a group in one."""
+    item_of, counts = _items(labels, groups)
+    return np.asarray(stratify(counts, np.bincount(item_of), (1 / FOLDS,) * FOLDS)[item_of])
+
+
+def least_films(labels: Bools, groups: Sequence[str]) -> NDArray[np.int64]:
+    """Films that have a genre, or films that lack it, whichever are fewer, int64 G; a group counts once.
+
+    Args:
+        labels: bool N×G.
+        groups: for each film the name of its group; "" = a film of its own.
+    """
+    item_of, counts = _items(labels, groups)
+    lacking = np.bincount(item_of)[:, None] - counts
+    return np.asarray(np.minimum((counts > 0).sum(0), (lacking > 0).sum(0)))
+
+
+def _items(labels: Bools, groups: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The item of each film, a group or a film of its own, int64 N; and each item's films per genre, int64 items×G."""
     items: dict[object, int] = {}
-    item_of = np.array([items.setdefault(group or film, len(items)) for film, group in enumerate(groups)])
+    item_of = np.array([items.setdefault(group or film, len(items)) for film, group in enumerate(groups)], np.int64)
     counts = np.zeros((len(items), labels.shape[1]), np.int64)
     np.add.at(counts, item_of, labels)
-    return np.asarray(stratify(counts, np.bincount(item_of), (1 / FOLDS,) * FOLDS)[item_of])
+    return item_of, counts
 
 
 def _choose(

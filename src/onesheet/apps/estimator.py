@@ -17,7 +17,7 @@ from onesheet.packed import Split, pack, split
 from onesheet.predict import Failure, Prediction, load
 from onesheet.training.config import TrainConfig
 
-require("sklearn", purpose="PosterGenreClassifier", extra="train")
+require("sklearn", purpose="PosterGenreClassifier", extra="sklearn")
 
 from sklearn.base import BaseEstimator, ClassifierMixin  # noqa: E402
 from sklearn.metrics import accuracy_score  # noqa: E402

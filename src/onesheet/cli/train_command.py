@@ -40,7 +40,7 @@ def add_commands(commands: Any) -> None:
     train.add_argument("--out", required=True, metavar="RUN", help="the run's folder")
     train.add_argument("--resume", action="store_true", help="resume the run in RUN")
     train.add_argument("--json", action="store_true", help="print the evaluation as JSON")
-    train.add_argument("--learning-curve", action="store_true", help="report, too, what fewer films would have given")
+    train.add_argument("--learning-curve", action="store_true", help="also report metrics with fewer films")
     add_options(train, *(name for name in OPTIONS if name != "catalogue"), short=True, model=MODEL_HELP)
     train.set_defaults(run=_train)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from onesheet.errors import CatalogueError
 from onesheet.genres import GenreSet
 from onesheet.markup import bar, table
 
-RARE = re.compile(r"(.*): (\d+) films, fewer than \d+", re.DOTALL)
+RARE = re.compile(r"(.*): (\d+) films, fewer than \d+.*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,17 +172,32 @@ class Catalogue:
         Each genre left out is a finding "rare-genre", each film a finding "no-genre".
         """
         counts = Counter(genre for film in self.films for genre in film.genres)
-        kept = {genre for genre, count in counts.items() if count >= min_films} | set(spare)
+        spared = set(spare)
+        rare = {name: count for name, count in counts.items() if count < min_films and name not in spared}
+        return self.without_genres(rare, least=min_films, cure="add films or lower --min-films")
+
+    def without_genres(self, rare: Mapping[str, int], *, least: int, cure: str, where: str = "") -> Catalogue:
+        """The catalogue without some genres, which too few films have, and without films that keep no genre by it.
+
+        Args:
+            rare: genre -> the number of its films.
+            least: films that a genre needs.
+            cure: what to do for them to stay.
+            where: the films that were counted, such as " to learn from"; "" = all.
+
+        Returns:
+            A new catalogue with a finding "rare-genre" for each of these genres, and "no-genre" for each film left out.
+        """
         findings = [
             Finding(
                 flag="rare-genre",
-                score=1 - count / min_films,
-                detail=f"{genre}: {count} films, fewer than {min_films}",
-                action="left out as too rare to learn; add films or lower --min-films",
+                score=1 - count / least,
+                detail=f"{genre}: {count} films, fewer than {least}{where}",
+                action=f"left out as too rare to learn; {cure}",
             )
-            for genre, count in sorted(counts.items())
-            if genre not in kept
+            for genre, count in sorted(rare.items())
         ]
+        kept = {name for film in self.films for name in film.genres} - rare.keys()
         films = []
         for film in self.films:
             genres = tuple(genre for genre in film.genres if genre in kept)
@@ -197,7 +212,7 @@ class Catalogue:
                         film_id=film.film_id,
                         poster=film.poster,
                         detail=f"only rare genres: {', '.join(film.genres)}",
-                        action="left out; add films of its genres or lower --min-films",
+                        action=f"left out; {cure}",
                         drops=True,
                     )
                 )

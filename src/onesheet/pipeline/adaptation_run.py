@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from onesheet.adaptation import Heads, start_from
+from onesheet.adaptation.embedding_cache import check_embedding
+from onesheet.adaptation.heads import LEAST_FILMS
 from onesheet.data import Catalogue, Film, write_catalogue
 from onesheet.data.genre_synonyms import suggest
-from onesheet.errors import ConfigError, OnesheetError, require
+from onesheet.errors import ConfigError, OnesheetError, RunError, require
 from onesheet.evaluation import Evaluation
 from onesheet.files import sole_use, whole_file
 from onesheet.genres import GenreSet
@@ -47,6 +49,10 @@ class Adaptation:
     kept: tuple[str, ...]
     folder: Path
     _temporary: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
+
+    def __repr__(self) -> str:
+        genres, films = len(self.model.genres), self.evaluation.films
+        return f"<Adaptation: {genres} genres, measured on {films:,} {self.evaluation.split} films, in {self.folder}>"
 
 
 def adapt(
@@ -87,6 +93,8 @@ def adapt(
     if films is not None:
         check_options(recipe)
         check_start(recipe, folder, resume=False)
+        if (folder / "posters.csv").exists():
+            raise RunError(f"{str(folder)!r} holds a posters.csv, which would be overwritten; choose another out")
         write_catalogue(films, folder / "posters.csv")
     try:
         evaluation = adapt_recipe(recipe, folder, progress=progress)
@@ -97,6 +105,7 @@ def adapt(
                 folder.rmdir()
         raise
     predictor = load(folder / "genres.onnx", threads=recipe.training.threads)
+    assert predictor.fingerprint  # read while the file is there: a temporary folder goes with the result
     return Adaptation(predictor, evaluation, tuple(predictor.card.training["kept"]), folder, temporary)
 
 
@@ -137,12 +146,13 @@ def adapt_recipe(
         recipe: every choice; its `model` is a model file or "default".
         out: the run's folder.
         resume: resume the run in `out`.
-        learning_curve: measure, too, what fewer films would have given.
+        learning_curve: also measure heads that learn from fewer films.
         progress: reports the work in every step.
         notify: called with a line on each step.
 
     Raises:
-        ConfigError: an option that belongs to training with PyTorch.
+        BundleError: the model file cannot be read, or has no embedding.
+        ConfigError: an option that belongs to training with PyTorch, or that contradicts the model file.
         RunError: `out` holds a run already (and not `resume`), or one of another recipe.
         OnesheetError: what any step raises, or another process works in `out`.
     """
@@ -153,12 +163,20 @@ def adapt_recipe(
     source = load(DEFAULT_MODEL if model == BUNDLED else model, threads=recipe.training.threads)
     if recipe.size not in (None, source.card.size):
         raise ConfigError(f"{model!r} takes posters of {source.card.size[0]}x{source.card.size[1]}; leave out --size")
+    if recipe.resize not in ("stretch", source.card.resize):
+        raise ConfigError(f"{model!r} takes posters by --resize {source.card.resize}; leave out --resize")
+    check_embedding(source)
     recipe = replace(recipe, size=source.card.size, resize=source.card.resize)
     out = Path(out)
     with sole_use(out):
         check_start(recipe, out, resume=resume)
-        packed, findings = prepare(recipe, out, table=TABLE, resume=resume, progress=progress, notify=notify)
+        packed, findings = prepare(
+            recipe, out, table=TABLE, least=LEAST_FILMS, resume=resume, progress=progress, notify=notify
+        )
         notify(f"packed {len(packed.films):,} posters at {packed.size[0]}×{packed.size[1]}")
+        _check_source(source, packed)
+        if films := source.card.data.get("films", {}).get("train"):
+            notify(f"{source.path.name} was trained on {films:,} films; yours among them make the metrics too good")
         run = _adapted(recipe, source, packed, out, learning_curve, progress, notify)
         return evaluate_file(
             out / "genres.onnx",
@@ -169,6 +187,19 @@ def adapt_recipe(
             draws=recipe.draws,
             threads=recipe.training.threads,
             progress=progress,
+        )
+
+
+def _check_source(source: Predictor, packed: Packed) -> None:
+    """The source was not made from these films.
+
+    Raises:
+        ConfigError: it was, so that cross-validation among them would tell nothing.
+    """
+    if source.card.data.get("fingerprint") == packed.fingerprint:
+        raise ConfigError(
+            f"{str(source.path)!r} was trained on these very films; start from the model file that it came from, or "
+            "leave out --model for the bundled one"
         )
 
 
@@ -190,7 +221,6 @@ def _adapted(
     for name, point in bundle.card.operating_points.items():
         if point.get("note"):
             notify(f"operating point {name!r}: {point['note']}")
-    (out / LEARNING_CURVE).unlink(missing_ok=True)
     if curve:
         rows = list(adapting.learning_curve(seed=recipe.training.seed, progress=progress))
         with whole_file(out / LEARNING_CURVE) as part, part.open("w", encoding="utf-8", newline="") as file:
@@ -235,8 +265,8 @@ def check_options(recipe: Recipe) -> None:
     for name, option in options_of(TrainConfig).items():
         if name not in free and getattr(recipe.training, name) != getattr(usual, name):
             raise ConfigError(
-                f"{option.flag} is for networks that PyTorch trains, and {recipe.training.model!r} is a model file; "
-                "leave it out, or pass --model hf:NAME, poster-cnn or alexnet"
+                f"{option.flag} is for networks that PyTorch trains, and {recipe.training.model!r} is a model file, "
+                f"whose head alone learns; leave out {option.flag}, or pass --model hf:NAME, poster-cnn or alexnet"
             )
     if recipe.precision != "fp32":
         raise ConfigError(

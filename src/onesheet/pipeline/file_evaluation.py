@@ -265,6 +265,8 @@ def _facts(model_path: Path, predictor: Predictor, packed: Packed, run: Run | No
     source = card.training.get("source")
     if source:
         facts["Starts from"] = f"{source['file']}, SHA-256 {source['sha256']}"
+        if films := source.get("films"):
+            facts["Films of its source"] = f"{films:,}; those among yours make these metrics too good"
         facts["Source’s answer kept"] = ", ".join(card.training["kept"]) or "for no genre"
         facts["New genres"] = ", ".join(name for name in card.genres if name not in card.training["known"]) or "none"
     if run and source:

@@ -8,6 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+import numpy as np
+
+from onesheet.adaptation.heads import least_films
 from onesheet.audit import audit
 from onesheet.data import Catalogue, Film, Findings, read_catalogue
 from onesheet.data.findings import AUDIT_FLAGS
@@ -65,6 +68,7 @@ def prepare(
     *,
     resume: bool,
     table: str = "catalogue.parquet",
+    least: int = 0,
     progress: Progress = silent,
     notify: Notify = mute,
 ) -> tuple[Packed, Findings]:
@@ -75,11 +79,15 @@ def prepare(
         out: the run's folder.
         resume: use the posters, the findings and the split that `out` has by now.
         table: name of the catalogue that is written, ending in .parquet or .csv.
+        least: films outside of the test set that a genre needs; genres with fewer are left out.
         progress: reports the work done.
         notify: called with a line on each step.
 
     Returns:
         The packed posters, and what was found wrong on the way.
+
+    Raises:
+        CatalogueError: nothing can be learnt from the catalogue; `out` is free for another start.
     """
     if resume and (out / "packed" / "manifest.json").exists():
         packed = open_packed(out / "packed")
@@ -98,7 +106,13 @@ def prepare(
         write_audit(cleaned.findings, catalogue, out)
         notify(f"what was found: {out / 'audit.html'}")
     made = (out / "split.csv",) if resume and (out / "split.csv").exists() else ()
-    assigned = split_by(recipe, cleaned, files=recipe.split or made, notify=notify)
+    try:
+        assigned = _split_to_learn(recipe, cleaned, least, files=recipe.split or made, notify=notify)
+    except CatalogueError:
+        if not resume:
+            for name in (CONFIG, "findings.csv"):
+                (out / name).unlink()
+        raise
     assigned.write(out, table=table)
     packed = pack(
         assigned,
@@ -230,6 +244,32 @@ def split_by(recipe: Recipe, catalogue: Catalogue, *, files: Sequence[str | Path
         cure = "name them in one split" if files else "--resplit keeps them together"
         notify(f"{leaks:,} films have nearly the same poster in an earlier split, which flatters metrics; {cure}")
     return found
+
+
+def _split_to_learn(
+    recipe: Recipe, catalogue: Catalogue, least: int, *, files: Sequence[str | Path], notify: Notify
+) -> Split:
+    """`split_by`, without genres that fewer than `least` films to learn from have, or lack.
+
+    Raises:
+        CatalogueError: fewer than two genres are left, or the films cannot be split.
+    """
+    found = split_by(recipe, catalogue, files=files, notify=notify)
+    if not least:
+        return found
+    rows = np.flatnonzero(found.splits != "test")
+    films, genres = found.catalogue.films, found.catalogue.genres
+    counts = least_films(found.catalogue.labels[rows], [films[row].group for row in rows]).tolist()
+    rare = {name: count for name, count in zip(genres.names, counts, strict=True) if count < least}
+    if not rare:
+        return found
+    notify(
+        f"left out, as fewer than {least} films outside of the test set have them, or lack them: "
+        f"{', '.join(f'{name} {count}' for name, count in rare.items())}"
+    )
+    cure = "add films, or take fewer for the test set with --test"
+    fewer = _enough(catalogue.without_genres(rare, least=least, cure=cure, where=" to learn from"), least)
+    return _split_to_learn(recipe, fewer, least, files=files, notify=notify)
 
 
 def _noted(findings: Findings) -> str:

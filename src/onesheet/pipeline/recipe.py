@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from onesheet.errors import ConfigError
-from onesheet.options import check_options, option, options_of, plain_values, read_config
+from onesheet.options import check_names, check_options, option, options_of, plain_values, read_config
 from onesheet.training.config import TrainConfig
 
 REMOVED = ("first_layer_rate", "label_smoothing", "mixup")  # options of older configurations
@@ -104,8 +104,9 @@ class Recipe:
         """A recipe from values by name, those of `training` among them.
 
         Raises:
-            ConfigError: a value out of range, or choices that do not go together.
+            ConfigError: an unknown name, a value out of range, or choices that do not go together.
         """
+        check_names(values, OPTIONS)
         theirs = {name: values[name] for name in options_of(TrainConfig) if name in values}
         ours = {name: value for name, value in values.items() if name not in theirs}
         return cls(**ours, training=TrainConfig(**theirs))
@@ -133,5 +134,15 @@ OPTIONS = options_of(TrainConfig, Recipe)  # every option of `config.toml`, by n
 
 
 def starts_from_file(model: str) -> bool:
-    """Whether a `model` option names a model file, and so needs no PyTorch."""
-    return model == BUNDLED or model.endswith(".onnx")
+    """Whether a `model` option names a model file, and so needs no PyTorch.
+
+    Raises:
+        ConfigError: it is the path of something else.
+    """
+    path = Path(model)
+    if (path / "genres.onnx").is_file():
+        raise ConfigError(f"{model!r} is a folder; name the model file in it: --model {path / 'genres.onnx'}")
+    starts = model == BUNDLED or path.suffix.lower() == ".onnx"
+    if path.is_file() and not starts:
+        raise ConfigError(f"{model!r} is not a model file, whose name ends in .onnx; name one, or leave out --model")
+    return starts

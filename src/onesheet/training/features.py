@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from onesheet.files import cannot_write, read_json, sole_use, write_text
+from onesheet.files import read_json, reserve, sole_use, write_text
 from onesheet.models import Output, PosterNetwork
 from onesheet.models.network import SECOND_VIEW
 from onesheet.packed.store import Packed, let_go
@@ -51,18 +50,6 @@ def adapt_normalisation(network: PosterNetwork, packed: Packed, *, seed: int, wi
             let_go(packed.posters)
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
-
-
-def _reserve(path: Path) -> None:
-    """Take the disk space of a mapped file now: a full disk is then an error and not a crash later."""
-    if not hasattr(os, "posix_fallocate"):  # macOS
-        return
-    try:
-        with path.open("rb+") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-    except OSError as error:
-        path.unlink()
-        raise cannot_write(path, error) from error
 
 
 def _to_batch(posters: NDArray[np.uint8], where: torch.device) -> Tensor:
@@ -112,7 +99,7 @@ def _compute(array_path: Path, network: PosterNetwork, packed: Packed, *, wish: 
     """Compute what is not done yet."""
     done, shape = _done(array_path), (len(packed), network.embedding_size)
     features = np.lib.format.open_memmap(array_path, mode="r+" if done else "w+", dtype=np.float32, shape=shape)
-    _reserve(array_path)
+    reserve(array_path)
     where = device()
     network = folded(network).to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
     with torch.inference_mode(), autocast(wish):
