@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onesheet.adaptation.logistic import Floats, Solutions, solve
 from onesheet.errors import CatalogueError
 from onesheet.packed.store import let_go
-from onesheet.packed.stratification import stratify
+from onesheet.packed.stratification import count_items, least_films, stratify
 from onesheet.progress import Progress, silent
 
 # How far weights may move a logit: its variance by them, before any film is seen. The first leaves it where it is.
@@ -243,29 +243,8 @@ def _new_heads(films: _Films, genres: NDArray[np.int64], progress: Progress) -> 
 
 def fold_of(labels: Bools, groups: Sequence[str]) -> NDArray[np.int64]:
     """The fold of each film, int64 N in 0..FOLDS-1: every genre in all folds alike, films of a group in one."""
-    item_of, counts = _items(labels, groups)
+    item_of, counts = count_items(labels, groups)
     return np.asarray(stratify(counts, np.bincount(item_of), (1 / FOLDS,) * FOLDS)[item_of])
-
-
-def least_films(labels: Bools, groups: Sequence[str]) -> NDArray[np.int64]:
-    """Films that have a genre, or films that lack it, whichever are fewer, int64 G; a group counts once.
-
-    Args:
-        labels: bool N×G.
-        groups: for each film the name of its group; "" = a film of its own.
-    """
-    item_of, counts = _items(labels, groups)
-    lacking = np.bincount(item_of)[:, None] - counts
-    return np.asarray(np.minimum((counts > 0).sum(0), (lacking > 0).sum(0)))
-
-
-def _items(labels: Bools, groups: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The item of each film, a group or a film of its own, int64 N; and each item's films per genre, int64 items×G."""
-    items: dict[object, int] = {}
-    item_of = np.array([items.setdefault(group or film, len(items)) for film, group in enumerate(groups)], np.int64)
-    counts = np.zeros((len(items), labels.shape[1]), np.int64)
-    np.add.at(counts, item_of, labels)
-    return item_of, counts
 
 
 def _choose(

@@ -99,3 +99,32 @@ def _move_missing(counts: NDArray[np.integer], splits: NDArray[np.int64], split_
                 present[splits[item]] -= has[item]
                 present[split] += has[item]
                 splits[item] = split
+
+
+def least_films(labels: NDArray[np.bool_], groups: Sequence[str]) -> NDArray[np.int64]:
+    """Films that have a genre, or films that lack it, whichever are fewer, int64 G; a group counts once.
+
+    Args:
+        labels: bool N×G.
+        groups: for each film the name of its group; "" = a film of its own.
+    """
+    item_of, counts = count_items(labels, groups)
+    lacking = np.bincount(item_of)[:, None] - counts
+    return np.asarray(np.minimum((counts > 0).sum(0), (lacking > 0).sum(0)))
+
+
+def count_items(labels: NDArray[np.bool_], groups: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Films as items that are not divided: a group of films, or a film of its own.
+
+    Args:
+        labels: bool N×G.
+        groups: for each film the name of its group; "" = a film of its own.
+
+    Returns:
+        The item of each film, int64 N, and each item's films per genre, int64 items×G.
+    """
+    items: dict[object, int] = {}
+    item_of = np.array([items.setdefault(group or film, len(items)) for film, group in enumerate(groups)], np.int64)
+    counts = np.zeros((len(items), labels.shape[1]), np.int64)
+    np.add.at(counts, item_of, labels)
+    return item_of, counts

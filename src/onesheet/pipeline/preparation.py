@@ -10,7 +10,6 @@ from typing import cast
 
 import numpy as np
 
-from onesheet.adaptation.heads import least_films
 from onesheet.audit import audit
 from onesheet.data import Catalogue, Film, Findings, read_catalogue
 from onesheet.data.findings import AUDIT_FLAGS
@@ -23,6 +22,7 @@ from onesheet.images import Resize
 from onesheet.options import to_toml
 from onesheet.packed import SPLITS, Packed, Split, open_packed, pack, read_split, split
 from onesheet.packed.splitting import has_own_split, own_split
+from onesheet.packed.stratification import least_films
 from onesheet.pipeline.recipe import Recipe
 from onesheet.progress import Progress, silent
 from onesheet.reporting import write_audit
