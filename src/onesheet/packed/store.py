@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from onesheet.data.catalogue import Film
 from onesheet.data.findings import Findings
+from onesheet.data.source_summary import understood_lines
 from onesheet.errors import CatalogueError, PackError
 from onesheet.files import parse_json, read_json
 from onesheet.genres import GenreSet
@@ -77,6 +78,11 @@ class Packed:
 
     def __len__(self) -> int:
         return len(self.films)
+
+    @property
+    def understood_lines(self) -> list[str]:
+        """How the catalogue was understood, a line per source and one on the genres."""
+        return list(understood_lines(self.understood))
 
     def __repr__(self) -> str:
         height, width = self.size

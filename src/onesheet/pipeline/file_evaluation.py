@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from onesheet.data import Film, Findings
 from onesheet.data.findings import FLAGS
-from onesheet.data.source_summary import understood_lines
 from onesheet.errors import CatalogueError, MissingExtra, RunError, UnreadablePoster, require
 from onesheet.evaluation import Evaluation, OperatingPoint, Thresholds, evaluate, write_evaluation
 from onesheet.evaluation.caveats import PERHAPS_SEEN, SEEN
@@ -150,10 +149,10 @@ def _show(
         "slices": _slices((packed.films[row] for row in showing.rows), predictions, evaluation.draws, threads),
         "suspects": suspects,
     }
-    progress("report", 1, 4, "plots")
-    write_sheets(out / "plots", predictions=predictions, **content)
-    progress("report", 2, 4, "example posters")
+    progress("report", 1, 4, "example posters")
     examples = showing.examples(suspects or ())
+    progress("report", 2, 4, "plots")
+    write_sheets(out / "plots", predictions=predictions, **content)
     progress("report", 3, 4, "the page")
     write_report(
         out / "report.html",
@@ -260,7 +259,7 @@ def _facts(model_path: Path, predictor: Predictor, packed: Packed, run: Run | No
         "Posters": ", ".join(f"{len(packed.rows(split)):,} {split}" for split in _splits(packed)),
         "Poster size": f"{card.size[0]}×{card.size[1]} pixels, {card.resize}",
     }
-    for number, line in enumerate(understood_lines(packed.understood), 1):
+    for number, line in enumerate(packed.understood_lines, 1):
         facts[f"Catalogue, {number}"] = line
     source = card.training.get("source")
     if source:
