@@ -2,7 +2,9 @@
 
 import csv
 import io
+import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +13,11 @@ from PIL import Image
 from onesheet.audit.auditing import audit
 from onesheet.data.catalogue import Catalogue, Film
 from onesheet.data.findings import Findings
+from onesheet.data.reading import read_catalogue
+from onesheet.drawn import draw_catalogue
 from onesheet.errors import ConfigError
 from onesheet.genres import GenreSet
-from onesheet.reporting.audit_page import audit_page, write_audit
+from onesheet.reporting.audit_page import audit_page, totals, write_audit
 
 
 def scene(seed, size=(80, 120)):
@@ -252,7 +256,7 @@ def test_written_audit(shelf, tmp_path):
         shelf.add(name, scene(1))
     findings = audit(shelf.catalogue)
     out = tmp_path / "out" / "deeper"
-    write_audit(findings, shelf.catalogue, out)
+    write_audit(findings, shelf.catalogue, out, staying=shelf.catalogue.without(findings))
     assert sorted(path.name for path in out.iterdir()) == ["audit.html", "findings.csv"]
     assert Findings.read_csv(out / "findings.csv").counts == findings.counts
     with (out / "findings.csv").open(encoding="utf-8", errors="surrogateescape", newline="") as file:
@@ -264,5 +268,48 @@ def test_written_audit(shelf, tmp_path):
     assert sum(source.startswith("data:") for source in page.sources) == 2
     text = " ".join(page.text)
     assert "<b>Drama</b>" in text
-    assert "3 findings. 2 films are left out by them, 1 stay" in text
-    assert "Nothing wrong was found" in audit_page(Findings(), shelf.catalogue)
+    assert "3 films → 1 films stay" in text
+    assert "such" in text and "a.png" in text  # the files' names
+    assert "Nothing wrong was found" in audit_page(Findings(), shelf.catalogue, staying=shelf.catalogue)
+
+
+def section(page, name):
+    return page[page.index(f'<section id="{name}">') :].partition("</section>")[0]
+
+
+def test_the_page_groups_what_was_found_and_marks_the_duplicate_that_is_kept(shelf):
+    for name in ("a", "b", "c"):
+        shelf.add(name, scene(1))
+    shelf.add("odd", scene(2, size=(200, 60)))
+    shelf.add("gone", None)
+    catalogue, findings = shelf.catalogue, audit(shelf.catalogue)
+    page = audit_page(
+        findings, catalogue, staying=catalogue.without(findings), report="report.html", review="onesheet x"
+    )
+    removed, check = section(page, "removed"), section(page, "check")
+    assert 'id="exact-duplicate"' in removed and 'id="missing"' in removed and 'id="odd-shape"' in check
+    (duplicates,) = re.findall(r'<div class="audit-set">(.*?)</div>', removed)
+    cards = re.findall(r"<figure.*?</figure>", duplicates)
+    assert [Path(re.search(r"title=\"(.*?)\"", card)[1]).stem for card in cards] == ["a", "b", "c"]
+    assert [re.search(r'<strong class="(\w+)"', card)[1] for card in cards] == ["kept", "out", "out"]
+    for film in catalogue.films:
+        assert Path(film.poster).name in page
+    assert 'href="report.html"' in page and "run <code>onesheet x</code>" in page
+
+
+def test_the_totals_reconcile(tmp_path):
+    draw_catalogue(tmp_path, films=60)
+    catalogue = read_catalogue(tmp_path / "posters.csv", min_films=3)
+    findings = audit(catalogue)
+    usable = catalogue.without(findings).drop_rare(10)
+    counted = totals(usable.findings, catalogue, usable)
+    with (tmp_path / "posters.csv").open(encoding="utf-8", newline="") as file:
+        assert counted.rows == len(list(csv.reader(file))) - 1 > counted.films == len(catalogue)
+    assert counted.films - sum(counted.left_out.values()) == counted.staying == len(usable)
+    assert counted.reasons and set(counted.left_out) > {"no-genre", "blank"}
+    numbers = re.findall(
+        r"<td>(−?[\d,]+)</td>", section(audit_page(usable.findings, catalogue, staying=usable), "totals")
+    )
+    values = [int(number.replace("−", "-").replace(",", "")) for number in numbers]
+    assert values[0] + values[1] == values[2] == len(catalogue)
+    assert values[2] + sum(values[3:-1]) == values[-1] == len(usable)

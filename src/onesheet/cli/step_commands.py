@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -87,9 +88,12 @@ def _audit(arguments: argparse.Namespace) -> int:
         catalogue = open_catalogue(replace(recipe, min_films=1), notify=console.notify)  # rare genres are findings here
         audited = audit(catalogue, threads=recipe.training.threads, progress=console.progress)
         usable = catalogue.drop_rare(recipe.min_films)
-        findings, staying = usable.findings + audited, len(usable.without(audited))
+        findings, left = usable.findings + audited, usable.without(audited)
+    staying = len(left)
     if arguments.out:
-        write_audit(findings, catalogue, arguments.out)
+        one = recipe.catalogue[0] if len(recipe.catalogue) == 1 else ""
+        review = shlex.join(["onesheet", "serve", "--catalogue", str(one)]) if one else ""
+        write_audit(findings, catalogue, arguments.out, staying=left, review=review)
     if arguments.json:
         counts = {"films": len(catalogue), "staying": staying, "genres": len(catalogue.genres)}
         print(json.dumps({**counts, "findings": findings.counts, **usable.understood}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -103,7 +104,8 @@ def prepare(
     cleaned = clean(catalogue, recipe, findings=found, progress=progress, notify=notify)
     write_text(out / CONFIG, to_toml(recipe.to_dict()))
     if found is None:
-        write_audit(cleaned.findings, catalogue, out)
+        review = shlex.join(["onesheet", "serve", "--run", str(out)])
+        write_audit(cleaned.findings, catalogue, out, staying=cleaned, report="report.html", review=review)
         notify(f"what was found: {out / 'audit.html'}")
     made = (out / "split.csv",) if resume and (out / "split.csv").exists() else ()
     try:
