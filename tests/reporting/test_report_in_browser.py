@@ -9,11 +9,18 @@ import numpy as np
 import pytest
 from test_report_page import example, write
 
-from drawn_evaluation import answers, evaluation, genre
+from axe_core import axe, serious
+from drawn_evaluation import ANSWERED_GENRES, answers, evaluation, genre
+from onesheet.audit import audit
+from onesheet.data import read_catalogue
+from onesheet.drawn import draw_catalogue
 from onesheet.evaluation import Thresholds, evaluate
 from onesheet.evaluation.comparison import compare_predictions
 from onesheet.evaluation.threshold_steps import threshold_steps
+from onesheet.reporting import write_audit
 from onesheet.reporting.comparison_page import write_comparison
+
+__all__ = ["axe"]  # a fixture
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine; apt install chromium")
@@ -266,6 +273,47 @@ def test_a_comparison_sorts_and_fits_too(open_page, tmp_path):
     page.locator("#genres thead button").nth(0).click()
     assert column(page, 0) == sorted(column(page, 0))
     assert page.evaluate("document.documentElement.scrollWidth") == 390
+    for genre_name in ANSWERED_GENRES:
+        strokes = page.locator(f"#curves figure:has(figcaption:has-text('{genre_name}')) svg path").all()
+        styles = " ".join(stroke.get_attribute("style") or "" for stroke in strokes)
+        assert styles.count("stroke: var(--accent)") == styles.count("stroke: var(--second)") == 1
     alone = len(comparison.only_one[:24]) + len(comparison.only_other[:24])
     assert page.locator(".example").count() == alone > 0
     assert "<i>old" in page.locator(".kicker").inner_text()
+
+
+def test_better_is_to_the_right_whatever_the_metric(open_page, tmp_path):
+    """The other model is far better: also where less is better its dots are right of the middle."""
+    comparison = compare_predictions(answers(400, skill=0.2, seed=1), answers(400, skill=3, seed=2), draws=20)
+    assert comparison.at["balanced"]["hamming_loss"].surely == -1
+    for turned in (False, True):
+        one, other = ("new", "old") if turned else ("old", "new")
+        if turned:
+            comparison = compare_predictions(comparison.other, comparison.one, draws=20)
+        write_comparison(tmp_path / "compare.html", comparison, name_one=one, name_other=other)
+        page = open_page(tmp_path / "compare.html")
+        for name in ("Mean average precision", "Micro-F1", "Wrong predictions"):
+            row = page.locator(".gains tr", has=page.get_by_role("rowheader", name=name))
+            line, dot = (row.locator(f".spark .{part}").bounding_box() for part in ("line", "dot"))
+            right = dot["x"] + dot["width"] / 2 > line["x"] + line["width"] / 2
+            assert right is not turned, name
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["report", "compare", "audit"])
+def test_axe_finds_nothing_serious(open_page, axe, report, tmp_path, name, scheme, width):
+    path = {"report": report}.get(name, tmp_path / f"{name}.html")
+    if name == "compare":
+        comparison = compare_predictions(answers(60, seed=1), answers(60, seed=2), draws=20)
+        write_comparison(path, comparison, name_one="old", name_other="new")
+    if name == "audit":
+        catalogue = read_catalogue(draw_catalogue(tmp_path / "drawn", films=60), min_films=1)
+        findings = audit(catalogue)
+        write_audit(findings, catalogue, tmp_path, staying=catalogue.without(findings), report="r.html", review="x")
+    page = open_page(path, viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page.evaluate(axe)
+    assert serious(page) == []
+    if name == "report":
+        page.locator(".cells button").first.click()
+        assert serious(page) == []

@@ -189,7 +189,7 @@ def _heats(tables: Mapping[str, NDArray[np.float64]], evaluation: Evaluation) ->
     paper_to_blue = LinearSegmentedColormap.from_list("paper to blue", [PAPER, LIGHT[3]])
     order = similarity_order(evaluation.confusion)
     names = [_short(evaluation.genres[genre]) for genre in order]
-    side = 1.8 + 0.26 * len(names)
+    side = 2.4 + 0.26 * len(names)
     sheet = Figure(figsize=(side * len(tables), side), layout="constrained")
     for number, (title, shares) in enumerate(tables.items(), 1):
         axes = sheet.add_subplot(1, len(tables), number)

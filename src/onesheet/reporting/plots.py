@@ -175,6 +175,13 @@ def precision_recall(result: GenreResult) -> str:
     return as_svg(drawing, f"Precision-recall curve of {result.genre}")
 
 
+def two_curves(one: Curve, other: Curve, *, share: float, genre: str) -> str:
+    """SVG: the precision-recall curves of two models on the same films, small."""
+    drawing, axes = new_axes(*SMALL)
+    draw_curves(axes, [(one, MODEL), (other, OTHER)], share)
+    return as_svg(drawing, f"Precision-recall curves of {genre} of both models")
+
+
 def reliability(bins: Sequence[Bin]) -> str:
     """SVG: stated probability against true share, over a histogram (logarithmic) of how often each is stated."""
     from matplotlib.figure import Figure

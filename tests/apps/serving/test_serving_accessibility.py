@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,36 +9,13 @@ import pytest
 from serving_client import serving_here
 from test_serving_page import BROWSER, DROP, browser, encoded, finished
 
+from axe_core import axe, serious
 from drawn_review import write_run
 from onesheet.data import Catalogue
 
-NPM = shutil.which("npm")
-pytestmark = [
-    pytest.mark.skipif(not BROWSER, reason="no chromium here; apt-get install chromium"),
-    pytest.mark.skipif(not NPM and "CI" not in os.environ, reason="no npm here; apt-get install npm"),
-]
+pytestmark = pytest.mark.skipif(not BROWSER, reason="no chromium here; apt-get install chromium")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-__all__ = ["browser"]  # a fixture
-
-RUN = """async () => (await axe.run(document)).violations.map(
-  ({ id, impact, nodes }) => [impact, id, nodes[0].html.slice(0, 120), nodes[0].failureSummary])"""
-
-
-@pytest.fixture(scope="module")
-def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The script of axe-core, from npm."""
-    folder = tmp_path_factory.mktemp("axe")
-    assert NPM, "no npm here; apt-get install npm"
-    installed = subprocess.run(
-        [NPM, "install", "--prefix", str(folder), "axe-core@4", "--no-audit", "--no-fund"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if installed.returncode:
-        stop = pytest.fail if "CI" in os.environ else pytest.skip
-        stop(f"npm cannot install axe-core: {installed.stderr.strip().splitlines()[-1]}")
-    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+__all__ = ["axe", "browser"]  # fixtures
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +37,7 @@ def test_nothing_serious_on_any_view(
 
     def check(view: str) -> None:
         page.evaluate(axe)
-        found = [one for one in page.evaluate(RUN) if one[0] in ("serious", "critical")]
-        assert found == [], view
+        assert serious(page) == [], view
 
     page.goto(address)
     page.locator("#drawn-posters li").nth(3).wait_for()

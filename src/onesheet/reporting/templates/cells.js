@@ -9,7 +9,7 @@ if (sampled.length) {
     const button = document.createElement("button");
     button.append(...cell.childNodes);
     button.title = cell.title;
-    button.setAttribute("aria-label", cell.title);
+    button.setAttribute("aria-label", [button.textContent, cell.title].filter(Boolean).join(", "));
     button.tabIndex = -1;
     cell.removeAttribute("title");
     cell.append(button);
