@@ -97,6 +97,17 @@ def test_genres_that_are_alike_are_neighbours(seed):
     assert found in (list(range(8)), list(range(8))[::-1])
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_genre_apart_does_not_hide_how_the_others_are_alike(seed):
+    """Two families of genres stay together beside a genre that has no film."""
+    table = np.zeros((9, 9), dtype=int)
+    table[:4, :4] = table[4:8, 4:8] = 3
+    table += np.diag([10] * 8 + [0])
+    mixed = np.random.default_rng(seed).permutation(9)
+    found = [genre for genre in mixed[similarity_order(table[np.ix_(mixed, mixed)])].tolist() if genre < 8]
+    assert {*found[:4]} in ({0, 1, 2, 3}, {4, 5, 6, 7})
+
+
 @pytest.mark.parametrize("genres", [1, 2, 3, 5])
 def test_genres_without_films_have_a_place_too(genres):
     assert sorted(similarity_order(np.zeros((genres, genres)))) == list(range(genres))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from drawn_evaluation import NAN, evaluation, genre, score
 from onesheet.evaluation.results import Bin, Score
-from onesheet.reporting.verdict import best_baseline, compare, headlines, judge, of_ten, verdict, with_interval
+from onesheet.reporting.verdict import best_baseline, compare, headlines, judge, of_ten, tiles, verdict, with_interval
 
 
 @pytest.mark.parametrize(
@@ -227,6 +227,35 @@ def test_headline_figures_compare_in_their_own_direction():
     assert figures["Calibration error"].baseline is None
     del result.at["exact"]
     assert len(list(headlines(result))) == 9
+
+
+def test_the_tiles_stand_beside_one_baseline_and_the_best_label_set():
+    result = evaluated([reliable("Drama")], precision=0.41, recall=0.6, exact_match=0.048)
+    result.baselines.clear()
+    for name, values in {
+        "every genre": {"micro_precision": 0.1, "micro_recall": 1.0, "micro_f1": 0.18, "exact_match": 0.0},
+        "commonest genre": {"micro_precision": 0.42, "micro_recall": 0.2, "micro_f1": 0.28, "exact_match": 0.05},
+        "commonest label set": {"micro_precision": 0.3, "micro_recall": 0.2, "micro_f1": 0.25, "exact_match": 0.127},
+    }.items():
+        result.baselines[name] = {key: score(value) for key, value in values.items()}
+    found = [(one.name, one.meaning, one.baseline, one.judgement) for one in tiles(result)]
+    assert found == [
+        (
+            "Precision",
+            "4 of 10 predicted genres are right.",
+            ("commonest genre", score(0.42)),
+            "not surely better than",
+        ),
+        ("Recall", "It finds 6 of 10 true genres.", ("commonest genre", score(0.2)), "clearly better than"),
+        (
+            "Exact match",
+            "For fewer than 1 of 10 films exactly their genres are predicted.",
+            ("commonest label set", score(0.127)),
+            "worse than",
+        ),
+    ]
+    result.baselines.clear()
+    assert [(one.baseline, one.judgement) for one in tiles(result)] == [(None, "")] * 3
 
 
 def test_without_draws_there_is_no_verdict():

@@ -30,8 +30,9 @@ def count_together(one: Labels, other: Labels) -> NDArray[np.int64]:
 def similarity_order(counts: ArrayLike) -> list[int]:
     """An order of genres in which those that are predicted for each other's films are neighbours.
 
-    By the second eigenvector of the similarities' Laplacian (Atkins, Boman, Hendrickson, "A spectral algorithm for
-    seriation and the consecutive ones problem", SIAM J. Comput. 28, 1998).
+    By the second eigenvector of the similarities, as in spectral clustering, with a small similarity of all added so
+    that a genre apart from the others does not hide how these are alike (Amini et al., "Pseudo-likelihood methods for
+    community detection in large sparse networks", Annals of Statistics 41, 2013).
 
     Args:
         counts: G×G, >= 0: what `count_together` returned.
@@ -44,15 +45,16 @@ def similarity_order(counts: ArrayLike) -> list[int]:
         [0, 2, 1]
     """
     table = np.asarray(counts, np.float64)
+    if len(table) < 3:
+        return list(range(len(table)))
     scale = np.sqrt(np.maximum(table.diagonal(), 1))
     alike = table / scale[:, None] / scale
     alike = alike + alike.T
     np.fill_diagonal(alike, 0)
-    if len(table) < 3:
-        return list(range(len(table)))
-    alike += 1e-6  # genres apart from all others have a place too
-    _, vectors = np.linalg.eigh(np.diag(alike.sum(axis=0)) - alike)
-    places = vectors[:, 1]
+    alike += max(0.1 * alike.mean(), 1e-9)
+    root = np.sqrt(alike.sum(axis=0))
+    _, vectors = np.linalg.eigh(alike / root[:, None] / root)
+    places = vectors[:, -2] / root
     sign = 1 if places[0] <= places[-1] else -1  # the catalogue's first genre comes first
     order: list[int] = np.argsort(sign * places.round(9), kind="stable").tolist()
     return order

@@ -373,6 +373,7 @@ def tiles(evaluation: Evaluation) -> Iterator[Headline]:
     """
     at = evaluation.at["balanced"]
     best = best_baseline(evaluation, "micro_f1")
+    said = _JUDGED | {"overlap": _JUDGED["doubtful"]}
     for name, key, meaning in (
         ("Precision", "micro_precision", "{} predicted genres are right."),
         ("Recall", "micro_recall", "It finds {} true genres."),
@@ -382,8 +383,9 @@ def tiles(evaluation: Evaluation) -> Iterator[Headline]:
         if baseline:
             baseline = baseline[0], evaluation.baselines[baseline[0]][key]
         words = meaning.format(of_ten(at[key].value))
-        judged = _JUDGED[compare(at[key], baseline[1])] if baseline else ""
-        yield Headline(name, words[0].upper() + words[1:], at[key], baseline, judged, True)
+        words = words[0].upper() + words[1:]
+        judged = compare(at[key], baseline[1]) if baseline else ""
+        yield Headline(name, words, at[key], baseline, said.get(judged, ""), True)
 
 
 def _percent(share: float) -> str:
