@@ -168,7 +168,7 @@ def test_the_first_screen_holds_headline_tiles_and_all_genres(open_page, tmp_pat
         box = page.locator(inside).bounding_box()
         assert box["y"] >= 0 and box["y"] + box["height"] <= 900, inside
     assert page.locator(".tiles b").all_inner_texts() == [
-        f"{name} at balanced" for name in ("Precision", "Recall", "Exact match")
+        f"{name}\nat balanced" for name in ("Precision", "Recall", "Exact match")
     ]
     rows = page.locator(".chart tbody tr").all_inner_texts()
     assert [row.split("\t")[0] for row in rows] == [f"Genre {k}" for k in (*range(23, 0, -1), 0)]
