@@ -5,7 +5,7 @@ import numpy as np
 from PIL import Image
 from test_report_page import EVIL, STEPS, by_films, history
 
-from drawn_evaluation import answers, evaluation, score
+from drawn_evaluation import answers, evaluation, genre, score
 from onesheet.evaluation.label_errors import SuspectLabel
 from onesheet.evaluation.slices import METRICS, Slice
 from onesheet.reporting.plot_files import write_sheets
@@ -67,6 +67,16 @@ def test_the_numbers_are_the_evaluations(tmp_path):
     }  # fmt: skip
     assert rows(tmp_path, "learning")[1]["best"] == "1.0" and rows(tmp_path, "learning")[1]["validation_map"] == ""
     assert [row["films"] for row in rows(tmp_path, "films")] == ["25"] * 3 + ["50"] * 3 + ["100"]
+
+
+def test_genres_of_too_few_films_for_a_bin_leave_room_for_the_others(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        write(
+            tmp_path,
+            evaluation=evaluation([genre("Drama", support=3), genre("War", support=3)]),
+            balance={"test": [3, 3]},
+        )
 
 
 def test_what_is_not_known_any_more_is_taken_away(tmp_path):

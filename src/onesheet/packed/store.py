@@ -91,11 +91,6 @@ class Packed:
     def __reduce__(self) -> tuple[Any, ...]:
         return open_packed, (self.folder,)
 
-    @property
-    def understood_lines(self) -> list[str]:
-        """How the catalogue was understood, a line per source and one on the genres."""
-        return list(understood_lines(self.understood))
-
     def rows(self, split: str) -> NDArray[np.int64]:
         """The rows of a split, in order, int64."""
         return np.flatnonzero(self.splits == split)

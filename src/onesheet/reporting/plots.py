@@ -265,11 +265,15 @@ def draw_reliability(axes: Axes, bins: Sequence[Bin], *, ticks: Sequence[float])
 
 def draw_genre_reliability(axes: Axes, bins: Sequence[Bin]) -> None:
     """The same of one genre, with Wilson intervals, both axes as long as its probabilities need."""
-    intervals = [wilson_interval(one.true_share, one.pairs) for one in bins]
-    largest = max([*(high for _, high in intervals), *(one.mean_probability for one in bins)], default=1.0)
-    end = next(end for end in (0.05, 0.1, 0.2, 0.5, 1.0) if end >= largest)
-    stated = [one.mean_probability for one in bins]
     axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=(0, (3, 2)))
+    if not bins:  # empty marks would leave the layout of a sheet no room
+        axes.text(0.5, 0.5, "too few films", ha="center", va="center", fontsize=8, color=MUTED)
+        unit_square(axes, ticks=(0, 0.5, 1))
+        return
+    intervals = [wilson_interval(one.true_share, one.pairs) for one in bins]
+    stated = [one.mean_probability for one in bins]
+    largest = max(*(high for _, high in intervals), *stated)
+    end = next(end for end in (0.05, 0.1, 0.2, 0.5, 1.0) if end >= largest)
     axes.vlines(stated, [low for low, _ in intervals], [high for _, high in intervals], color=MODEL, alpha=0.45)
     axes.plot(stated, [one.true_share for one in bins], "o", color=MODEL, markersize=4, clip_on=False)
     unit_square(axes, ticks=(0, 0.5, 1), scale=end)
