@@ -16,13 +16,13 @@ def expected(column):
     predicted = [row for row in range(200) if PROBABILITIES[row, column] >= (0.4, 0.5, 0.6)[column]]
     right = sum(bool(LABELS[row, column]) for row in predicted)
     films = sum(map(bool, LABELS[:, column]))
-    return f"{GENRES[column]} ({films} films; at balanced predicted {len(predicted)} times, right {right})"
+    return f"{GENRES[column]} ({films} films, predicted {len(predicted)} times, right {right})"
 
 
 def test_genres_with_too_few_films_are_listed_with_counts():
     result = evaluate(LABELS, PROBABILITIES, genres=GENRES, points=POINTS, train_labels=LABELS, draws=0, caveats=["?"])
     assert LABELS.sum(0)[0] >= 30 > LABELS.sum(0)[1:].max()
-    few = f"Too few films to judge, fewer than 30: {expected(1)}, {expected(2)}."
+    few = f"Too few films to judge at balanced, fewer than 30: {expected(1)}, {expected(2)}."
     assert result.caveats == ("?", few)
     card = counted(LABELS, PROBABILITIES, POINTS, genres=GENRES, split="validation")
     assert card["caveats"] == [SEEN["validation"], few]

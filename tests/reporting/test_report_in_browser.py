@@ -172,7 +172,7 @@ def test_the_first_screen_holds_headline_tiles_and_all_genres(open_page, tmp_pat
     ]
     rows = page.locator(".chart tbody tr").all_inner_texts()
     assert [row.split("\t")[0] for row in rows] == [f"Genre {k}" for k in (*range(23, 0, -1), 0)]
-    assert "20 films: predicted 20 times, right 10" in rows[-1]
+    assert "20 films, predicted 20 times, right 10" in rows[-1]
 
 
 def test_a_link_opens_its_section_and_the_sections_stay_in_sight(open_page, report):

@@ -31,12 +31,23 @@ def too_few(
 
     Example:
         >>> next(too_few(["Drama", "News"], [900, 4], [700, 23], [500, 0]))
-        'Too few films to judge, fewer than 30: News (4 films; at balanced predicted 23 times, right 0).'
+        'Too few films to judge at balanced, fewer than 30: News (4 films, predicted 23 times, right 0).'
     """
     few = [
-        f"{name} ({films} films; at balanced predicted {times} times, right {hits})"
+        f"{name} ({in_counts(films, times, hits)})"
         for name, films, times, hits in zip(genres, support, predicted, right, strict=True)
         if films < FEW_FILMS
     ]
     if few:
-        yield f"Too few films to judge, fewer than {FEW_FILMS}: {', '.join(few)}."
+        yield f"Too few films to judge at balanced, fewer than {FEW_FILMS}: {', '.join(few)}."
+
+
+def in_counts(films: int, predicted: int, right: int) -> str:
+    """How many films have a genre, for how many it is predicted, and for how many of these rightly.
+
+    Example:
+        >>> in_counts(1, 23, 0)
+        '1 film, predicted 23 times, right 0'
+    """
+    plural = ["" if count == 1 else "s" for count in (films, predicted)]
+    return f"{films:,} film{plural[0]}, predicted {predicted:,} time{plural[1]}, right {right:,}"

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from onesheet.errors import require
-from onesheet.evaluation.results import Score
+from onesheet.evaluation.caveats import in_counts
+from onesheet.evaluation.results import GenreResult, Score
 from onesheet.files import write_text
 from onesheet.markup import picture
 from onesheet.reporting.contrast import SCHEMES, text_on
@@ -37,6 +38,7 @@ def write_page(path: str | Path, template: str, values: Mapping[str, Any]) -> No
         picture=picture,
         signed=_signed,
         text_on=_text_on,
+        in_counts=_in_counts,
     )
     page = environment.get_template(template).render(values)
     # A file name may hold bytes that are no letters; they become "?".
@@ -53,6 +55,11 @@ def _signed(value: float, digits: int = 3) -> str:
 
 def _percent(value: float, digits: int = 1) -> str:
     return f"{100 * value:.{digits}f}%" if math.isfinite(value) else "–"
+
+
+def _in_counts(result: GenreResult) -> str:
+    point = result.at["balanced"]
+    return in_counts(result.support, point.predicted, point.right)
 
 
 def _text_on(share: float) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from onesheet.evaluation.caveats import in_counts
 from onesheet.evaluation.results import FEW_FILMS, Bin, Evaluation, GenreResult, Score
 
 LIKELY = 0.2
@@ -213,7 +214,7 @@ def _named(judgement: Judgement, result: GenreResult) -> str:
     if judgement == "wolf":
         return f"{result.genre} (right {of_ten(point.precision.value)} times)"
     if judgement == "few":
-        return f"{result.genre} ({result.support} films, predicted {point.predicted} times, right {point.right})"
+        return f"{result.genre} ({in_counts(result.support, point.predicted, point.right)})"
     return result.genre
 
 
