@@ -122,3 +122,34 @@ def test_a_constant_feature_and_the_basis_lose_nothing() -> None:
     standard = (embedding - embedding.mean(0)) / np.maximum(embedding.std(0), 1e-6)
     np.testing.assert_allclose(features @ features.T, standard @ standard.T, atol=1e-2)
     assert np.abs(np.corrcoef(features.T) - np.eye(19)).max() < 1e-2  # uncorrelated
+
+
+def test_unknown_labels_are_not_learnt_from(made: tuple[np.ndarray, np.ndarray]) -> None:  # type: ignore[type-arg]
+    embedding, source = made
+    truth = drawn(np.stack([source[:, 0] + 3 * embedding[:, 3].astype(np.float32), 3 * embedding[:, 5] - 2], 1))
+    known = np.random.default_rng(5).random(truth.shape) < 0.5
+    heads = [
+        fit_heads(embedding, source, labels, columns=[0, None], known=known)
+        for labels in (truth | ~known, truth & known)
+    ]
+    np.testing.assert_array_equal(heads[0].weights, heads[1].weights)
+    np.testing.assert_array_equal(heads[0].gains, heads[1].gains)
+    wrong = fit_heads(embedding, source, truth & known, columns=[0, None])  # unknown taken for no
+    whole = fit_heads(embedding, source, truth, columns=[0, None])
+    for genre in (0, 1):
+        share = [
+            float((1 / (1 + np.exp(-one.logits(embedding, source)[:, genre]))).mean()) for one in (heads[0], wrong)
+        ]
+        assert abs(share[0] - truth[:, genre].mean()) < 0.05 and share[1] < 0.6 * truth[:, genre].mean()
+        assert (
+            np.corrcoef(heads[0].logits(embedding, source)[:, genre], whole.logits(embedding, source)[:, genre])[0, 1]
+            > 0.9
+        )
+
+
+def test_a_genre_known_for_too_few_films_is_an_error(made: tuple[np.ndarray, np.ndarray]) -> None:  # type: ignore[type-arg]
+    embedding, source = made
+    labels, known = drawn(source), np.ones(source.shape, bool)
+    known[15:, 2] = False
+    with pytest.raises(CatalogueError, match="genre 3 of 4 has"):
+        fit_heads(embedding, source, labels, columns=[0, 1, 2, 3], known=known)

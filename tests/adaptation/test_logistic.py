@@ -72,3 +72,14 @@ def test_columns_do_not_touch_each_other() -> None:
     alone = solve(features, labels[:, [1]], start[:, [1]], penalty[[1]], slope_penalty=3)
     np.testing.assert_allclose(together.weights[:, [1]], alone.weights, atol=1e-3)
     assert np.abs(together.weights[:, 2]).max() < 1e-5  # a penalty that leaves nothing
+
+
+def test_unknown_labels_do_not_count() -> None:
+    features, labels = films(4)
+    start, penalty = np.zeros((120, 3), np.float32), np.full(3, 10, np.float32)
+    known = np.random.default_rng(4).random(labels.shape) < 0.7
+    found = solve(features, labels ^ ~known, start, penalty, slope_penalty=3, known=known)
+    for column in range(3):
+        rows = known[:, column]
+        reference = LogisticRegression(C=0.1, tol=1e-10, max_iter=10_000).fit(features[rows], labels[rows, column])
+        np.testing.assert_allclose(found.weights[:, column], reference.coef_[0], atol=5e-3)

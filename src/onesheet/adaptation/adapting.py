@@ -60,6 +60,7 @@ class Adapting:
             calibration=source.card.scale_and_bias,
             rows=rows,
             groups=_Groups(self.packed),
+            known=None if self.packed.known is None else self.packed.known[:, genres],
             progress=progress,
         )
 

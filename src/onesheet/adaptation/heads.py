@@ -114,6 +114,7 @@ def fit_heads(
     calibration: tuple[NDArray[np.floating], NDArray[np.floating]] | None = None,
     rows: NDArray[np.int64] | None = None,
     groups: Groups | None = None,
+    known: Bools | None = None,
     progress: Progress = silent,
 ) -> Heads:
     """Fit one head per genre and choose, by cross-validation, how far it may move.
@@ -133,6 +134,7 @@ def fit_heads(
         calibration: the source's scale and bias, float S each; None = its logits are calibrated.
         rows: the films to learn from, int64 n, ascending; None = all.
         groups: for each film the name of its group, which stays in one fold; "" = a film of its own.
+        known: bool N×G, the labels to learn from; None = all.
         progress: reports the folds that were solved.
 
     Returns:
@@ -143,7 +145,9 @@ def fit_heads(
     """
     rows = np.arange(len(labels)) if rows is None else rows
     scale, shift = calibration or (np.ones(source.shape[1]), np.zeros(source.shape[1]))
-    films = _Films(embedding, (source[rows] * scale + shift).astype(np.float32), labels[rows], rows, groups)
+    if known is not None:
+        labels, known = labels & known, known[rows]
+    films = _Films(embedding, (source[rows] * scale + shift).astype(np.float32), labels[rows], rows, groups, known)
     places = [np.flatnonzero([(column is not None) == kind for column in columns]) for kind in (True, False)]
     parts = []
     if len(places[0]):
@@ -188,30 +192,35 @@ class _Films:
         labels: Bools,
         rows: NDArray[np.int64],
         groups: Groups | None,
+        known: Bools | None,
     ) -> None:
         names = [groups[row] for row in rows] if groups else [""] * len(rows)
-        few = least_films(labels, names)
+        few = least_films(labels, names, known=known)
         if few.min(initial=LEAST_FILMS) < LEAST_FILMS:
             raise CatalogueError(
                 f"each genre needs {LEAST_FILMS} training films that have it and {LEAST_FILMS} that do not, those of "
                 f"one group counted once; genre {int(few.argmin()) + 1} of {len(few)} has {few.min()} of one kind; "
                 "add films or leave it out"
             )
-        self.source, self.labels = source, labels
+        self.source, self.labels, self.known = source, labels, known
         self.basis = fit_basis(embedding, rows)
         self.features = self.basis.features(embedding, rows)
         self.total = np.float32(np.square(self.features).sum() / len(labels))  # variance of all features together
         self.folds = fold_of(labels, names)
 
+    def known_of(self, genres: NDArray[np.int64]) -> Bools | None:
+        """Where the labels of some genres are known."""
+        return None if self.known is None else self.known[:, genres]
+
 
 def _known_heads(films: _Films, genres: NDArray[np.int64], columns: list[int], progress: Progress) -> _Part:
     """Heads that start from the source's logits."""
-    start, labels = films.source[:, columns], films.labels[:, genres]
-    variances, gains, errors = _choose(films, films.features, labels, start, progress)
+    start, labels, known = films.source[:, columns], films.labels[:, genres], films.known_of(genres)
+    variances, gains, errors = _choose(films, films.features, labels, start, known, progress)
     kept = ~(gains > LEAST_GAIN * errors)
     penalties = films.total / variances
-    held_out = _held_out(films.features, labels, start, penalties, films.folds, progress)
-    found = _solved(films.features, labels, start, penalties)
+    held_out = _held_out(films.features, labels, start, penalties, films.folds, known, progress)
+    found = _solved(films.features, labels, start, penalties, known=known)
     mixing = np.zeros((films.source.shape[1], len(columns)), np.float32)
     mixing[columns, range(len(columns))] = np.where(kept, 1, found.slope)
     return _Part(
@@ -228,14 +237,15 @@ def _known_heads(films: _Films, genres: NDArray[np.int64], columns: list[int], p
 def _new_heads(films: _Films, genres: NDArray[np.int64], progress: Progress) -> _Part:
     """Heads that start from nothing."""
     labels, start = films.labels[:, genres], np.zeros((len(films.labels), len(genres)), np.float32)
+    known = films.known_of(genres)
     centre, width = films.source.mean(0), films.features.shape[1]
     share = films.total / films.source.shape[1]
     stretch = (np.sqrt(share) / np.maximum(films.source.std(0), 1e-3)).astype(np.float32)
     inputs = np.concatenate([films.features, (films.source - centre) * stretch], axis=1)
-    variances, gains, _ = _choose(films, inputs, labels, start, progress)
+    variances, gains, _ = _choose(films, inputs, labels, start, known, progress)
     penalties = films.total / variances
-    held_out = _held_out(inputs, labels, start, penalties, films.folds, progress)
-    found = _solved(inputs, labels, start, penalties)
+    held_out = _held_out(inputs, labels, start, penalties, films.folds, known, progress)
+    found = _solved(inputs, labels, start, penalties, known=known)
     mixing = stretch[:, None] * found.weights[width:]
     bias = found.bias - centre @ mixing
     return _Part(found.weights[:width], mixing, bias, variances, np.zeros(len(genres), bool), gains, held_out)
@@ -248,24 +258,27 @@ def fold_of(labels: Bools, groups: Sequence[str]) -> NDArray[np.int64]:
 
 
 def _choose(
-    films: _Films, features: Floats, labels: Bools, start: Floats, progress: Progress
+    films: _Films, features: Floats, labels: Bools, start: Floats, known: Bools | None, progress: Progress
 ) -> tuple[Floats, NDArray[np.float64], NDArray[np.float64]]:
     """Each genre's variance, the nats it saves a film over the first of `VARIANCES`, and their standard error."""
     drawn = np.unique(np.linspace(0, len(labels) - 1, min(len(labels), CHOICE_FILMS)).astype(int))
     features, labels, start, folds = features[drawn], labels[drawn], start[drawn], films.folds[drawn]
     genres, count = labels.shape[1], len(VARIANCES)
     many = np.repeat(labels, count, axis=1)
-    logits = _held_out(
-        features, many, np.repeat(start, count, axis=1), np.tile(films.total / VARIANCES, genres), folds, progress
-    )
-    losses = np.logaddexp(0, np.where(many, -logits, logits)).reshape(-1, genres, count)
-    means, places = losses.mean(0, dtype=np.float64), np.arange(genres)
+    counted = None if known is None else np.repeat(known[drawn], count, axis=1)
+    penalties = np.tile(films.total / VARIANCES, genres)
+    logits = _held_out(features, many, np.repeat(start, count, axis=1), penalties, folds, counted, progress)
+    losses = np.logaddexp(0, np.where(many, -logits, logits))
+    losses = np.where(True if counted is None else counted, losses, np.nan).reshape(-1, genres, count)
+    means, places = np.asarray(np.nanmean(losses, 0, dtype=np.float64)), np.arange(genres)
     common = 1 + int(means[:, 1:].sum(0).argmin())
     own = 1 + means[:, 1:].argmin(1)
 
     def saved(than: NDArray[np.int64] | int, chosen: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any]]:
         difference = losses[:, places, than] - losses[:, places, chosen]
-        return difference.mean(0, dtype=np.float64), difference.std(0, dtype=np.float64) / np.sqrt(len(difference))
+        films = (~np.isnan(difference)).sum(0)
+        deviation = np.nanstd(difference, 0, dtype=np.float64)
+        return np.asarray(np.nanmean(difference, 0, dtype=np.float64)), np.asarray(deviation / np.sqrt(films))
 
     gain, error = saved(common, own)
     chosen = np.where(gain > OWN_GAIN * error, own, common)
@@ -278,19 +291,28 @@ def _held_out(
     start: Floats,
     penalties: Floats,
     folds: NDArray[np.int64],
+    known: Bools | None,
     progress: Progress,
 ) -> Floats:
     """Logits of each film from heads that did not learn from its fold, float32 N×C."""
     logits = np.empty(labels.shape, np.float32)
     for fold in range(FOLDS):
         out = folds == fold
-        found = _solved(features, labels, start, penalties, used=~out)
+        found = _solved(features, labels, start, penalties, used=~out, known=known)
         logits[out] = found.logits(features[out], start[out])
         progress("heads", fold + 1, FOLDS)
     return logits
 
 
-def _solved(features: Floats, labels: Bools, start: Floats, penalties: Floats, used: Bools | None = None) -> Solutions:
+def _solved(
+    features: Floats,
+    labels: Bools,
+    start: Floats,
+    penalties: Floats,
+    *,
+    used: Bools | None = None,
+    known: Bools | None,
+) -> Solutions:
     """`solve`, some columns at a time."""
     size = max(1, _CELLS // len(labels))
     parts = [
@@ -301,6 +323,7 @@ def _solved(features: Floats, labels: Bools, start: Floats, penalties: Floats, u
             penalties[at : at + size],
             slope_penalty=SLOPE_PENALTY,
             used=used,
+            known=None if known is None else known[:, at : at + size],
         )
         for at in range(0, labels.shape[1], size)
     ]

@@ -42,6 +42,7 @@ def solve(
     *,
     slope_penalty: float,
     used: NDArray[np.bool_] | None = None,
+    known: NDArray[np.bool_] | None = None,
 ) -> Solutions:
     """Minimise Σ log loss + penalty/2 · |weights|² + slope_penalty/2 · (slope - 1)² for every column.
 
@@ -56,8 +57,9 @@ def solve(
         penalty: float32 C, > 0.
         slope_penalty: > 0.
         used: bool N, the films that count, among which every column has both labels; None = all.
+        known: bool N×C, the labels that count; None = all.
     """
-    problem = _Problem(features, labels, start, penalty, slope_penalty, used)
+    problem = _Problem(features, labels, start, penalty, slope_penalty, used, known)
     place = problem.centre.copy()
     logits = problem.logits(place)
     loss = problem.loss(logits, place)
@@ -89,11 +91,13 @@ class _Problem:
         penalty: Floats,
         slope_penalty: float,
         used: NDArray[np.bool_] | None,
+        known: NDArray[np.bool_] | None,
     ) -> None:
         rows = slice(None) if used is None else used
         self.features, self.start = features[rows], start[rows]
         self.truth = labels[rows].astype(np.float32)
         self.sign = 1 - 2 * self.truth
+        self.counts = None if known is None else known[rows].astype(np.float32)
         self.squares = np.square(self.features).mean(0)[:, None]
         self.centre = np.zeros((features.shape[1] + 2, labels.shape[1]), np.float32)
         self.centre[-1] = 1
@@ -104,18 +108,22 @@ class _Problem:
         return Solutions(place[:-2], place[-2], place[-1]).logits(self.features, self.start)
 
     def loss(self, logits: Floats, place: Floats) -> NDArray[np.float64]:
-        loss = np.logaddexp(0, self.sign * logits).sum(0, dtype=np.float64)
+        loss = self._counted(np.logaddexp(0, self.sign * logits)).sum(0, dtype=np.float64)
         return np.asarray(loss + (self.pull / 2 * np.square(place - self.centre)).sum(0, dtype=np.float64))
 
     def slopes(self, logits: Floats, place: Floats) -> tuple[Floats, Floats, Floats]:
         """Gradient (D+2)×C, each film's curvature N×C, and the Hessian's diagonal (D+2)×C, nearly."""
         chance = (0.5 * (1 + np.tanh(0.5 * logits))).astype(np.float32, copy=False)
-        gradient = self.gathered(chance - self.truth) + self.pull * (place - self.centre)
-        curvature = chance * (1 - chance)
+        gradient = self.gathered(self._counted(chance - self.truth)) + self.pull * (place - self.centre)
+        curvature = self._counted(chance * (1 - chance))
         total = curvature.sum(0)
         own = (curvature * np.square(self.start)).sum(0)
         diagonal = np.concatenate([total * self.squares, total[None], own[None]]) + self.pull + np.float32(1e-6)
         return gradient.astype(np.float32, copy=False), curvature, diagonal
+
+    def _counted(self, values: Floats) -> Floats:
+        """Values N×C, 0 where the label is unknown."""
+        return values if self.counts is None else values * self.counts
 
     def gathered(self, rows: Floats) -> Floats:
         """What N×C values at the films' logits mean for a place: (D+2)×C."""

@@ -101,15 +101,18 @@ def _move_missing(counts: NDArray[np.integer], splits: NDArray[np.int64], split_
                 splits[item] = split
 
 
-def least_films(labels: NDArray[np.bool_], groups: Sequence[str]) -> NDArray[np.int64]:
+def least_films(
+    labels: NDArray[np.bool_], groups: Sequence[str], *, known: NDArray[np.bool_] | None = None
+) -> NDArray[np.int64]:
     """Films that have a genre, or films that lack it, whichever are fewer, int64 G; a group counts once.
 
     Args:
         labels: bool N×G.
         groups: for each film the name of its group; "" = a film of its own.
+        known: bool N×G, the labels that count; None = all.
     """
-    item_of, counts = count_items(labels, groups)
-    lacking = np.bincount(item_of)[:, None] - counts
+    counts = count_items(labels, groups)[1]
+    lacking = count_items(~labels if known is None else known & ~labels, groups)[1]
     return np.asarray(np.minimum((counts > 0).sum(0), (lacking > 0).sum(0)))
 
 
