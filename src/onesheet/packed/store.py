@@ -80,6 +80,11 @@ class Packed:
         return len(self.films)
 
     @property
+    def truth(self) -> NDArray[np.bool_] | NDArray[np.float32]:
+        """The labels, bool N×G; with unknown ones float32 N×G, NaN where a label is unknown."""
+        return self.labels if self.known is None else np.where(self.known, self.labels, np.float32(np.nan))
+
+    @property
     def understood_lines(self) -> list[str]:
         """How the catalogue was understood, a line per source and one on the genres."""
         return list(understood_lines(self.understood))

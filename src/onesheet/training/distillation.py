@@ -30,14 +30,15 @@ def soft_targets(
         progress: reports the posters scored.
 
     Returns:
-        float32 N×G in [0, 1]; without teachers the store's own labels, bool N×G, as a copy would take memory.
+        float32 N×G in [0, 1]: the teachers' mean alone where a training film's label is unknown, NaN where another
+        film's is. Without teachers `packed.truth`, as a copy would take memory.
 
     Raises:
         BundleError: a teacher cannot be read, or has other genres or another way of resizing.
     """
     if not teachers:
-        return packed.labels
-    targets, rows = packed.labels.astype(np.float32), packed.rows("train")
+        return packed.truth
+    targets, rows = packed.truth.astype(np.float32), packed.rows("train")
     predicted = np.zeros((len(rows), len(packed.genres)), np.float32)
     for path in teachers:
         teacher = load(path, threads=threads)
@@ -45,5 +46,7 @@ def soft_targets(
         columns = [teacher.genres.column(name) for name in packed.genres.names]
         scores = score_split(teacher, packed, "train", any_size=True, progress=progress)
         predicted += scores.probabilities[:, columns]
-    targets[rows] += SHARE * (predicted / len(teachers) - targets[rows])
+    predicted /= len(teachers)
+    labels = targets[rows]
+    targets[rows] = np.where(np.isnan(labels), predicted, labels + SHARE * (predicted - labels))
     return targets

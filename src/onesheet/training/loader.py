@@ -20,8 +20,8 @@ class Batch(NamedTuple):
 
     Attributes:
         inputs: uint8 N×H×W×3 posters, transformed ones (float N×3×H×W), or float32 N×D features.
-        labels: float32 N×G.
-        targets: float32 N×G in [0, 1], what is to be learnt: the labels, or those softened by teachers.
+        labels: float32 N×G, NaN where unknown.
+        targets: float32 N×G in [0, 1] or NaN, what is to be learnt: the labels, or those softened by teachers.
         seed: seed of everything random in this step.
         weight: of this process's mean loss in the mean of all processes' batches; 1 where it is alone.
     """
@@ -44,8 +44,8 @@ class BatchLoader:
 
     Args:
         inputs: N×… array, memory-mapped or not.
-        labels: bool N×G.
-        targets: N×G, numbers in [0, 1], or the labels.
+        labels: N×G, bool, or float32 with NaN where one is unknown.
+        targets: N×G, numbers in [0, 1] or NaN, or the labels.
         rows: int64, the rows to draw from.
         batch_size: rows per batch at most, over all processes.
         seed: shuffles anew each epoch; None = in order.
@@ -56,7 +56,7 @@ class BatchLoader:
     def __init__(
         self,
         inputs: NDArray[Any],
-        labels: NDArray[np.bool_],
+        labels: NDArray[Any],
         targets: NDArray[Any],
         rows: NDArray[np.int64],
         *,

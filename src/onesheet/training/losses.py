@@ -1,4 +1,4 @@
-"""Losses over logits and labels (N×G, labels in [0, 1]; mixed batches have fractions). All return a scalar."""
+"""Losses over logits and labels, N×G: labels in [0, 1], as mixed batches have fractions; NaN where one is unknown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def build_loss(name: str, frequencies: Tensor, *, positive_weights: bool) -> Loss:
-    """The loss called `name`.
+    """The loss called `name`: the mean over all known labels, a scalar.
 
     Args:
         name: "bce", "asymmetric", "focal" or "distribution-balanced".
@@ -27,11 +27,16 @@ def build_loss(name: str, frequencies: Tensor, *, positive_weights: bool) -> Los
     def on(device: torch.device) -> tuple[Tensor, Tensor]:
         return weights.to(device), frequencies.to(device)
 
-    return lambda logits, labels: _LOSSES[name](logits, labels, *on(logits.device))
+    def loss(logits: Tensor, labels: Tensor) -> Tensor:
+        known = ~labels.isnan()
+        each = _LOSSES[name](logits, labels.nan_to_num(), *on(logits.device))
+        return each.where(known, 0).sum() / known.sum().clamp(min=1)
+
+    return loss
 
 
 def _bce(logits: Tensor, labels: Tensor, weights: Tensor, _: Tensor) -> Tensor:
-    return F.binary_cross_entropy_with_logits(logits, labels, pos_weight=weights)
+    return F.binary_cross_entropy_with_logits(logits, labels, pos_weight=weights, reduction="none")
 
 
 def _asymmetric(
@@ -42,7 +47,7 @@ def _asymmetric(
     shifted = (probabilities - margin).clamp(min=0)
     positive = weights * labels * F.logsigmoid(logits)
     negative = (1 - labels) * torch.log1p(-shifted.clamp(max=1 - 1e-6)) * shifted**focus
-    return -(positive + negative).mean()
+    return -(positive + negative)
 
 
 def _focal(logits: Tensor, labels: Tensor, weights: Tensor, _: Tensor, *, focus: float = 2.0) -> Tensor:
@@ -50,7 +55,7 @@ def _focal(logits: Tensor, labels: Tensor, weights: Tensor, _: Tensor, *, focus:
     probabilities = torch.sigmoid(logits)
     positive = weights * labels * F.logsigmoid(logits) * (1 - probabilities) ** focus
     negative = (1 - labels) * F.logsigmoid(-logits) * probabilities**focus
-    return -(positive + negative).mean()
+    return -(positive + negative)
 
 
 def _distribution_balanced(logits: Tensor, labels: Tensor, weights: Tensor, frequencies: Tensor) -> Tensor:
@@ -64,7 +69,7 @@ def _distribution_balanced(logits: Tensor, labels: Tensor, weights: Tensor, freq
     shifted = logits - 0.05 * torch.log(expected - 1)
     positive = weights * labels * F.logsigmoid(shifted)
     negative = (1 - labels) * F.logsigmoid(-5 * shifted) / 5
-    return -(rebalance * (positive + negative)).mean()
+    return -rebalance * (positive + negative)
 
 
 _LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]] = {

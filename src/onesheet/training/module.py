@@ -150,7 +150,8 @@ class TrainingModule(pl.LightningModule):
                 f"training diverged in epoch {self.current_epoch + 1}: its outputs are no longer finite; "
                 "choose a lower --learning-rate and another --out"
             )
-        metrics = summary_metrics(labels.numpy() > 0.5, torch.sigmoid(logits).numpy())
+        known = None if (unknown := labels.isnan().numpy()).sum() == 0 else ~unknown
+        metrics = summary_metrics(labels.numpy() > 0.5, torch.sigmoid(logits).numpy(), known=known)
         return {"loss": float(self.loss(logits, labels)), **metrics}
 
     def _gathered(self, split: str) -> tuple[Tensor, Tensor]:

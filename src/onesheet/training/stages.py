@@ -157,7 +157,7 @@ class Fitting:
     ) -> tuple[BatchLoader, BatchLoader]:
         packed, size, share = self.packed, config.batch_size or 1, (self.here.rank, self.here.count)
         train, validation = packed.rows("train"), packed.rows("validation")
-        loader = partial(BatchLoader, inputs, packed.labels, targets, batch_size=size, share=share)
+        loader = partial(BatchLoader, inputs, packed.truth, targets, batch_size=size, share=share)
         loaders = (
             loader(train, seed=config.seed, transform=augment),
             loader(validation, transform=as_floats if augment else None),
@@ -190,6 +190,7 @@ def _head_config(config: TrainConfig, films: int) -> TrainConfig:
 
 
 def _frequencies(packed: Packed) -> Tensor:
-    """Share of training films with each genre, kept away from 0 and 1."""
-    labels = packed.labels[packed.rows("train")]
-    return torch.from_numpy((labels.sum(0) + 0.5) / (len(labels) + 1)).float()
+    """Share of training films with each genre among those of which it is known, kept away from 0 and 1."""
+    rows = packed.rows("train")
+    known = len(rows) if packed.known is None else packed.known[rows].sum(0)
+    return torch.from_numpy((packed.labels[rows].sum(0) + 0.5) / (known + 1)).float()
