@@ -66,6 +66,20 @@ def as_probabilities(probabilities: ArrayLike, labels: Labels) -> Scores:
     return array
 
 
+def as_known(known: ArrayLike | None, labels: Labels) -> Labels | None:
+    """Where labels N×G are known, bool N×G; None = everywhere.
+
+    Raises:
+        EvaluationError: another shape, or not bool.
+    """
+    if known is None:
+        return None
+    array = as_labels(known, name="known")
+    if array.shape != labels.shape:
+        raise EvaluationError(f"known must have the labels' shape {labels.shape}; got {array.shape}")
+    return array
+
+
 def as_weights(weights: ArrayLike | None, films: int) -> NDArray[np.generic]:
     """Weights N or B×N, finite, >= 0 (None: all ones) -> B×N.
 

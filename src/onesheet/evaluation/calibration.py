@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from onesheet.errors import EvaluationError
-from onesheet.evaluation.array_checks import Floats, Labels, as_labels, as_scores
+from onesheet.evaluation.array_checks import Floats, Labels, as_known, as_labels, as_scores
 
 PENALTIES = (1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1)
 _POOLED_PENALTY = 1.0  # pseudo-observations that keep the common fit finite on a handful of films
@@ -37,7 +37,13 @@ class Calibration:
         return sigmoid(np.asarray(logits, np.float64) * self.scale + self.bias)
 
 
-def fit_calibration(logits: ArrayLike, labels: ArrayLike, *, penalties: Sequence[float] = PENALTIES) -> Calibration:
+def fit_calibration(
+    logits: ArrayLike,
+    labels: ArrayLike,
+    *,
+    known: ArrayLike | None = None,
+    penalties: Sequence[float] = PENALTIES,
+) -> Calibration:
     """Fit scale and bias on validation films without overfitting rare genres.
 
     Platt scaling (Platt 1999) with partial pooling: one common scale and bias is fitted to all film-genre
@@ -50,6 +56,7 @@ def fit_calibration(logits: ArrayLike, labels: ArrayLike, *, penalties: Sequence
     Args:
         logits: float N×G, finite.
         labels: bool N×G.
+        known: bool N×G, the labels to fit to; None = all.
         penalties: to choose from, >= 0; a single one is taken as it is (0: plain Platt scaling of each
             genre).
 
@@ -65,34 +72,43 @@ def fit_calibration(logits: ArrayLike, labels: ArrayLike, *, penalties: Sequence
     values = as_scores(logits, truth, name="logits").astype(np.float64)
     if not penalties or min(penalties) < 0:
         raise EvaluationError(f"penalties must be one or more numbers, none negative; got {list(penalties)}")
+    counts = np.ones(truth.shape) if known is None else np.asarray(as_known(known, truth), np.float64)
+    truth = truth & (counts > 0)
     strong_first = sorted(penalties, reverse=True)
     losses = np.zeros(len(strong_first))
     folds = min(_FOLDS, len(truth))
     if len(strong_first) > 1 and folds > 1:
         for fold in range(folds):
             held = np.arange(len(truth)) % folds == fold
-            fits = _fits(values[~held], truth[~held], strong_first)
-            losses += [_losses(values[held] * scale + bias, truth[held]).sum() for scale, bias in fits]
+            fits = _fits(values[~held], truth[~held], counts[~held], strong_first)
+            losses += [(counts[held] * _losses(values[held] * scale + bias, truth[held])).sum() for scale, bias in fits]
     chosen = strong_first[int(losses.argmin())]
-    scale, bias = _fits(values, truth, [chosen])[0]
+    scale, bias = _fits(values, truth, counts, [chosen])[0]
     return Calibration(scale=scale, bias=bias, penalty=chosen)
 
 
-def _fits(logits: Floats, labels: Labels, penalties: Sequence[float]) -> list[tuple[Floats, Floats]]:
-    """The common fit, then each genre's deviation under each penalty, started from the last one's."""
-    common_scale, common_bias = _fit(logits.reshape(-1, 1), labels.reshape(-1, 1), _POOLED_PENALTY)[0]
+def _fits(logits: Floats, labels: Labels, counts: Floats, penalties: Sequence[float]) -> list[tuple[Floats, Floats]]:
+    """The common fit, then each genre's deviation under each penalty, started from the last one's.
+
+    `counts` is 1 where a label is known, else 0.
+    """
+    common_scale, common_bias = _fit(
+        logits.reshape(-1, 1), labels.reshape(-1, 1), counts.reshape(-1, 1), _POOLED_PENALTY
+    )[0]
     pooled = logits * common_scale + common_bias
-    silent = labels.all(axis=0) | ~labels.any(axis=0)
+    silent = (labels | (counts == 0)).all(axis=0) | ~labels.any(axis=0)
     fits = []
     deviation = np.zeros((2, logits.shape[1]))
     for penalty in penalties:
-        (scale, bias), deviation = _fit(pooled, labels, penalty, start=deviation)
+        (scale, bias), deviation = _fit(pooled, labels, counts, penalty, start=deviation)
         scale, bias = np.where(silent, 1, scale), np.where(silent, 0, bias)
         fits.append((scale * common_scale, scale * common_bias + bias))
     return fits
 
 
-def _fit(logits: Floats, labels: Labels, penalty: float, *, start: Floats | None = None) -> tuple[Floats, Floats]:
+def _fit(
+    logits: Floats, labels: Labels, counts: Floats, penalty: float, *, start: Floats | None = None
+) -> tuple[Floats, Floats]:
     """Newton's method, all columns at once, on log loss + penalty/2 · (slope² + shift²).
 
     The fitted logit is `logit + slope · (logit - centre) + shift`. The centre weighs films by how undecided
@@ -101,17 +117,17 @@ def _fit(logits: Floats, labels: Labels, penalty: float, *, start: Floats | None
     Returns:
         (scale, bias) and (slope, shift), float 2×C each.
     """
-    undecided = _spread(logits) + 1e-12
+    undecided = counts * _spread(logits) + 1e-12
     offset = logits - (undecided * logits).sum(axis=0) / undecided.sum(axis=0)
     place = np.zeros((2, logits.shape[1])) if start is None else start
 
     def objective(place: Floats) -> Floats:
-        loss = _losses(logits + place[0] * offset + place[1], labels).sum(axis=0)
+        loss = (counts * _losses(logits + place[0] * offset + place[1], labels)).sum(axis=0)
         return np.asarray(loss + penalty / 2 * (place**2).sum(axis=0))
 
     best = objective(place)
     for _ in range(_STEPS):
-        step = _newton_step(logits + place[0] * offset + place[1], offset, labels, place, penalty)
+        step = _newton_step(logits + place[0] * offset + place[1], offset, labels, counts, place, penalty)
         for _ in range(30):  # halve the step of the columns it made worse
             trial = place + step
             trial[0] = np.maximum(trial[0], _LEAST_SLOPE - 1)
@@ -130,9 +146,11 @@ def _fit(logits: Floats, labels: Labels, penalty: float, *, start: Floats | None
     return np.stack([scale, bias]), place
 
 
-def _newton_step(fitted: Floats, offset: Floats, labels: Labels, place: Floats, penalty: float) -> Floats:
+def _newton_step(
+    fitted: Floats, offset: Floats, labels: Labels, counts: Floats, place: Floats, penalty: float
+) -> Floats:
     """Solve each column's 2×2 system; a slope at its bound that wants lower stays there."""
-    miss, curve = sigmoid(fitted) - labels, _spread(fitted)
+    miss, curve = counts * (sigmoid(fitted) - labels), counts * _spread(fitted)
     slope_gradient = (miss * offset).sum(axis=0) + penalty * place[0]
     shift_gradient = miss.sum(axis=0) + penalty * place[1]
     slope_curve = (curve * offset**2).sum(axis=0) + penalty + 1e-9

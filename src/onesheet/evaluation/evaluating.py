@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from numpy.typing import ArrayLike
 
 from onesheet.errors import EvaluationError
-from onesheet.evaluation.array_checks import Labels, Scores, as_labels, as_probabilities
+from onesheet.evaluation.array_checks import Labels, Scores, as_known, as_labels, as_probabilities
 from onesheet.evaluation.baselines import baseline_decisions
 from onesheet.evaluation.bootstrap import Intervals, bootstrap
 from onesheet.evaluation.caveats import too_few
@@ -29,6 +29,7 @@ def evaluate(
     genres: GenreSet | Sequence[str],
     points: Mapping[str, OperatingPoint],
     train_labels: ArrayLike,
+    known: ArrayLike | None = None,
     split: str = "test",
     draws: int = 1000,
     seed: int = 0,
@@ -44,6 +45,7 @@ def evaluate(
         points: operating points by name; "0.5" is added. Confusion and co-occurrence are taken at "balanced",
             or at "0.5" if there is none.
         train_labels: bool M×G: what the baselines know.
+        known: bool N×G, the labels to measure by; None = all. A film with an unknown label is left out of exact match.
         split: "train", "validation" or "test".
         draws: bootstrap draws; 0 leaves the intervals NaN.
         seed: of the draws.
@@ -55,14 +57,18 @@ def evaluate(
     """
     names = genres.names if isinstance(genres, GenreSet) else tuple(genres)
     truth, values, seen = _checked(labels, probabilities, train_labels, names)
+    sure = as_known(known, truth)
+    if sure is not None:
+        truth = truth & sure
     all_points = {**points, "0.5": Thresholds((0.5,) * len(names))}
     predicted = {name: point.decide(values) for name, point in all_points.items()}
-    model, baseline = Measure(truth, values, predicted), BaselineMeasure(truth, seen)
+    model, baseline = Measure(truth, values, predicted, sure), BaselineMeasure(truth, seen, sure)
     measured = bootstrap(
         lambda weights: model(weights) | baseline(weights), len(truth), draws=draws, seed=seed, progress=progress
     )
     shown = predicted.get("balanced", predicted["0.5"])
-    few = too_few(names, *(table.sum(axis=0).tolist() for table in (truth, shown, truth & shown)))
+    judged = shown if sure is None else shown & sure
+    few = too_few(names, *(table.sum(axis=0).tolist() for table in (truth, judged, truth & shown)))
     return Evaluation(
         split=split,
         films=len(truth),
@@ -71,8 +77,8 @@ def evaluate(
         ranking=_section(measured, "ranking"),
         at={name: _section(measured, f"at {name}") for name in all_points},
         baselines={name: _section(measured, f"baseline {name}") for name in baseline_decisions(seen)},
-        per_genre=_genre_results(names, truth, values, all_points, measured),
-        reliability=reliability(truth, values),
+        per_genre=_genre_results(names, truth, values, all_points, measured, sure),
+        reliability=reliability(truth, values, sure),
         confusion=tuple(map(tuple, count_together(truth, shown).tolist())),
         cooccurrence_true=tuple(map(tuple, count_together(truth, truth).tolist())),
         cooccurrence_predicted=tuple(map(tuple, count_together(shown, shown).tolist())),
@@ -107,6 +113,7 @@ def _genre_results(
     values: Scores,
     points: Mapping[str, OperatingPoint],
     measured: Mapping[Key, Intervals],
+    known: Labels | None,
 ) -> tuple[GenreResult, ...]:
     scores = {key: found.scores() for key, found in measured.items() if found.value.ndim}
 
@@ -119,15 +126,19 @@ def _genre_results(
         )
 
     ranking = ("average_precision", "roc_auc", "calibration_error")
-    return tuple(
-        GenreResult(
-            genre=name,
-            support=int(truth[:, genre].sum()),
-            share=float(truth[:, genre].mean()),
-            at={point: at(point, genre) for point in points},
-            curve=precision_recall_curve(truth[:, genre], values[:, genre]),
-            reliability=genre_reliability(truth[:, genre], values[:, genre]),
-            **{metric: scores["ranking", f"genre {metric}"][genre] for metric in ranking},
+    found = []
+    for genre, name in enumerate(names):
+        films = slice(None) if known is None else known[:, genre]
+        labels, probabilities = truth[films, genre], values[films, genre]
+        found.append(
+            GenreResult(
+                genre=name,
+                support=int(labels.sum()),
+                share=float(labels.mean()) if len(labels) else float("nan"),
+                at={point: at(point, genre) for point in points},
+                curve=precision_recall_curve(labels, probabilities),
+                reliability=genre_reliability(labels, probabilities),
+                **{metric: scores["ranking", f"genre {metric}"][genre] for metric in ranking},
+            )
         )
-        for genre, name in enumerate(names)
-    )
+    return tuple(found)

@@ -11,7 +11,7 @@ from onesheet.evaluation.array_checks import Floats, Labels, Scores
 from onesheet.evaluation.baselines import baseline_decisions, prior
 from onesheet.evaluation.bootstrap import weighted_sums
 from onesheet.evaluation.precision_recall import decision_metrics, mean_of_defined
-from onesheet.evaluation.ranking_metrics import Ranking, ranking_loss, top_hit
+from onesheet.evaluation.ranking_metrics import Pooled, Ranking, genre_rankings, ranking_loss, top_hit
 from onesheet.evaluation.reliability import calibration_errors
 
 Key = tuple[str, str]  # (what is measured, metric)
@@ -24,20 +24,23 @@ class Measure:
         truth: bool N×G.
         values: probabilities, float N×G.
         predicted: operating point -> bool N×G.
+        known: bool N×G, the labels to measure by; None = all.
     """
 
-    def __init__(self, truth: Labels, values: Scores, predicted: Mapping[str, Labels]) -> None:
-        self._truth, self._values, self._predicted = truth, values, predicted
-        self._genres = [Ranking(truth[:, genre], values[:, genre]) for genre in range(truth.shape[1])]
-        self._pairs = Ranking(truth.ravel(), values.ravel())
+    def __init__(
+        self, truth: Labels, values: Scores, predicted: Mapping[str, Labels], known: Labels | None = None
+    ) -> None:
+        self._truth, self._values, self._predicted, self._known = truth, values, predicted, known
+        self._genres = genre_rankings(truth, values, known)
+        self._pairs = Pooled(truth, values, known)
 
     def __call__(self, weights: NDArray[np.generic]) -> dict[Key, Floats]:
         """Measure B weightings."""
         metrics: dict[Key, Floats] = {}
         for point, predicted in self._predicted.items():
-            found = decision_metrics(self._truth, predicted, weights=weights)
+            found = decision_metrics(self._truth, predicted, weights=weights, known=self._known)
             metrics |= {(f"at {point}", name): metric for name, metric in found.items()}
-        ranking = self._ranking(weights) | _by_film(self._truth, self._values, weights)
+        ranking = self._ranking(weights) | _by_film(self._truth, self._values, weights, self._known)
         return metrics | {("ranking", name): metric for name, metric in ranking.items()}
 
     def _ranking(self, weights: NDArray[np.generic]) -> dict[str, Floats]:
@@ -45,10 +48,10 @@ class Measure:
         pooled = np.empty((3, len(weights)))
         for draw, row in enumerate(weights):
             weight = row.astype(np.float64)  # one draw at a time: of a million films all of a block are 250 MB
-            for genre, ranking in enumerate(self._genres):
-                counts = ranking.counts(weight)
+            for genre, (ranking, films) in enumerate(self._genres):
+                counts = ranking.counts(weight[films])
                 genre_metrics[:, draw, genre] = counts.average_precision(), counts.roc_auc()
-            counts = self._pairs.counts(np.repeat(weight, len(self._genres)))
+            counts = self._pairs.counts(weight)
             pooled[:, draw] = counts.average_precision(), counts.roc_auc(), counts.recall_at_precision(0.6)
         return _ranking_metrics(genre_metrics, pooled)
 
@@ -59,45 +62,51 @@ class BaselineMeasure:
     Args:
         truth: bool N×G.
         seen: the training films' labels, bool M×G: what the baselines know.
+        known: bool N×G, the labels to measure by; None = all.
     """
 
-    def __init__(self, truth: Labels, seen: Labels) -> None:
-        self._truth, self._shares = truth, prior(seen)
+    def __init__(self, truth: Labels, seen: Labels, known: Labels | None = None) -> None:
+        self._truth, self._shares, self._known = truth, prior(seen), known
         self._predicted = {name: np.broadcast_to(row, truth.shape) for name, row in baseline_decisions(seen).items()}
 
     def __call__(self, weights: NDArray[np.generic]) -> dict[Key, Floats]:
         """Measure B weightings."""
         metrics: dict[Key, Floats] = {}
         for name, predicted in self._predicted.items():
-            found = decision_metrics(self._truth, predicted, weights=weights)
+            found = decision_metrics(self._truth, predicted, weights=weights, known=self._known)
             metrics |= {(f"baseline {name}", metric): value for metric, value in found.items()}
-        films, support = weights.sum(axis=1, dtype=np.float64), metrics["baseline nothing", "support"]
+        support = metrics["baseline nothing", "support"]
+        films = np.broadcast_to(weights.sum(axis=1, dtype=np.float64)[:, None], support.shape)
+        if (known := self._known) is not None:
+            films = weighted_sums(weights, lambda part: known[part].astype(np.float64))
         scores = np.broadcast_to(self._shares, self._truth.shape)
-        ranking = self._ranking(films, support) | _by_film(self._truth, scores, weights)
+        ranking = self._ranking(films, support) | _by_film(self._truth, scores, weights, self._known)
         return metrics | {("baseline prior", metric): value for metric, value in ranking.items()}
 
     def _ranking(self, films: Floats, support: Floats) -> dict[str, Floats]:
-        """The prior gives all films the same, so its ranking needs only how many have each genre."""
+        """The prior gives all films the same, so its ranking needs only how many have each genre, of how many."""
         genres = support.shape[1]
         shares = self._shares
         pairs = Ranking(np.repeat([True, False], genres), np.concatenate([shares, shares]))
-        none, all_ = support == 0, support == films[:, None]
-        precision = np.where(none, np.nan, support / films[:, None])
+        none, all_ = support == 0, support == films
+        precision = np.where(none, np.nan, support / np.maximum(films, 1e-300))
         genre_metrics = np.stack([precision, np.where(none | all_, np.nan, 0.5)])
         pooled = [
             (counts.average_precision(), counts.roc_auc(), counts.recall_at_precision(0.6))
-            for counts in map(pairs.counts, np.concatenate([support, films[:, None] - support], axis=1))
+            for counts in map(pairs.counts, np.concatenate([support, films - support], axis=1))
         ]
         return _ranking_metrics(genre_metrics, np.array(pooled).T)
 
 
-def _by_film(truth: Labels, scores: Scores, weights: NDArray[np.generic]) -> dict[str, Floats]:
+def _by_film(truth: Labels, scores: Scores, weights: NDArray[np.generic], known: Labels | None) -> dict[str, Floats]:
+    counted = scores if known is None else np.where(known, scores, -np.inf)
+
     def columns(films: slice) -> Floats:
-        hits = [top_hit(truth[films], scores[films], k=k) for k in (1, 3)]
-        return np.stack([ranking_loss(truth[films], scores[films]), *hits], axis=1)
+        hits = [top_hit(truth[films], counted[films], k=k) for k in (1, 3)]
+        return np.stack([ranking_loss(truth[films], counted[films]), *hits], axis=1)
 
     loss, first, third = (weighted_sums(weights, columns) / weights.sum(axis=1)[:, None]).T
-    pooled, each = calibration_errors(truth, scores, weights)
+    pooled, each = calibration_errors(truth, scores, weights, known)
     return {
         "ranking_loss": loss,
         "top1_hit": first,

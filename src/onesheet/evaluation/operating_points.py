@@ -14,6 +14,7 @@ from onesheet.evaluation.array_checks import (
     Floats,
     Labels,
     Scores,
+    as_known,
     as_labels,
     as_probabilities,
     of_width,
@@ -90,6 +91,7 @@ def fit_operating_points(
     labels: ArrayLike,
     *,
     train_labels: ArrayLike,
+    known: ArrayLike | None = None,
     precision: float = 0.7,
     recall: float = 0.8,
 ) -> dict[str, OperatingPoint]:
@@ -114,6 +116,7 @@ def fit_operating_points(
         probabilities: calibrated, float N×G in [0, 1], of the validation films.
         labels: bool N×G, of the same films.
         train_labels: bool M×G, of the training films.
+        known: bool N×G, the labels to look at; None = all. "exact" looks at the films whose labels are all known.
         precision: target of "precise", in (0, 1].
         recall: target of "generous", in (0, 1].
 
@@ -127,16 +130,20 @@ def fit_operating_points(
         raise EvaluationError(f"train_labels must have {truth.shape[1]} genres; got {seen.shape[1]}")
     share_at_least(precision, name="precision")
     share_at_least(recall, name="recall")
+    sure = as_known(known, truth)
+    if sure is None:
+        sure = np.ones_like(truth)
+    truth = truth & sure
     smoothed = smooth(values, truth)
-    columns = range(truth.shape[1])
-    balanced = Thresholds(tuple(best_f1_threshold(values[:, g], smoothed[:, g]) for g in columns))
+    genres = [(values[films, g], smoothed[films, g]) for g, films in enumerate(sure.T)]
+    balanced = Thresholds(tuple(best_f1_threshold(*genre) for genre in genres))
+    generous = (recall_threshold(*genre, recall) for genre in genres)
+    whole = sure.all(axis=1)
     return {
         "balanced": balanced,
-        "precise": _precise(values, truth, balanced, precision),
-        "generous": Thresholds(
-            tuple(min(balanced.thresholds[g], recall_threshold(values[:, g], smoothed[:, g], recall)) for g in columns)
-        ),
-        "exact": fit_label_sets(values, truth, seen),
+        "precise": _precise(values, truth, sure, balanced, precision),
+        "generous": Thresholds(tuple(map(min, balanced.thresholds, generous))),
+        "exact": fit_label_sets(values[whole], truth[whole], seen),
     }
 
 
@@ -159,7 +166,7 @@ def best_f1_threshold(probabilities: Scores, truth: Floats) -> float:
         0.35
     """
     falling, last, right = _accepted(probabilities, truth)
-    if not right[-1]:
+    if not right.any():
         return 1.0
     f1 = 2 * right / (last + 1 + right[-1])
     return _between(falling, int(f1.argmax()))
@@ -168,7 +175,7 @@ def best_f1_threshold(probabilities: Scores, truth: Floats) -> float:
 def recall_threshold(probabilities: Scores, truth: Floats, recall: float) -> float:
     """The highest threshold whose expected recall reaches the target; arguments as `best_f1_threshold`."""
     falling, _, right = _accepted(probabilities, truth)
-    if not right[-1]:
+    if not right.any():
         return 1.0
     return _between(falling, int((right >= recall * right[-1] * (1 - 1e-12)).argmax()))
 
@@ -188,8 +195,8 @@ def _between(falling: Scores, chosen: int) -> float:
     return middle if middle > lower else float(falling[chosen])
 
 
-def _precise(probabilities: Scores, labels: Labels, balanced: Thresholds, target: float) -> Thresholds:
-    predicted = balanced.decide(probabilities)
+def _precise(probabilities: Scores, labels: Labels, known: Labels, balanced: Thresholds, target: float) -> Thresholds:
+    predicted = balanced.decide(probabilities) & known
     if not predicted.any():
         return Thresholds(balanced.thresholds, "nothing is sure enough on validation")
     falling, last, right = _accepted(probabilities[predicted], labels[predicted].astype(np.float64))

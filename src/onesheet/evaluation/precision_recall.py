@@ -9,14 +9,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from onesheet.errors import EvaluationError
-from onesheet.evaluation.array_checks import Floats, Labels, as_labels, as_weights, like_weights
+from onesheet.evaluation.array_checks import Floats, Labels, as_known, as_labels, as_weights, like_weights
 from onesheet.evaluation.bootstrap import weighted_sums
 
 PER_GENRE = ("precision", "recall", "f1", "accuracy")
-_FILM_METRICS = ("sample_precision", "sample_recall", "sample_f1", "exact_match", "no_genre_share")
+_FILM_METRICS = ("sample_precision", "sample_recall", "sample_f1", "no_genre_share", "genres_per_film")
 
 
-def decision_metrics(labels: ArrayLike, predicted: ArrayLike, *, weights: ArrayLike | None = None) -> dict[str, Floats]:
+def decision_metrics(
+    labels: ArrayLike, predicted: ArrayLike, *, weights: ArrayLike | None = None, known: ArrayLike | None = None
+) -> dict[str, Floats]:
     """Measure predicted genres against the truth.
 
     Conventions: 0/0 is 0 (scikit-learn's `zero_division=0`), except that precision, recall and F1 of a genre
@@ -27,6 +29,8 @@ def decision_metrics(labels: ArrayLike, predicted: ArrayLike, *, weights: ArrayL
         labels: bool N×G.
         predicted: bool N×G.
         weights: N or B×N, >= 0; None means one each.
+        known: bool N×G, the labels that are known; None means all. Unknown ones count nowhere, and a film with any is
+            left out of exact_match, which is NaN if all are.
 
     Returns:
         One metric each (with a leading axis B for B×N weights): `micro_`, `macro_` and `sample_` precision,
@@ -47,28 +51,48 @@ def decision_metrics(labels: ArrayLike, predicted: ArrayLike, *, weights: ArrayL
     if truth.shape != chosen.shape:
         raise EvaluationError(f"predicted genres must have the labels' shape {truth.shape}; got {chosen.shape}")
     draws = as_weights(weights, len(truth))
-    sums = weighted_sums(draws, lambda films: _columns(truth[films], chosen[films]))
-    metrics = _metrics(sums, draws.sum(axis=1, dtype=np.float64))
+    sure = as_known(known, truth)
+    sums = weighted_sums(
+        draws, lambda films: _columns(truth[films], chosen[films], None if sure is None else sure[films])
+    )
+    metrics = _metrics(sums, draws.sum(axis=1, dtype=np.float64), truth.shape[1])
     return {name: like_weights(metric, weights) for name, metric in metrics.items()}
 
 
-def _columns(labels: Labels, predicted: Labels) -> Floats:
-    """What is summed over films: right, predicted and true by genre, then film metrics: float n×(3G+5)."""
+def _columns(labels: Labels, predicted: Labels, known: Labels | None) -> Floats:
+    """What is summed over films: right, predicted and true by genre, exact match, film metrics: float n×(3G+6).
+
+    With unknown labels there are G+1 more: whether each is known, and whether all are.
+    """
+    every = predicted.sum(axis=1)
+    if known is not None:
+        labels, predicted = labels & known, predicted & known
     right = labels & predicted
     hits, chosen, own = (table.sum(axis=1) for table in (right, predicted, labels))
     film = [
         _ratio(hits, chosen),
         _ratio(hits, own),
         _ratio(2 * hits, chosen + own),
-        (labels == predicted).all(axis=1),
-        chosen == 0,
+        every == 0,
+        every,
     ]
-    return np.concatenate([right, predicted, labels, np.stack(film, axis=1)], axis=1, dtype=np.float64)
+    exact = np.all(labels == predicted, axis=1, keepdims=True)
+    columns = [right, predicted, labels, np.stack(film, axis=1)]
+    if known is None:
+        return np.concatenate([*columns, exact], axis=1, dtype=np.float64)
+    whole = np.all(known, axis=1, keepdims=True)
+    return np.concatenate([*columns, exact & whole, whole, known], axis=1, dtype=np.float64)
 
 
-def _metrics(sums: Floats, films: Floats) -> dict[str, Floats]:
-    genres = (sums.shape[1] - len(_FILM_METRICS)) // 3
-    right, predicted, support, film = np.split(sums, [genres, 2 * genres, 3 * genres], axis=1)
+def _metrics(sums: Floats, films: Floats, genres: int) -> dict[str, Floats]:
+    ends = np.cumsum([genres, genres, genres, len(_FILM_METRICS), 1])
+    right, predicted, support, film, exact, counted = np.split(sums, ends, axis=1)
+    if counted.shape[1]:  # with unknown labels
+        whole, pairs = counted[:, 0], counted[:, 1:]
+        match = np.where(whole > 0, _ratio(exact[:, 0], whole), np.nan)
+        all_pairs = pairs.sum(axis=1)
+    else:
+        pairs, all_pairs, match = films[:, None], films * genres, _ratio(exact[:, 0], films)
     found = np.where(support > 0, 1.0, np.nan)
     wrong = predicted + support - 2 * right
     per_genre = {
@@ -77,18 +101,18 @@ def _metrics(sums: Floats, films: Floats) -> dict[str, Floats]:
         "f1": _ratio(2 * right, predicted + support) * found,
     }
     all_right, all_predicted, all_true = right.sum(axis=1), predicted.sum(axis=1), support.sum(axis=1)
-    hamming = _ratio(wrong.sum(axis=1), films * genres)
+    hamming = _ratio(wrong.sum(axis=1), all_pairs)
     return {
         "micro_precision": _ratio(all_right, all_predicted),
         "micro_recall": _ratio(all_right, all_true),
         "micro_f1": _ratio(2 * all_right, all_predicted + all_true),
         **{f"macro_{name}": mean_of_defined(metric) for name, metric in per_genre.items()},
         **{name: _ratio(film[:, column], films) for column, name in enumerate(_FILM_METRICS)},
+        "exact_match": match,
         "label_accuracy": 1 - hamming,
         "hamming_loss": hamming,
-        "genres_per_film": _ratio(all_predicted, films),
         **per_genre,
-        "accuracy": 1 - _ratio(wrong, films[:, None]),
+        "accuracy": 1 - _ratio(wrong, pairs),
         "support": support,
         "predicted": predicted,
     }

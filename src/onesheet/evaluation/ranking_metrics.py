@@ -15,6 +15,7 @@ from onesheet.evaluation.array_checks import (
     Floats,
     Labels,
     Scores,
+    as_known,
     as_labels,
     as_scores,
     as_weights,
@@ -101,8 +102,43 @@ class Ranking:
         return Counts(held[:-1], tied[:-1], np.cumsum(held[:-1]), false[:-1], float(false[-1]))
 
 
+class Pooled:
+    """A ranking of all film-genre pairs with a known label; a pair weighs what its film does.
+
+    Args:
+        labels: bool N×G.
+        scores: float N×G, finite.
+        known: bool N×G; None = all.
+    """
+
+    def __init__(self, labels: Labels, scores: Scores, known: Labels | None) -> None:
+        self._genres = labels.shape[1]
+        self._known = slice(None) if known is None else known.ravel()
+        self._ranking = Ranking(labels.ravel()[self._known], scores.ravel()[self._known])
+
+    def counts(self, weights: NDArray[np.generic]) -> Counts:
+        """Count one weighting of the films (N, float or int)."""
+        return self._ranking.counts(np.repeat(weights, self._genres)[self._known])
+
+
+def genre_rankings(
+    labels: Labels, scores: Scores, known: Labels | None
+) -> list[tuple[Ranking, slice | NDArray[np.intp]]]:
+    """Each genre's ranking, and the films that it is of: those whose label is known. Arguments as `Pooled`."""
+    found: list[tuple[Ranking, slice | NDArray[np.intp]]] = []
+    for genre in range(labels.shape[1]):
+        films = slice(None) if known is None else np.flatnonzero(known[:, genre])
+        found.append((Ranking(labels[films, genre], scores[films, genre]), films))
+    return found
+
+
 def average_precision(
-    labels: ArrayLike, scores: ArrayLike, *, micro: bool = False, weights: ArrayLike | None = None
+    labels: ArrayLike,
+    scores: ArrayLike,
+    *,
+    micro: bool = False,
+    weights: ArrayLike | None = None,
+    known: ArrayLike | None = None,
 ) -> Floats:
     """Average precision: the step-wise area under the precision-recall curve, not interpolated.
 
@@ -111,6 +147,7 @@ def average_precision(
         scores: float N×G, finite: logits or probabilities.
         micro: pool all film-genre pairs instead of measuring each genre.
         weights: N or B×N, >= 0; None means one each.
+        known: bool N×G, the labels to measure by; None means all.
 
     Returns:
         float G (micro: a scalar), with a leading axis B for B×N weights. NaN for a genre without positives:
@@ -123,10 +160,17 @@ def average_precision(
         >>> float(average_precision([[1], [0], [1]], [[.9], [.8], [.7]])[0].round(4))
         0.8333
     """
-    return _each("average_precision", labels, scores, micro, weights)
+    return _each("average_precision", labels, scores, micro, weights, known)
 
 
-def roc_auc(labels: ArrayLike, scores: ArrayLike, *, micro: bool = False, weights: ArrayLike | None = None) -> Floats:
+def roc_auc(
+    labels: ArrayLike,
+    scores: ArrayLike,
+    *,
+    micro: bool = False,
+    weights: ArrayLike | None = None,
+    known: ArrayLike | None = None,
+) -> Floats:
     """Area under the ROC curve: the chance that a film of the genre outscores another, ties one half.
 
     Arguments, shapes and errors as `average_precision`; NaN for a genre without positives or without
@@ -136,7 +180,7 @@ def roc_auc(labels: ArrayLike, scores: ArrayLike, *, micro: bool = False, weight
         >>> float(roc_auc([[1], [0], [1]], [[.9], [.8], [.7]])[0])
         0.5
     """
-    return _each("roc_auc", labels, scores, micro, weights)
+    return _each("roc_auc", labels, scores, micro, weights, known)
 
 
 def recall_at_precision(
@@ -152,22 +196,30 @@ def recall_at_precision(
     """
     share_at_least(precision, name="precision")
     truth = as_labels(labels)
-    pairs = Ranking(truth.ravel(), as_scores(scores, truth).ravel())
+    pairs = Pooled(truth, as_scores(scores, truth), None)
     draws = as_weights(weights, len(truth))
-    found = [pairs.counts(np.repeat(draw, truth.shape[1])).recall_at_precision(precision) for draw in draws]
+    found = [pairs.counts(draw).recall_at_precision(precision) for draw in draws]
     return like_weights(np.array(found), weights)
 
 
-def _each(metric: str, labels: ArrayLike, scores: ArrayLike, micro: bool, weights: ArrayLike | None) -> Floats:
+def _each(
+    metric: str,
+    labels: ArrayLike,
+    scores: ArrayLike,
+    micro: bool,
+    weights: ArrayLike | None,
+    known: ArrayLike | None,
+) -> Floats:
     truth = as_labels(labels)
     values = as_scores(scores, truth)
     draws = as_weights(weights, len(truth))
+    sure = as_known(known, truth)
     if micro:
-        pairs = Ranking(truth.ravel(), values.ravel())
-        found = [getattr(pairs.counts(np.repeat(draw, truth.shape[1])), metric)() for draw in draws]
+        pairs = Pooled(truth, values, sure)
+        found = [getattr(pairs.counts(draw), metric)() for draw in draws]
     else:
-        columns = [Ranking(truth[:, genre], values[:, genre]) for genre in range(truth.shape[1])]
-        found = [[getattr(column.counts(draw), metric)() for column in columns] for draw in draws]
+        columns = genre_rankings(truth, values, sure)
+        found = [[getattr(column.counts(draw[films]), metric)() for column, films in columns] for draw in draws]
     return like_weights(np.array(found, dtype=np.float64), weights)
 
 
@@ -206,7 +258,7 @@ def ranking_loss(labels: Labels, scores: Scores) -> Floats:
 
     Args:
         labels: bool N×G.
-        scores: float N×G.
+        scores: float N×G; -inf = a genre that does not count.
 
     Returns:
         float N in [0, 1].
@@ -220,7 +272,7 @@ def ranking_loss(labels: Labels, scores: Scores) -> Floats:
         above = ~labels & (scores >= scores[:, [genre]])
         wrong += labels[:, genre] * above.sum(axis=1)
     own = labels.sum(axis=1)
-    pairs = own * (labels.shape[1] - own)
+    pairs = own * ((scores > -np.inf).sum(axis=1) - own)
     return np.asarray(np.divide(wrong, pairs, out=np.zeros(len(labels)), where=pairs > 0))
 
 

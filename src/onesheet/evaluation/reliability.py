@@ -55,21 +55,28 @@ def calibration_error(
     return like_weights(pooled if micro else genres, weights)
 
 
-def calibration_errors(labels: Labels, probabilities: Scores, weights: NDArray[np.generic]) -> tuple[Floats, Floats]:
+def calibration_errors(
+    labels: Labels, probabilities: Scores, weights: NDArray[np.generic], known: Labels | None = None
+) -> tuple[Floats, Floats]:
     """The pooled errors, float B, and those of each genre, float B×G, from checked arrays and weights B×N."""
     genres = labels.shape[1]
-    gaps = weighted_sums(weights, lambda films: _gaps(labels[films], probabilities[films]))
+    gaps = weighted_sums(
+        weights, lambda films: _gaps(labels[films], probabilities[films], None if known is None else known[films])
+    )
     gaps = gaps.reshape(len(weights), genres, BINS)
     films = weights.sum(axis=1, dtype=np.float64)
-    films[films == 0] = np.nan
-    pooled = np.abs(gaps.sum(axis=1)).sum(axis=1) / (films * genres)
-    return pooled, np.abs(gaps).sum(axis=2) / films[:, None]
+    pairs = films[:, None] if known is None else weighted_sums(weights, lambda part: known[part].astype(np.float64))
+    all_pairs = films * genres if known is None else pairs.sum(axis=1)
+    pooled = np.abs(gaps.sum(axis=1)).sum(axis=1) / np.where(all_pairs > 0, all_pairs, np.nan)
+    return pooled, np.abs(gaps).sum(axis=2) / np.where(pairs > 0, pairs, np.nan)
 
 
-def _gaps(labels: Labels, probabilities: Scores) -> Floats:
+def _gaps(labels: Labels, probabilities: Scores, known: Labels | None) -> Floats:
     """Probability - label, in the column of its genre and bin: float n×(G·15), one entry per genre and film."""
     columns = np.zeros((*labels.shape, BINS))
     gap = probabilities.astype(np.float64) - labels
+    if known is not None:
+        gap *= known
     np.put_along_axis(columns, _bins(probabilities)[..., None], gap[..., None], axis=2)
     return columns.reshape(len(labels), -1)
 
@@ -79,12 +86,13 @@ def _bins(probabilities: Scores) -> NDArray[np.intp]:
     return np.searchsorted(_EDGES[1:-1], probabilities.astype(np.float64), side="right")
 
 
-def reliability(labels: Labels, probabilities: Scores) -> tuple[Bin, ...]:
+def reliability(labels: Labels, probabilities: Scores, known: Labels | None = None) -> tuple[Bin, ...]:
     """The reliability diagram, all film-genre pairs pooled: 15 bins [low, high), the last one closed.
 
     Args:
         labels: bool N×G.
         probabilities: float N×G in [0, 1].
+        known: bool N×G, the labels that count; None = all.
 
     Returns:
         15 bins; an empty one has NaN for its mean and share.
@@ -96,10 +104,11 @@ def reliability(labels: Labels, probabilities: Scores) -> tuple[Bin, ...]:
     pairs, probability, true = np.zeros((3, BINS))
     for start in range(0, len(labels), 1 << 16):
         part = slice(start, start + (1 << 16))
-        bins = _bins(probabilities[part]).ravel()
+        counted = slice(None) if known is None else known[part].ravel()
+        bins = _bins(probabilities[part]).ravel()[counted]
         pairs += np.bincount(bins, minlength=BINS)
-        probability += np.bincount(bins, probabilities[part].ravel(), BINS)
-        true += np.bincount(bins, labels[part].ravel(), BINS)
+        probability += np.bincount(bins, probabilities[part].ravel()[counted], BINS)
+        true += np.bincount(bins, labels[part].ravel()[counted], BINS)
     some = np.where(pairs > 0, pairs, np.nan)
     columns = (_EDGES[:-1], _EDGES[1:], pairs.astype(np.int64), probability / some, true / some)
     return tuple(Bin(*row) for row in zip(*(column.tolist() for column in columns), strict=True))
