@@ -95,8 +95,9 @@ def write_student(network: Classifier, films: Films, path: Path, *, name: str, v
         write_model_file(raw, draft, card)
         scores = Predictor(read_bundle(draft)).score_posters(films.posters, validation)
         logits = np.concatenate([one.logits for one in scores])
+        labels = films.labels[validation] > 0
         with whole_file(path) as part:
-            write_model_file(raw, part, fit_card(card, logits, films.labels[validation] > 0))
+            write_model_file(raw, part, fit_card(card, logits, labels, known=films.weights[validation] > 0))
     return read_bundle(path)
 
 

@@ -116,6 +116,7 @@ def counted(
     *,
     genres: Sequence[str],
     split: str,
+    known: NDArray[np.bool_] | None = None,
 ) -> dict[str, Any]:
     """What the card's `measured` keeps: how often each genre is predicted at each operating point, and rightly.
 
@@ -125,12 +126,15 @@ def counted(
         points: operating point -> its rule; with "balanced".
         genres: G names.
         split: where the films are from, "validation" or "test".
+        known: bool N×G, the labels that count; None = all.
 
     Returns:
         {"split", "films": N, "genre_films": G counts, "points": {point: {"predicted": G counts, "right": G counts}},
         "caveats": sentences to know before the counts are believed}.
     """
-    predicted = {name: point.decide(probabilities) for name, point in points.items()}
+    counts_at = True if known is None else known
+    labels = labels & counts_at
+    predicted = {name: point.decide(probabilities) & counts_at for name, point in points.items()}
     support = labels.sum(0).tolist()
     counts = {
         name: {"predicted": given.sum(0).tolist(), "right": (given & labels).sum(0).tolist()}

@@ -67,6 +67,7 @@ def fit_card(
     logits: NDArray[np.floating],
     labels: NDArray[np.bool_],
     *,
+    known: NDArray[np.bool_] | None = None,
     precision_target: float = 0.7,
     recall_target: float = 0.8,
 ) -> Card:
@@ -76,23 +77,30 @@ def fit_card(
         card: with the label sets of the training films in its `data`.
         logits: float N×G, before calibration.
         labels: bool N×G.
+        known: bool N×G, the labels to fit to; None = all.
         precision_target: micro precision of the operating point "precise", in (0, 1).
         recall_target: recall of each genre at "generous", in (0, 1).
 
     Raises:
         EvaluationError: arrays that do not fit, or a target out of range.
     """
-    calibration = fit_calibration(logits, labels)
+    calibration = fit_calibration(logits, labels, known=known)
     probabilities = calibration.probabilities(logits)
     points = fit_operating_points(
-        probabilities, labels, train_labels=card.train_labels, precision=precision_target, recall=recall_target
+        probabilities,
+        labels,
+        train_labels=card.train_labels,
+        known=known,
+        precision=precision_target,
+        recall=recall_target,
     )
+    metrics = summary_metrics(labels, probabilities, known=known)
     return replace(
         card,
         calibration={"scale": calibration.scale.tolist(), "bias": calibration.bias.tolist()},
         operating_points={name: point.to_dict() for name, point in points.items()},
-        validation={name: round(value, 4) for name, value in summary_metrics(labels, probabilities).items()},
-        measured=counted(labels, probabilities, points, genres=card.genres, split="validation"),
+        validation={name: round(value, 4) for name, value in metrics.items()},
+        measured=counted(labels, probabilities, points, genres=card.genres, split="validation", known=known),
     )
 
 

@@ -31,6 +31,7 @@ def write_adapted(
     *,
     genres: tuple[str, ...],
     labels: NDArray[np.bool_],
+    known_labels: NDArray[np.bool_] | None,
     posters: NDArray[np.uint8],
     data: Mapping[str, Any],
     known: Mapping[str, str],
@@ -47,6 +48,7 @@ def write_adapted(
         path: the file to write.
         genres: G names.
         labels: bool N×G, of the films in the order of `heads.held_out`.
+        known_labels: bool N×G, the labels that are known; None = all.
         posters: uint8 n×H×W×3, for the check of the file against the heads.
         data: fingerprint of the posters and films per split, for the card.
         known: genre -> the source's name for it.
@@ -79,7 +81,14 @@ def write_adapted(
         data={**data, **label_counts(labels, genres)},
         licences=source.card.licences,
     )
-    card = fit_card(card, heads.held_out, labels, precision_target=precision_target, recall_target=recall_target)
+    card = fit_card(
+        card,
+        heads.held_out,
+        labels,
+        known=known_labels,
+        precision_target=precision_target,
+        recall_target=recall_target,
+    )
     with tempfile.TemporaryDirectory(prefix="onesheet-") as folder, whole_file(path) as part:
         raw = Path(folder) / "raw.onnx"
         onnx.save(adapted_graph(source.path, heads), raw)

@@ -90,6 +90,7 @@ class Adapting:
             path,
             genres=packed.genres.names,
             labels=packed.labels[rows],
+            known_labels=packed.known_in(rows),
             posters=packed.posters,
             data={
                 "fingerprint": packed.fingerprint,
@@ -121,7 +122,9 @@ class Adapting:
         for number, (size, draw) in enumerate(turns):
             drawn = np.sort(np.random.default_rng([seed, size, draw]).permutation(rows)[:size])
             logits = self._logits(drawn, test)
-            metrics = summary_metrics(packed.labels[test], 0.5 * (1 + np.tanh(0.5 * logits)))
+            metrics = summary_metrics(
+                packed.labels[test], 0.5 * (1 + np.tanh(0.5 * logits)), known=packed.known_in(test)
+            )
             yield {"films": size, "draw": draw, "map": metrics["map"], "roc_auc": metrics["roc_auc"]}
             progress("learning curve", number + 1, len(turns))
 

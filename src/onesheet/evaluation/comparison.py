@@ -83,12 +83,16 @@ def compare_predictions(
     if "balanced" not in points:
         raise EvaluationError("both must have the operating point 'balanced'; evaluate again with: onesheet evaluate")
     measures = [
-        Measure(each.labels, each.probabilities, {p: each.predicted[p] for p in points}) for each in (one, other)
+        Measure(each.labels, each.probabilities, {p: each.predicted[p] for p in points}, each.known)
+        for each in (one, other)
     ]
     metrics = _bootstrap_both(measures, len(one), draws=draws, seed=seed, progress=progress)
     each_genre = {("ranking", f"genre {name}"): name for name in ("average_precision", "roc_auc", "calibration_error")}
     each_genre |= {("at balanced", name): name for name in ("precision", "recall", "f1")}
-    right_one, right_other = ((each.predicted["balanced"] == one.labels).all(axis=1) for each in (one, other))
+    unknown = False if one.known is None else ~one.known
+    right_one, right_other = (
+        ((each.predicted["balanced"] == one.labels) | unknown).all(axis=1) for each in (one, other)
+    )
     gain = other.log_likelihood - one.log_likelihood
     return Comparison(
         genres=one.genres.names,
@@ -120,7 +124,8 @@ def _paired(one: Predictions, other: Predictions) -> Predictions:
         )
     place = {film_id: row for row, film_id in enumerate(other.film_ids)}
     other = other.rows([place[film_id] for film_id in one.film_ids])
-    changed = int((one.labels != other.labels).any(axis=1).sum())
+    known, known_to_other = (np.ones_like(each.labels) if each.known is None else each.known for each in (one, other))
+    changed = int(((one.labels != other.labels) | (known != known_to_other)).any(axis=1).sum())
     if changed:
         films = "1 film has" if changed == 1 else f"{changed:,} films have"
         raise EvaluationError(

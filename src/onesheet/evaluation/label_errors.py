@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from onesheet.errors import require
-from onesheet.evaluation.array_checks import as_labels, as_probabilities
+from onesheet.evaluation.array_checks import as_known, as_labels, as_probabilities
 
 FEW_FILMS = 5
 """Genres that fewer films have, or lack, are left alone: there is nothing to learn a threshold from."""
@@ -32,7 +32,9 @@ class SuspectLabel:
     score: float
 
 
-def suspect_labels(labels: ArrayLike, probabilities: ArrayLike) -> tuple[SuspectLabel, ...]:
+def suspect_labels(
+    labels: ArrayLike, probabilities: ArrayLike, *, known: ArrayLike | None = None
+) -> tuple[SuspectLabel, ...]:
     """The labels off the diagonal of each genre's confident joint and against the odds, the most suspect first.
 
     Confident learning (Northcutt, Jiang, Chuang, "Confident learning: estimating uncertainty in dataset labels", JAIR
@@ -44,6 +46,7 @@ def suspect_labels(labels: ArrayLike, probabilities: ArrayLike) -> tuple[Suspect
     Args:
         labels: bool N×G.
         probabilities: calibrated, float N×G in [0, 1], of films the model has not learnt from.
+        known: bool N×G, the labels that are known; None = all.
 
     Raises:
         MissingExtra: cleanlab is not installed.
@@ -56,21 +59,24 @@ def suspect_labels(labels: ArrayLike, probabilities: ArrayLike) -> tuple[Suspect
     """
     truth = as_labels(labels)
     values = as_probabilities(probabilities, truth).astype(np.float64)
-    support = truth.sum(axis=0)
-    found = [
-        suspect
-        for genre in np.flatnonzero(np.minimum(support, len(truth) - support) >= FEW_FILMS).tolist()
-        for suspect in _of_genre(genre, truth[:, genre], values[:, genre])
-    ]
+    sure = as_known(known, truth)
+    found: list[SuspectLabel] = []
+    for genre in range(truth.shape[1]):
+        films = np.arange(len(truth)) if sure is None else np.flatnonzero(sure[:, genre])
+        labelled = truth[films, genre]
+        if min(labelled.sum(), (~labelled).sum()) >= FEW_FILMS:
+            found += _of_genre(genre, films, labelled, values[films, genre])
     return tuple(sorted(found, key=lambda suspect: (-suspect.score, suspect.film, suspect.genre)))
 
 
-def _of_genre(genre: int, truth: NDArray[np.bool_], values: NDArray[np.float64]) -> list[SuspectLabel]:
+def _of_genre(
+    genre: int, films: NDArray[np.intp], truth: NDArray[np.bool_], values: NDArray[np.float64]
+) -> list[SuspectLabel]:
     cleanlab = require("cleanlab", purpose="finding label errors", extra="train")
     data = {"labels": truth.astype(np.int64), "pred_probs": np.stack([1 - values, values], axis=1)}
     suspect = cleanlab.filter.find_label_issues(**data, filter_by="confident_learning", n_jobs=1)
     quality = cleanlab.rank.get_label_quality_scores(**data, method="self_confidence", adjust_pred_probs=True)
     return [
-        SuspectLabel(film, genre, bool(truth[film]), float(values[film]), float(1 - quality[film]))
-        for film in np.flatnonzero(suspect).tolist()
+        SuspectLabel(int(films[row]), genre, bool(truth[row]), float(values[row]), float(1 - quality[row]))
+        for row in np.flatnonzero(suspect).tolist()
     ]

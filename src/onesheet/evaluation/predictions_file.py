@@ -17,6 +17,7 @@ from onesheet.genres import GenreSet
 from onesheet.spreadsheets import Writer, original
 
 ABOUT_FILM = ("film_id", "title", "poster", "true")
+UNKNOWN = "unknown"  # genres of which it is not known whether the film has them
 PREDICTED, PROBABILITY = "predicted at ", "probability of "
 """What the headings of the other columns begin with."""
 
@@ -30,9 +31,10 @@ class Predictions:
         titles: "" where unknown.
         posters: path of each poster file, as the catalogue names it.
         genres: the G genres in column order.
-        labels: the truth, bool N×G.
+        labels: the truth, bool N×G, False where it is unknown.
         probabilities: calibrated, float32 N×G.
         predicted: operating point -> predicted genres, bool N×G.
+        known: where the truth is known, bool N×G; None where it is known everywhere.
     """
 
     film_ids: tuple[str, ...]
@@ -42,6 +44,7 @@ class Predictions:
     labels: Labels
     probabilities: NDArray[np.float32]
     predicted: dict[str, Labels]
+    known: Labels | None = None
 
     def __len__(self) -> int:
         return len(self.film_ids)
@@ -50,7 +53,19 @@ class Predictions:
     def log_likelihood(self) -> Floats:
         """How likely each film's labels are by the probabilities: float64 N, at most 0."""
         clipped = np.clip(self.probabilities.astype(np.float64), 1e-6, 1 - 1e-6)
-        return np.asarray(np.where(self.labels, np.log(clipped), np.log1p(-clipped)).sum(axis=1))
+        pairs = np.where(self.labels, np.log(clipped), np.log1p(-clipped))
+        return np.asarray((pairs if self.known is None else pairs * self.known).sum(axis=1))
+
+    @property
+    def judged(self) -> Labels:
+        """The genres predicted at "balanced" of which it is known whether they are right, bool N×G."""
+        predicted = self.predicted["balanced"]
+        return predicted if self.known is None else predicted & self.known
+
+    def of_genre(self, column: int) -> tuple[Labels, NDArray[np.float32]]:
+        """One genre's labels and probabilities, of the films of which it is known."""
+        films = slice(None) if self.known is None else self.known[:, column]
+        return self.labels[films, column], self.probabilities[films, column]
 
     def in_genres(self, genres: GenreSet, meant: Mapping[str, str]) -> Predictions:
         """The same with other names for genres, in their order; unchanged where that does not lead to `genres`.
@@ -69,6 +84,7 @@ class Predictions:
             labels=self.labels[:, columns],
             probabilities=self.probabilities[:, columns],
             predicted={point: predicted[:, columns] for point, predicted in self.predicted.items()},
+            known=None if self.known is None else self.known[:, columns],
         )
 
     def rows(self, order: Sequence[int]) -> Predictions:
@@ -81,29 +97,31 @@ class Predictions:
             labels=self.labels[list(order)],
             probabilities=self.probabilities[list(order)],
             predicted={point: predicted[list(order)] for point, predicted in self.predicted.items()},
+            known=None if self.known is None else self.known[list(order)],
         )
 
 
 def write_predictions(path: str | Path, predictions: Predictions) -> None:
     """Write `predictions.csv`, whole or not at all, the same bytes for the same predictions.
 
-    One row per film: film_id, title, poster, true, predicted at each operating point (genres joined by "|"), and the
-    probability of each genre, with as many digits as tell it from every other float32.
+    One row per film: film_id, title, poster, true, unknown (where any label is), predicted at each operating point
+    (genres joined by "|"), and the probability of each genre, with as many digits as tell it from every other float32.
 
     Raises:
         OnesheetError: the place cannot be written.
     """
-    true, *decided = (
-        _texts(predictions.genres, labels) for labels in (predictions.labels, *predictions.predicted.values())
+    unknown = [] if predictions.known is None else [~predictions.known]
+    decided = (
+        _texts(predictions.genres, labels) for labels in (predictions.labels, *unknown, *predictions.predicted.values())
     )
-    about = zip(predictions.film_ids, predictions.titles, predictions.posters, true, *decided, strict=True)
+    about = zip(predictions.film_ids, predictions.titles, predictions.posters, *decided, strict=True)
     with whole_file(path) as part, part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         writer = Writer(file)
         points, genres = (
             (PREDICTED + name for name in predictions.predicted),
             (PROBABILITY + name for name in predictions.genres.names),
         )
-        writer.write([*ABOUT_FILM, *points, *genres])
+        writer.write([*ABOUT_FILM, *([UNKNOWN] if unknown else ()), *points, *genres])
         for film, probabilities in zip(about, predictions.probabilities, strict=True):
             writer.write([*film, *map(str, probabilities)])
 
@@ -129,11 +147,13 @@ def read_predictions(path: str | Path) -> Predictions:
 def _predictions(heads: list[str], rows: list[list[str]]) -> Predictions:
     points = [head.removeprefix(PREDICTED) for head in heads if head.startswith(PREDICTED)]
     genres = GenreSet(head.removeprefix(PROBABILITY) for head in heads if head.startswith(PROBABILITY))
-    if heads != [*ABOUT_FILM, *(PREDICTED + name for name in points), *(PROBABILITY + name for name in genres.names)]:
+    about = [*ABOUT_FILM, *([UNKNOWN] if UNKNOWN in heads else ())]
+    if heads != [*about, *(PREDICTED + name for name in points), *(PROBABILITY + name for name in genres.names)]:
         raise ValueError("other columns")
     if not rows or not len(genres):
         raise ValueError("no films or no genres")
-    film_ids, titles, posters, true, *predicted = list(zip(*rows, strict=True))[: len(ABOUT_FILM) + len(points)]
+    film_ids, titles, posters, true, *more = list(zip(*rows, strict=True))[: len(about) + len(points)]
+    unknown, predicted = (more[0], more[1:]) if UNKNOWN in heads else (None, more)
     if len(set(film_ids)) != len(film_ids):
         raise ValueError("a film is in it twice")
     return Predictions(
@@ -144,6 +164,7 @@ def _predictions(heads: list[str], rows: list[list[str]]) -> Predictions:
         labels=_encoded(genres, true),
         probabilities=np.array([row[-len(genres) :] for row in rows], dtype=np.float32),
         predicted={point: _encoded(genres, column) for point, column in zip(points, predicted, strict=True)},
+        known=None if unknown is None else ~_encoded(genres, unknown),
     )
 
 

@@ -38,6 +38,7 @@ def slice_metrics(
     predicted: Labels,
     *,
     groups: Mapping[str, NDArray[np.int64]],
+    known: Labels | None = None,
     draws: int = 1000,
     seed: int = 0,
 ) -> tuple[Slice, ...]:
@@ -48,19 +49,34 @@ def slice_metrics(
         probabilities: float N×G.
         predicted: genres predicted at the balanced point, bool N×G.
         groups: name -> rows, at least one each.
+        known: bool N×G, the labels that are known; None = all.
         draws, seed: as `evaluate`.
     """
     return tuple(
-        Slice(name, len(rows), _metrics(labels[rows], probabilities[rows], predicted[rows], draws=draws, seed=seed))
+        Slice(
+            name,
+            len(rows),
+            _metrics(
+                labels[rows],
+                probabilities[rows],
+                predicted[rows],
+                None if known is None else known[rows],
+                draws=draws,
+                seed=seed,
+            ),
+        )
         for name, rows in groups.items()
     )
 
 
-def _metrics(labels: Labels, probabilities: Scores, predicted: Labels, *, draws: int, seed: int) -> dict[str, Score]:
-    first = top_hit(labels, probabilities, k=1).astype(np.float64)
+def _metrics(
+    labels: Labels, probabilities: Scores, predicted: Labels, known: Labels | None, *, draws: int, seed: int
+) -> dict[str, Score]:
+    counted = probabilities if known is None else np.where(known, probabilities, -np.inf)
+    first = top_hit(labels, counted, k=1).astype(np.float64)
 
     def measure(weights: NDArray[np.generic]) -> dict[str, Floats]:
-        found = decision_metrics(labels, predicted, weights=weights)
+        found = decision_metrics(labels, predicted, weights=weights, known=known)
         found["top1_hit"] = weights.astype(np.float64) @ first / weights.sum(axis=1)
         return {name: found[name] for name in METRICS}
 

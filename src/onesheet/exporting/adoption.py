@@ -113,6 +113,7 @@ def adopt(
                 replace(card, data={**films, **packed.understood, **label_counts(packed.labels, card.genres)}),
                 score_split(predictor, packed, WHOLE, progress=progress).logits,
                 packed.labels,
+                known=packed.known,
                 precision_target=precision_target,
                 recall_target=recall_target,
             )

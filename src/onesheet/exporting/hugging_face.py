@@ -78,7 +78,7 @@ def export_hf(run: Run, folder: str | Path, *, progress: Progress = shown) -> Hu
     two_views, network.tta = network.tta, False
     rows = packed.rows("validation")
     logits = _logits(network, packed, rows, progress)
-    card = fit_card(run_card([run], packed), logits, packed.labels[rows])
+    card = fit_card(run_card([run], packed), logits, packed.labels[rows], known=packed.known_in(rows))
     scale, bias = card.scale_and_bias
     rows = rows[:PARITY_POSTERS]
     expected = sigmoid(logits[: len(rows)] * scale + bias)

@@ -84,10 +84,12 @@ def export(
         outputs = _outputs(graph, posters)
         _check_file(draft, posters, outputs)
         predictor = Predictor(read_bundle(draft), threads=threads)
+        rows = packed.rows("validation")
         card = fit_card(
             card,
             score_split(predictor, packed, "validation", progress=progress).logits,
-            packed.labels[packed.rows("validation")],
+            packed.labels[rows],
+            known=packed.known_in(rows),
             precision_target=precision_target,
             recall_target=recall_target,
         )

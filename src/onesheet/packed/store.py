@@ -84,6 +84,10 @@ class Packed:
         """The labels, bool N×G; with unknown ones float32 N×G, NaN where a label is unknown."""
         return self.labels if self.known is None else np.where(self.known, self.labels, np.float32(np.nan))
 
+    def known_in(self, rows: NDArray[np.integer]) -> NDArray[np.bool_] | None:
+        """Where the truth of some rows is known, bool n×G; None where all of it is."""
+        return None if self.known is None else self.known[rows]
+
     @property
     def understood_lines(self) -> list[str]:
         """How the catalogue was understood, a line per source and one on the genres."""

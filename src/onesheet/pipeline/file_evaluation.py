@@ -82,6 +82,7 @@ def evaluate_file(
         genres=predictor.genres,
         points=predictor.points,
         train_labels=trained if len(trained := predictor.card.train_labels) else predictions.labels,
+        known=predictions.known,
         split=split,
         draws=draws,
         caveats=_caveats(predictor, packed, split, run),
@@ -168,7 +169,7 @@ def _show(
 def _suspects(predictions: Predictions) -> tuple[SuspectLabel, ...] | None:
     """Suspected label errors; None where the package that finds them is not installed."""
     try:
-        return suspect_labels(predictions.labels, predictions.probabilities)
+        return suspect_labels(predictions.labels, predictions.probabilities, known=predictions.known)
     except MissingExtra:
         return None
 
@@ -190,6 +191,7 @@ def _predictions(
         labels=packed.labels[rows],
         probabilities=probabilities,
         predicted={name: point.decide(probabilities) for name, point in predictor.points.items()},
+        known=packed.known_in(rows),
     )
 
 
@@ -198,8 +200,7 @@ def _steps(predictions: Predictions, points: Mapping[str, OperatingPoint]) -> di
     ruled = {name: point.thresholds for name, point in points.items() if isinstance(point, Thresholds)}
     return {
         genre: threshold_steps(
-            predictions.labels[:, column],
-            predictions.probabilities[:, column],
+            *predictions.of_genre(column),
             points={name: thresholds[column] for name, thresholds in ruled.items()},
         )
         for column, genre in enumerate(predictions.genres.names)
@@ -226,6 +227,7 @@ def _slices(
                 predictions.probabilities,
                 predictions.predicted["balanced"],
                 groups=groups,
+                known=predictions.known,
                 draws=draws,
             )
     return slices

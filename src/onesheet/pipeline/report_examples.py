@@ -78,7 +78,7 @@ class Showing:
 
     def _best_and_worst(self) -> tuple[list[int], list[int]]:
         """By F1 first, then by the likelihood of the truth; of hits those with most genres before."""
-        labels, predicted = self.predictions.labels, self.predictions.predicted["balanced"]
+        labels, predicted = self.predictions.labels, self.predictions.judged
         f1 = 2 * (labels & predicted).sum(1) / np.maximum(labels.sum(1) + predicted.sum(1), 1)
         likelihood = self.predictions.log_likelihood
         best = np.lexsort((-likelihood, -labels.sum(1), -f1))[:EXAMPLES]
@@ -87,7 +87,7 @@ class Showing:
 
     def _surest(self, film: int, *, right: bool) -> int | None:
         """The most probable genre that is predicted, rightly, or wrongly and else missed. None if there is none."""
-        labels, predicted = self.predictions.labels[film], self.predictions.predicted["balanced"][film]
+        labels, predicted = self.predictions.labels[film], self.predictions.judged[film]
         wrong = predicted & ~labels
         candidates = predicted & labels if right else wrong if wrong.any() else labels & ~predicted
         return (

@@ -149,7 +149,7 @@ def _curves(comparison: Comparison) -> dict[str, str]:
     with plots.house_style():
         return {
             genre: plots.two_curves(
-                *(precision_recall_curve(one.labels[:, column], one.probabilities[:, column]) for one in both),
+                *(precision_recall_curve(*one.of_genre(column)) for one in both),
                 share=comparison.support[column] / max(len(comparison.one), 1),
                 genre=genre,
             )

@@ -63,7 +63,8 @@ def review_queue(
     doubted: dict[int, list[str]] = {}
     if held_out and labelled:
         labels = genres.encode([[name for name in films[row].genres if name in genres] for row in labelled])
-        for suspect in suspect_labels(labels, probabilities[labelled]):
+        known = ~genres.encode([[name for name in films[row].unknown if name in genres] for row in labelled])
+        for suspect in suspect_labels(labels, probabilities[labelled], known=known):
             doubted.setdefault(labelled[suspect.film], []).append(genres.names[suspect.genre])
     surest = probabilities.max(axis=1)
     unsure = [row for row in labelled if row not in doubted and surest[row] < SURE]
