@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn import metrics as sk
 
 from onesheet.errors import EvaluationError
 from onesheet.evaluation import Thresholds, evaluate, fit_calibration, fit_operating_points
+from onesheet.evaluation.comparison import compare_predictions
+from onesheet.evaluation.label_errors import suspect_labels
 from onesheet.evaluation.precision_recall import decision_metrics
+from onesheet.evaluation.predictions_file import Predictions, read_predictions, write_predictions
 from onesheet.evaluation.ranking_metrics import average_precision, roc_auc
 from onesheet.evaluation.reliability import calibration_error, reliability
+from onesheet.evaluation.slices import slice_metrics
 from onesheet.evaluation.summary import summary_metrics
+from onesheet.genres import GenreSet
 
 FILMS, GENRES = 300, 4
 
@@ -114,3 +122,57 @@ def test_calibration_and_thresholds_do_not_look_at_unknown_labels(
 def test_a_mask_of_another_shape_is_an_error() -> None:
     with pytest.raises(EvaluationError, match=r"known must have the labels' shape \(2, 1\); got \(1, 1\)"):
         decision_metrics([[1], [0]], [[1], [0]], known=[[True]])
+
+
+@pytest.fixture
+def predictions(made: tuple[np.ndarray, np.ndarray, np.ndarray]) -> Predictions:  # type: ignore[type-arg]
+    labels, probabilities, known = made
+    names = tuple(str(film) for film in range(FILMS))
+    chosen = {"balanced": probabilities >= 0.4}
+    values = probabilities.astype(np.float32)
+    return Predictions(names, names, names, GenreSet("ABCD"), labels & known, values, chosen, known)
+
+
+def test_predictions_keep_what_is_unknown(predictions: Predictions, tmp_path: Path) -> None:
+    write_predictions(tmp_path / "predictions.csv", predictions)
+    read = read_predictions(tmp_path / "predictions.csv")
+    assert read.known is not None and predictions.known is not None
+    np.testing.assert_array_equal(read.known, predictions.known)
+    np.testing.assert_array_equal(read.labels, predictions.labels)
+    assert set(read.predicted) == {"balanced"}
+    labels, probabilities = read.of_genre(3)
+    assert len(labels) == len(probabilities) == predictions.known[:, 3].sum()
+    write_predictions(tmp_path / "all.csv", replace(predictions, known=None))
+    assert "unknown" not in (tmp_path / "all.csv").read_text().splitlines()[0]
+    assert read_predictions(tmp_path / "all.csv").known is None
+
+
+def test_models_are_compared_by_the_known_labels(predictions: Predictions) -> None:
+    known = predictions.known
+    assert known is not None
+    found = compare_predictions(predictions, replace(predictions, probabilities=1 - predictions.probabilities), draws=5)
+    reference = sk.roc_auc_score(predictions.labels[known[:, 3], 3], predictions.probabilities[known[:, 3], 3])
+    assert found.per_genre["roc_auc"][3].one.value == pytest.approx(reference)
+    with pytest.raises(EvaluationError, match="other labels in the two"):
+        compare_predictions(predictions, replace(predictions, known=None), draws=0)
+
+
+def test_an_unknown_label_is_no_suspect_and_counts_in_no_slice(
+    made: tuple[np.ndarray, np.ndarray, np.ndarray],  # type: ignore[type-arg]
+) -> None:
+    labels, probabilities, known = made
+    wrong = labels.copy()
+    wrong[:20, 0] ^= True
+    mask = known.copy()
+    mask[:10, 0] = False
+    suspects = {one.film for one in suspect_labels(wrong, probabilities, known=mask) if one.genre == 0}
+    assert suspects & set(range(10, 20)) and not suspects & set(range(10))
+    slices = [
+        slice_metrics(
+            truth, probabilities, probabilities >= 0.4, groups={"all": np.arange(FILMS)}, known=known, draws=5
+        )
+        for truth in (labels & known, labels)
+    ]
+    reference = sk.f1_score(labels[known], (probabilities >= 0.4)[known])
+    assert slices[0][0].metrics["micro_f1"].value == pytest.approx(reference)
+    assert slices[0][0].metrics["micro_f1"] == slices[1][0].metrics["micro_f1"]

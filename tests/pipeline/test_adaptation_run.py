@@ -13,11 +13,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from sklearn.metrics import roc_auc_score
 
 import onesheet
 from onesheet.__main__ import main
 from onesheet.data import Catalogue, read_catalogue, write_catalogue
 from onesheet.errors import BundleError, CatalogueError, ConfigError, RunError
+from onesheet.evaluation.predictions_file import read_predictions
 from onesheet.genres import GenreSet
 from onesheet.pipeline import Recipe, adapt_recipe
 from onesheet.training import open_run
@@ -223,6 +225,25 @@ def test_a_catalogue_of_which_nothing_can_be_learnt_leaves_the_folder_free(
         adapt_recipe(Recipe.of(choices), tmp_path / "run")
     with pytest.raises(CatalogueError):  # not RunError: the folder holds no run
         adapt_recipe(Recipe.of(choices | {"min_films": 2}), tmp_path / "run")
+
+
+def test_blank_cells_of_a_one_hot_table_are_no_labels(catalogue: Catalogue, model_path: Path, tmp_path: Path) -> None:
+    names = catalogue.genres.names
+    rows = ["poster," + ",".join(names)]
+    for number, film in enumerate(catalogue.films):
+        cells = [str(int(name in film.genres)) for name in names]
+        if number % 3 == 0 and any(name in film.genres for name in names[1:]):
+            cells[0] = ""  # a third says nothing about the first genre
+        rows.append(",".join([film.poster, *cells]))
+    (tmp_path / "p.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    recipe = Recipe.of({"catalogue": (str(tmp_path / "p.csv"),), "model": str(model_path), "draws": FEW_DRAWS})
+    evaluation = adapt_recipe(recipe, tmp_path / "run")
+    predictions = read_predictions(tmp_path / "run" / "predictions.csv")
+    known = predictions.known
+    assert known is not None and 0.1 < (~known[:, 0]).mean() < 0.4 and known[:, 1:].all()
+    expected = roc_auc_score(predictions.labels[known[:, 0], 0], predictions.probabilities[known[:, 0], 0])
+    assert evaluation.per_genre[0].roc_auc.value == pytest.approx(expected)
+    assert evaluation.per_genre[0].share == pytest.approx(predictions.labels[known[:, 0], 0].mean())
 
 
 def test_the_users_own_table_is_never_overwritten(catalogue: Catalogue, model_path: Path, tmp_path: Path) -> None:

@@ -69,3 +69,21 @@ def test_extreme_logits_and_mixed_labels_keep_the_gradient_finite(name: str) -> 
     loss = build_loss(name, FREQUENCIES, positive_weights=True)(logits, torch.tensor([[0.3, 1, 0], [1, 0, 0.7]]))
     loss.backward()  # type: ignore[no-untyped-call]
     assert torch.isfinite(loss) and logits.grad is not None and torch.isfinite(logits.grad).all()
+
+
+@pytest.mark.parametrize("name", ["bce", "asymmetric", "focal", "distribution-balanced"])
+def test_unknown_labels_are_left_out_of_the_mean_and_of_the_gradient(name: str) -> None:
+    logits, labels = example()
+    logits.requires_grad_()
+    labels[1:4, 1] = torch.nan
+    loss = build_loss(name, FREQUENCIES, positive_weights=False)(logits, labels)
+    pairs = [(i, k) for i in range(6) for k in range(3) if not labels[i, k].isnan()]
+    rows = labels.nan_to_num()
+    expected = sum(by_hand(name, logits[i, k].item(), labels[i, k].item(), k, rows[i]) for i, k in pairs)
+    assert loss.item() == pytest.approx(expected / len(pairs), rel=1e-6)
+    loss.backward()
+    assert logits.grad is not None and not logits.grad[1:4, 1].any() and logits.grad[:, 0].any()
+
+
+def test_a_batch_of_unknown_labels_has_no_loss() -> None:
+    assert build_loss("bce", FREQUENCIES, positive_weights=False)(torch.zeros(2, 3), torch.full((2, 3), torch.nan)) == 0
