@@ -136,3 +136,25 @@ def test_merged_ids_are_unique_and_films_accounted_for():
     sources = [[Film(str(n), f"/none/{s}/{n}.jpg", ("War",), source="same") for n in range(5)] for s in range(3)]
     merged, findings = merge(sources)
     assert len(merged) + len(findings) == 15 and len({film.film_id for film in merged}) == 15
+
+
+def test_a_genre_that_one_catalogue_does_not_have_is_unknown_for_its_films(tmp_path):
+    for name, count, third in (("a", 60, "Short"), ("b", 60, "Drama"), ("few", 9, "Drama")):
+        (tmp_path / name).mkdir()
+        rows = ["id,poster,genres"]
+        for number in range(count):
+            Image.new("RGB", (8, 12), (number, ord(name[0]), count)).save(tmp_path / name / f"{number}.png")
+            genres = third if number % 3 == 0 else ("Drama", "Comedy")[number % 2]
+            rows.append(f"{name}{number},{number}.png,{genres}")
+        (tmp_path / name / "films.csv").write_text("\n".join(rows))
+    catalogue = read_catalogue(*(tmp_path / name / "films.csv" for name in ("a", "b", "few")))
+    unknown = {film.film_id[0]: film.unknown for film in catalogue.films}
+    assert unknown == {"a": set(), "b": {"Short"}, "f": set()}  # of nine films two or three would be, by chance none
+    assert [source.line.count("has no films of Short, which are taken as unknown") for source in catalogue.sources] == [
+        0,
+        1,
+        0,
+    ]
+    known = catalogue.known
+    assert known is not None and (~known).sum() == 60
+    assert not catalogue.labels[~known].any()

@@ -12,6 +12,8 @@ from onesheet.data.findings import Finding
 from onesheet.data.own_splits import SPLITS
 from onesheet.data.readers.layouts import same_contents
 
+EXPECTED = 10  # films that a catalogue would have of a genre by the others' share: none by chance in 1 of 20,000
+
 
 def join_rows(films: Sequence[Film], *, say: bool) -> tuple[list[Film], list[Finding]]:
     """Rows of one catalogue with the same film id -> one film: first poster and title kept, genres united.
@@ -106,6 +108,27 @@ def merge(sources: Sequence[Sequence[Film]]) -> tuple[list[Film], list[Finding]]
             findings.append(_leak(kept, film))
     left = [position for position in range(len(films)) if position not in into]
     return _with_unique_ids([films[position] for position in left], [origin[position] for position in left]), findings
+
+
+def absent_genres(sources: Sequence[Sequence[Film]]) -> list[frozenset[str]]:
+    """For each catalogue the genres that it does not have, so that of its films they are unknown.
+
+    A catalogue does not have a genre if none of its films has it, where by the other catalogues' share at least
+    `EXPECTED` of them would.
+
+    Example:
+        >>> some = [Film(str(number), "a.jpg", ("Drama",)) for number in range(100)]
+        >>> others = [Film(str(number), "a.jpg", ("Drama", "Short")[: 1 + number % 2]) for number in range(100)]
+        >>> absent_genres([some, others]) == [frozenset({"Short"}), frozenset()]
+        True
+    """
+    counts = [Counter(genre for film in source for genre in film.genres) for source in sources]
+    total, films = sum(counts, Counter()), sum(map(len, sources))
+    found = []
+    for source, own in zip(sources, counts, strict=True):
+        others = max(1, films - len(source))
+        found.append(frozenset(g for g, n in total.items() if g not in own and n * len(source) >= EXPECTED * others))
+    return found
 
 
 def _merged(kept: Film, film: Film, how: str) -> Finding:

@@ -16,7 +16,7 @@ from onesheet.data.findings import Finding, Findings
 from onesheet.data.genre_cells import GenreCells
 from onesheet.data.genre_map import read_genre_map, settle_genres
 from onesheet.data.headless_tables import read_genre_names, with_headings
-from onesheet.data.merging import join_rows, merge
+from onesheet.data.merging import absent_genres, join_rows, merge
 from onesheet.data.odd_genres import odd_genres
 from onesheet.data.poster_folders import Disk, PosterFolders, folders_beside
 from onesheet.data.readers.layouts import read_source
@@ -93,10 +93,16 @@ def read_catalogue(
     chosen = {"poster_column": poster_column, "id_column": id_column, "genre_column": genre_column}
     sources, parts = _parts(paths, posters, chosen, genre_delimiter, names)
     films, findings = _films(sources, parts, mapping, chosen["poster_column"])
+    absent = absent_genres(films)
+    films = [
+        [replace(film, unknown=film.unknown | lacking) for film in source] if lacking else source
+        for source, lacking in zip(films, absent, strict=True)
+    ]
     merged, merge_findings = merge(films)
     found = GenreSet(sorted({genre for film in merged for genre in film.genres}))
     merged = [replace(film, unknown=film.unknown & {*found.names}) if film.unknown else film for film in merged]
-    summaries = tuple(_summary(part) for part in parts)
+    lacking_in = {id(source): sorted(lacking) for source, lacking in zip(sources, absent, strict=True)}
+    summaries = tuple(_summary(part, lacking_in[id(part.source)]) for part in parts)
     catalogue = Catalogue(tuple(merged), found, Findings([*findings, *merge_findings]), summaries)
     _check_genres(catalogue, paths, "", cure="see --genre-column")
     catalogue = replace(catalogue, findings=catalogue.findings + Findings(odd_genres(catalogue)))
@@ -366,8 +372,8 @@ def _about_table(part: _Part) -> list[Finding]:
     return [*map(_bad_row, bad), *unused]
 
 
-def _summary(part: _Part) -> SourceSummary:
-    """How a table was understood."""
+def _summary(part: _Part, absent: Sequence[str]) -> SourceSummary:
+    """How a table was understood; `absent` are the genres that its catalogue does not have."""
     table, columns = part.table, part.columns
 
     def headings(*found: int | None) -> tuple[str, ...]:
@@ -381,6 +387,7 @@ def _summary(part: _Part) -> SourceSummary:
         "splits": headings(columns.split) or ((f"the file's name ({table.split})",) if table.split else ()),
         "genres": headings(*columns.genres),
     }
+    unknown = [f"has no films of {', '.join(absent)}, which are taken as unknown, not as false"] if absent else []
     reasons = Counter(row.problem.partition(":")[0] for row in part.rows if row.problem)
     reasons.update(re.sub(r"\d+", "N", problem.partition(": ")[2] or problem) for problem in table.bad)
     return SourceSummary(
@@ -391,7 +398,7 @@ def _summary(part: _Part) -> SourceSummary:
         one_hot=len(columns.one_hot),
         unused=columns.unused,
         unread=dict(reasons),
-        notes=table.notes,
+        notes=(*table.notes, *unknown),
     )
 
 
