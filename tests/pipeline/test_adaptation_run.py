@@ -76,6 +76,8 @@ def test_a_run_has_its_model_file_and_its_report(adapted: Path, catalogue: Catal
     evaluation = json.loads((adapted / "evaluation.json").read_text(encoding="utf-8"))
     assert evaluation["ranking"]["macro_roc_auc"]["value"] > 0.8
     assert len(read_catalogue(adapted / "catalogue.csv")) == len(catalogue)
+    auc = evaluation["ranking"]["macro_roc_auc"]["value"]  # all three genres are the source's
+    assert f"macro, {auc:.3f} and" in report and "of genres.onnx (3 genres that both know" in report
     assert open_run(adapted).fingerprint == model.card.data["fingerprint"]
 
 

@@ -80,7 +80,11 @@ def test_the_headline_says_what_is_right_how_often_and_where():
     [
         ([genre("Drama", f1=0.5)], "No genre is reliable at balanced. Least at balanced: Drama."),
         ([reliable("Drama")], "Most reliable at balanced: Drama."),
-        ([genre("Drama", support=3)], "Too few films to say: no genre has 30 of them."),
+        (
+            [genre("Drama", support=3), genre("War", support=1)],
+            "Too few to judge a genre: Drama has 3 of the 30 needed, which about 5,000 films like these would have.",
+        ),
+        ([genre("Drama", support=0)], "No film has a genre, so there is nothing to judge by."),
         (
             [genre("War", precision=0.2, recall=0.6, f1=0.3), reliable("Drama")],
             "Most reliable at balanced: Drama. Least at balanced: War.",

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from onesheet.adaptation import Heads, start_from
+from onesheet.adaptation.adapting import Adapting
 from onesheet.adaptation.embedding_cache import check_embedding
 from onesheet.adaptation.heads import LEAST_FILMS
 from onesheet.data import Catalogue, Film, write_catalogue
 from onesheet.data.genre_synonyms import suggest
 from onesheet.errors import ConfigError, OnesheetError, RunError, require
-from onesheet.evaluation import Evaluation
+from onesheet.evaluation import Evaluation, average_precision, roc_auc
+from onesheet.evaluation.precision_recall import mean_of_defined
 from onesheet.files import sole_use, whole_file
 from onesheet.genres import GenreSet
 from onesheet.options import options_of
@@ -177,13 +179,14 @@ def adapt_recipe(
         _check_source(source, packed)
         if films := source.card.data.get("films", {}).get("train"):
             notify(f"{source.path.name} was trained on {films:,} films; yours among them make the metrics too good")
-        run = _adapted(recipe, source, packed, out, learning_curve, progress, notify)
+        run, facts = _adapted(recipe, source, packed, out, learning_curve, progress, notify)
         return evaluate_file(
             out / "genres.onnx",
             packed,
             out=out,
             run=run,
             findings=findings,
+            facts=facts,
             draws=recipe.draws,
             threads=recipe.training.threads,
             progress=progress,
@@ -205,8 +208,8 @@ def _check_source(source: Predictor, packed: Packed) -> None:
 
 def _adapted(
     recipe: Recipe, source: Predictor, packed: Packed, out: Path, curve: bool, progress: Progress, notify: Notify
-) -> Run:
-    """The model file, written, and the run that it comes from."""
+) -> tuple[Run, dict[str, str]]:
+    """The model file, written: the run that it comes from, and facts for the report."""
     begun = time.perf_counter()
     adapting = start_from(source, packed, progress=progress)
     bundle, heads = adapting.write(
@@ -217,6 +220,9 @@ def _adapted(
     )
     for line in _in_words(packed, source, adapting.known, heads):
         notify(line)
+    facts = {f"Beside {source.path.name}": _beside_source(adapting, heads)} if adapting.known else {}
+    for name, fact in facts.items():
+        notify(f"{name.lower()}: {fact}")
     notify(f"wrote {out / 'genres.onnx'} ({bundle.path.stat().st_size / 1e6:.1f} MB), calibrated and checked")
     for name, point in bundle.card.operating_points.items():
         if point.get("note"):
@@ -232,7 +238,27 @@ def _adapted(
         out, recipe.training, packed.folder, packed.fingerprint, finished=True, seconds=time.perf_counter() - begun
     )
     run.write()
-    return run
+    return run, facts
+
+
+def _beside_source(adapting: Adapting, heads: Heads) -> str:
+    """How well the heads and the source rank the test films by the genres that both know."""
+    packed, source = adapting.packed, adapting.source
+    rows = packed.rows("test")
+    both = [column for column, name in enumerate(packed.genres.names) if name in adapting.known]
+    theirs = [source.genres.column(adapting.known[packed.genres.names[column]]) for column in both]
+    known = None if packed.known is None else packed.known[rows][:, both]
+    texts = []
+    for logits in (
+        heads.logits(adapting.embedding[rows], adapting.logits[rows])[:, both],
+        adapting.logits[rows][:, theirs],
+    ):
+        metrics = (one(packed.labels[rows][:, both], logits, known=known) for one in (roc_auc, average_precision))
+        texts.append(" and ".join(f"{mean_of_defined(metric):.3f}" for metric in metrics))
+    return (
+        f"ROC-AUC and mAP, macro, {texts[0]} against {texts[1]} of {source.path.name} "
+        f"({len(both)} genres that both know, {len(rows):,} test films)"
+    )
 
 
 def _in_words(packed: Packed, source: Predictor, known: Any, heads: Heads) -> list[str]:

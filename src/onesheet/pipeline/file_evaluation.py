@@ -41,6 +41,7 @@ def evaluate_file(
     split: str = "test",
     run: Run | None = None,
     findings: Findings | None = None,
+    facts: Mapping[str, str] | None = None,
     draws: int = 1000,
     threads: int | None = None,
     progress: Progress = shown,
@@ -58,6 +59,7 @@ def evaluate_file(
         split: the split to measure on.
         run: where the file comes from, for the learning curves; None = unknown.
         findings: what the audit found, for the report; None = not known.
+        facts: more facts for the report, by name.
         draws: bootstrap draws.
         threads: cores to use; None = all.
         progress: reports the posters scored, the draws made and the report written.
@@ -90,7 +92,7 @@ def evaluate_file(
     )
     write_evaluation(out / "evaluation.json", evaluation)
     write_predictions(out / "predictions.csv", predictions)
-    facts = _facts(Path(model_path), predictor, packed, run)
+    facts = _facts(Path(model_path), predictor, packed, run) | dict(facts or {})
     showing = Showing(predictor, packed, rows, predictions)
     _show(out, evaluation, showing, facts=facts, run=run, findings=findings, threads=threads, progress=progress)
     return evaluation

@@ -219,14 +219,23 @@ def _named(judgement: Judgement, result: GenreResult) -> str:
 
 
 def _headline(evaluation: Evaluation, groups: Mapping[Judgement, Sequence[GenreResult]]) -> str:
-    if len(groups["few"]) == len(evaluation.per_genre):
-        return f"Too few films to say: no genre has {FEW_FILMS} of them."
+    commonest = max(evaluation.per_genre, key=lambda result: result.support)
+    few = commonest.support < FEW_FILMS
+    if not commonest.support:
+        return "No film has a genre, so there is nothing to judge by."
     chance = best_baseline(evaluation, "macro_average_precision")
     reached = evaluation.ranking["macro_average_precision"]
     if (chance and compare(reached, chance[1]) != "better") or not above_a_coin_toss(evaluation):
         return "No better than chance, as far as these films can tell."
     at = evaluation.at["balanced"]
     precision, recall = at["micro_precision"].value, at["micro_recall"].value
+    if few:
+        needed = math.ceil(evaluation.films * FEW_FILMS / commonest.support)
+        return (
+            f"Precision {_range(at['micro_precision'])} and recall {_range(at['micro_recall'])} at balanced, on "
+            f"{evaluation.films:,} films. Too few to judge a genre: {commonest.genre} has {commonest.support} of the "
+            f"{FEW_FILMS} needed, which about {needed:,} films like these would have."
+        )
     reliable = groups["reliable"]
     judged = sorted((one for each in groups if each != "few" for one in groups[each]), key=_by_f1)
     least = [one for one in judged if one not in reliable][:2]
@@ -391,6 +400,11 @@ def tiles(evaluation: Evaluation) -> Iterator[Headline]:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.0f}%"
+
+
+def _range(score: Score) -> str:
+    """A share with its interval: "42% (35% to 50%)"."""
+    return f"{_percent(score.value)} ({_percent(score.low)} to {_percent(score.high)})"
 
 
 def with_interval(score: Score) -> str:
