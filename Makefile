@@ -4,6 +4,7 @@
 # make test-quick   the tests of the core, in under a minute
 # make check   lint, format, types, import rules
 # make docs    the documentation site, into build/site; every warning is an error
+# make web     the app's page with the bundled model in ONNX Runtime Web, into build/web; needs npm
 # make screenshots   the pictures of the docs, from drawn posters; needs chromium
 # make audit   pins, licences and, where a service can be reached, known vulnerabilities
 # make fuzz [CASES=100000] [SEED=0]              damaged posters by the thousand
@@ -17,7 +18,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test test-quick check docs screenshots audit fuzz wheel sbom faults recipe quality bench clean
+.PHONY: setup demo test test-quick check docs web screenshots audit fuzz wheel sbom faults recipe quality bench clean
 
 setup: .venv/installed
 
@@ -42,6 +43,9 @@ check: setup
 
 docs: setup
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --conf-dir docs --doctree-dir build/doctrees . build/site
+
+web: setup
+	$(BIN)/python scripts/build-web
 
 screenshots: setup
 	$(BIN)/python scripts/screenshots

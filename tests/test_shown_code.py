@@ -93,8 +93,6 @@ OTHER_PROGRAMS = {
     "benchmarks/chu2017.sh": "hours, on real posters",
     ".venv/bin/pip": "installs what the soft targets of a teacher need",
     ".venv/bin/python": "benchmarks, on real posters",
-    "cd": "goes into examples/browser; tests/examples opens its page",
-    "npm": "downloads ONNX Runtime Web",
     "python3": "serves files until it is stopped",
     "sed": "turns a split round; deletes lines of a journal, as a test in tests/apps/fetch does",
     "export": "holds the reader's key",

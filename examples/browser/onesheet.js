@@ -3,26 +3,44 @@ import * as ort from "./node_modules/onnxruntime-web/dist/ort.wasm.min.mjs";
 
 ort.env.wasm.numThreads = 1; // several want headers that a plain file server does not send
 
-/** Open a model file, an ArrayBuffer: {card, probabilities(pixels), read(picture)}. */
+/** Open a model file, an ArrayBuffer: {card, modelCard, answer(pixels), probabilities(pixels), read(picture)}. */
 export async function openModel(buffer) {
-  const text = metadata(new Uint8Array(buffer)).onesheet;
+  const { onesheet: text, model_card: modelCard = "" } = metadata(new Uint8Array(buffer));
   if (!text) throw new Error("this ONNX file is no onesheet model; make one with: onesheet export");
   const card = JSON.parse(text);
   const [height, width] = card.size;
   const session = await ort.InferenceSession.create(buffer);
+  const outputs = ["probabilities", "evidence"].filter((name) => session.outputNames.includes(name));
+  const answer = async (pixels) => {
+    const posters = new ort.Tensor("uint8", pixels, [1, height, width, 3]);
+    const { probabilities, evidence } = await session.run({ posters }, outputs);
+    return { probabilities: Array.from(probabilities.data), maps: evidence ? mapsOf(evidence) : null };
+  };
   return {
     card,
-    /** Probabilities, one a genre, of pixels: Uint8Array of height × width × 3, RGB, of the card's size. */
-    async probabilities(pixels) {
-      const posters = new ort.Tensor("uint8", pixels, [1, height, width, 3]);
-      const answers = await session.run({ posters }, ["probabilities"]);
-      return Array.from(answers.probabilities.data);
-    },
+    modelCard,
+    /** {probabilities, maps} of pixels: Uint8Array of height × width × 3, RGB, of the card's size; maps as /v1/predict's. */
+    answer,
+    /** Probabilities, one a genre. */
+    probabilities: async (pixels) => (await answer(pixels)).probabilities,
     /** The pixels of a picture (a File or Blob) as the model takes them. */
     async read(picture) {
       return fitted(await decoded(picture), height, width, card.resize);
     },
   };
+}
+
+/** What speaks for each genre, in 0..255 of its highest, in base64; null in a file without evidence. */
+function mapsOf({ data, dims }) {
+  const [, genres, rows, columns] = dims;
+  const cells = rows * columns;
+  const strengths = new Uint8Array(genres * cells);
+  for (let genre = 0; genre < genres; genre++) {
+    const map = data.subarray(genre * cells, (genre + 1) * cells);
+    const highest = Math.max(...map, Number.MIN_VALUE);
+    map.forEach((value, cell) => (strengths[genre * cells + cell] = Math.round((255 * Math.max(value, 0)) / highest)));
+  }
+  return { rows, columns, strengths: btoa(String.fromCharCode(...strengths)) };
 }
 
 /** Which genres an operating point of the card gives, true or false for each. */

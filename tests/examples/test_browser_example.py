@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import csv
 import functools
 import os
+import re
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -19,7 +23,7 @@ from PIL import Image
 from onesheet.images import read_poster
 from onesheet.predict import DEFAULT_MODEL, Predictor, load
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "browser"
+ROOT = Path(__file__).parents[2]
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 NPM = shutil.which("npm")
 pytestmark = [
@@ -35,6 +39,17 @@ SCORE = """async ([model, poster]) => {
   const pixels = await opened.read(await (await fetch(poster)).blob());
   return [Array.from(pixels), await opened.probabilities(pixels)];
 }"""
+MAPS = """async ([model, poster]) => {
+  const { openModel } = await import("/onesheet.js");
+  const opened = await openModel(await (await fetch(model)).arrayBuffer());
+  const { maps, probabilities } = await opened.answer(await opened.read(await (await fetch(poster)).blob()));
+  return [maps, probabilities];
+}"""
+OPEN = """async (path) => {
+  const { openModel } = await import("/onesheet.js");
+  return openModel(await (await fetch(path)).arrayBuffer()).catch((error) => error.message);
+}"""
+POINTS = {"balanced": "Balanced", "precise": "Fewer wrong", "generous": "Fewer missed", "exact": "Best whole set"}
 FIT = """async ([poster, height, width, resize]) => {
   const { fitted } = await import("/onesheet.js");
   return Array.from(fitted(poster, height, width, resize));
@@ -48,17 +63,14 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, model_path: Path) -> Path:
-    """The example as its README sets it up, with model files and posters beside it."""
-    folder = tmp_path_factory.mktemp("site") / "browser"
-    shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("node_modules"))
-    assert NPM, "no npm here; apt-get install npm"
-    installed = subprocess.run(
-        [NPM, "install", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=folder, capture_output=True, text=True
-    )
-    if installed.returncode:
+    """The page as `make web` builds it, with a tiny model, and the bundled one beside it."""
+    folder = tmp_path_factory.mktemp("site") / "web"
+    command = [sys.executable, str(ROOT / "scripts" / "build-web"), "--model", str(model_path), "--out", str(folder)]
+    built = subprocess.run(command, capture_output=True, text=True)
+    if built.returncode:
         stop = pytest.fail if "CI" in os.environ else pytest.skip
-        stop(f"npm cannot install onnxruntime-web: {installed.stderr.strip().splitlines()[-1]}")
-    shutil.copy(model_path, folder / "tiny.onnx")
+        stop(f"npm cannot install onnxruntime-web: {built.stderr.strip().splitlines()[-1]}")
+    shutil.copy(folder / "genres.onnx", folder / "tiny.onnx")
     shutil.copy(DEFAULT_MODEL, folder / "default.onnx")
     return folder
 
@@ -72,11 +84,12 @@ def page(site: Path) -> Iterator[sync_api.Page]:
     wrong: list[str] = []
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=BROWSER, args=ARGUMENTS)
-        opened = browser.new_page()
+        opened = browser.new_page(accept_downloads=True)
         opened.set_default_timeout(120_000)
         opened.on("pageerror", lambda error: wrong.append(str(error)))
         opened.on("request", lambda request: None if request.url.startswith(address) else wrong.append(request.url))
         opened.goto(address)
+        opened.get_by_text("Posters never leave this machine").wait_for()
         yield opened
         browser.close()
     server.shutdown()
@@ -124,22 +137,57 @@ def test_both_resizes_are_nearly_pillows(resize: str, size: tuple[int, int], sit
     assert_nearly(np.array(made).reshape(expected.shape), expected)
 
 
-def test_the_page(site: Path, page: sync_api.Page, model_path: Path) -> None:
+def test_the_page(site: Path, page: sync_api.Page, model_path: Path, tmp_path: Path) -> None:
     predictor: Predictor = load(model_path, threads=1)
     posters = [noise(site / f"poster-{side}.png", side, 40) for side in (50, 60)]
     broken = site / "broken.png"
     broken.write_text("no picture")
-    page.set_input_files("#model", site / "index.html")
-    page.get_by_role("status").filter(has_text="this").wait_for()  # no ONNX file, said in words
-    page.set_input_files("#model", model_path)
-    page.get_by_role("status").filter(has_text="3 genres").wait_for()
-    page.set_input_files("#posters", [*posters, broken])
-    page.get_by_role("status").filter(has_text="3 answered").wait_for()
-    for point in predictor.points:
-        page.select_option("#point", point)
-        shown = [row.split("\t") for row in page.locator("#answers tr").all_inner_texts()]
-        for (name, genres), poster in zip(shown, posters, strict=False):
-            expected = predictor.predict(poster, at=point).genres
-            assert name == poster.name
-            assert genres == (", ".join(f"{g} {100 * p:.0f} %" for g, p in expected.items()) or "no genre"), point
-        assert shown[2][0] == "broken.png" and shown[2][1].startswith("cannot be read")
+    sync_api.expect(page.locator("#drawn-posters img")).to_have_count(4)
+    page.set_input_files("#choose", [*posters, broken])
+    page.get_by_role("status").filter(has_text="2 posters read, 1 could not be read.").wait_for()
+    cards = page.locator("#posters > li")
+    for point, label in POINTS.items():
+        page.get_by_role("radio", name=label).check()
+        for number, poster in enumerate(posters):
+            expected = list(predictor.predict(poster, at=point).genres)
+            assert cards.nth(number).locator(".chips b").all_inner_texts() == expected, point
+    assert "cannot read this picture in a browser" in cards.nth(2).inner_text()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download CSV").click()
+    download.value.save_as(tmp_path / "genres.csv")
+    with (tmp_path / "genres.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for row, poster in zip(rows, posters, strict=False):
+        probabilities = predictor.predict(poster).probabilities
+        assert {name: float(row[name]) for name in probabilities} == pytest.approx(probabilities, abs=0.01)
+
+
+def test_heat_maps_are_pythons(site: Path, page: sync_api.Page) -> None:
+    predictor = load(site / "tiny.onnx", threads=1)
+    poster = noise(site / "warm.png", *predictor.card.size)
+    maps, probabilities = page.evaluate(MAPS, ["/tiny.onnx", f"/{poster.name}"])
+    scores = predictor.score(read_poster(poster, size=predictor.card.size)[None])
+    assert scores.evidence is not None
+    evidence = scores.evidence[0].clip(min=0)
+    expected = 255 * evidence / np.maximum(evidence.max((1, 2), keepdims=True), 1e-30)
+    strengths = np.frombuffer(base64.b64decode(maps["strengths"]), np.uint8)
+    np.testing.assert_allclose(strengths.reshape(expected.shape), expected, atol=1.5)
+    np.testing.assert_allclose(probabilities, scores.probabilities[0], atol=1e-3)
+
+
+def test_a_file_that_is_no_model_is_an_error(page: sync_api.Page) -> None:
+    for path in ("/index.html", "/samples/0.jpg"):
+        assert page.evaluate(OPEN, path).startswith("this ")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_drawn_poster_is_one_click_away(scheme: str, page: sync_api.Page) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.reload()
+    page.locator("#drawn-posters button").first.click()
+    page.get_by_role("status").filter(has_text="1 poster read.").wait_for()
+    page.get_by_role("button", name="Show ").first.click()
+    viewer = page.get_by_role("dialog")
+    viewer.locator("#viewer-genres button").first.click()
+    sync_api.expect(page.locator("#viewer-said")).to_have_text(re.compile("the poster speaks for"))
+    page.keyboard.press("Escape")

@@ -42,7 +42,8 @@ async function start() {
   }
   the("ask-token").hidden = true;
   the("model-name").textContent = `· ${model.name} · ${model.card.genres.length} genres`;
-  the("promise").textContent = `Posters are sent to ${location.host} only, looked at in memory, and not kept.`;
+  the("promise").textContent =
+    model.promise ?? `Posters are sent to ${location.host} only, looked at in memory, and not kept.`;
   const megabytes = (limits.file_bytes / 1e6).toLocaleString();
   the("formats").textContent = `JPEG, PNG, WebP, GIF, TIFF, BMP or AVIF, up to ${megabytes} MB each`;
   the("about").hidden = !model.model_card;
