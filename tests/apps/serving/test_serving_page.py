@@ -399,6 +399,17 @@ def test_the_viewer_shows_heat_maps_without_sending_the_file_again(
     assert sent == []
 
 
+def test_a_viewer_opened_before_the_answer_shows_it_when_it_comes(page: sync_api.Page, posters: list[bytes]) -> None:
+    held: list[sync_api.Route] = []
+    page.route("**/v1/predict*", lambda route: held.append(route))
+    page.evaluate(DROP, encoded([("a.png", posters[0])]))
+    page.get_by_role("button", name="Show a.png large").click()
+    genres = page.get_by_role("dialog", name="a.png").locator("#viewer-genres li")
+    sync_api.expect(genres).to_have_count(0)
+    held[0].continue_()
+    sync_api.expect(genres).to_have_count(3)
+
+
 def test_a_picture_that_no_browser_shows_has_its_heat_map(page: sync_api.Page, posters: list[bytes]) -> None:
     tiff = io.BytesIO()
     Image.open(io.BytesIO(posters[0])).save(tiff, "TIFF")

@@ -198,6 +198,7 @@ function again() {
 
 function answersCame(some) {
   redraw(some);
+  viewer.answersCame(some);
   const done = answered().length;
   the("progress").hidden = the("stop").hidden = done === items.length;
   the("progress").max = items.length;

@@ -41,6 +41,11 @@ export class Viewer {
     this.#show();
   }
 
+  /** Some items have their answers now. */
+  answersCame(some) {
+    if (the("viewer").open && some.includes(this.#item)) this.#show();
+  }
+
   #go(step) {
     const next = this.#at + step;
     if (!this.#items[next]) return;
