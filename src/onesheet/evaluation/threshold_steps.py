@@ -42,7 +42,7 @@ def threshold_steps(truth: Labels, probabilities: Scores, *, points: Mapping[str
         >>> truth, probabilities = np.array([True, False, True]), np.array([0.75, 0.5, 0.25])
         >>> steps = threshold_steps(truth, probabilities, points={"balanced": 0.4})
         >>> steps.thresholds, steps.predicted, steps.right, steps.points
-        ((0.0, 0.25, 0.4, 0.75, 1.0), (3, 3, 2, 1, 0), (2, 2, 1, 1, 0), {'balanced': 2})
+        ((0.0, 0.25, 0.4, 0.5, 0.75, 1.0), (3, 3, 2, 2, 1, 0), (2, 2, 1, 1, 1, 0), {'balanced': 2})
     """
     curve = [threshold for _, _, threshold in precision_recall_curve(truth, probabilities)]
     thresholds = np.unique([0.0, 1.0, *curve, *points.values()])
