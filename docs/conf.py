@@ -5,9 +5,12 @@ Built by `make docs` into build/site, every warning an error. Nothing in it is f
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib import import_module
 from pathlib import Path
+
+from sphinx.application import Sphinx
 
 import onesheet
 
@@ -52,3 +55,31 @@ for stub in sorted(source.rglob("__init__.pyi")):
     package = import_module(".".join(("onesheet", *stub.parent.relative_to(source).parts)))
     for member in package.__all__:
         setattr(package, member, getattr(package, member))
+
+# What axe-core finds in the pages that Sphinx and Furo write, and what it becomes.
+REPLACED = {
+    'role="heading">': 'role="heading" aria-level="2">',
+    "<pre>": '<pre tabindex="0">',
+    '<div class="table-wrapper': '<div tabindex="0" class="table-wrapper',
+}
+SIGNATURE = re.compile(r'<dl>\n(<dd><em class="sig-param.*?)</dl>', re.DOTALL)
+PARAMETERS = '<div style="margin-left: 2em">\n{}</div>'
+
+
+def setup(app: Sphinx) -> None:
+    """Mend what axe-core finds in the pages that Sphinx and Furo write."""
+    app.connect("build-finished", mend_pages)
+
+
+def mend_pages(app: Sphinx, error: Exception | None) -> None:
+    """Give headings of the sidebar their level, code that scrolls the focus, and signatures no list of definitions."""
+    if error or app.builder.format != "html":
+        return
+    for path in Path(app.outdir).rglob("*.html"):
+        page = path.read_text(encoding="utf-8")
+        mended = page
+        for old, new in REPLACED.items():
+            mended = mended.replace(old, new)
+        mended = SIGNATURE.sub(lambda found: PARAMETERS.format(found[1].replace("dd>", "div>")), mended)
+        if mended != page:
+            path.write_text(mended, encoding="utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import html
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from axe_core import axe, serious
 from onesheet.__main__ import build_parser
 from onesheet.pipeline.recipe import OPTIONS
 from pages import ROOT
@@ -27,6 +29,7 @@ INNER = {
     *("spreadsheets", "threads", "zipped"),
 }
 """Modules that serve the others."""
+__all__ = ["axe"]  # a fixture
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +128,29 @@ def test_the_picture_of_the_design_has_the_packages_as_they_are() -> None:
     packages = packages_in_layers()
     picture = (ROOT / "docs" / "dev" / "design.svg").read_text(encoding="utf-8").split("The packages:")[1]
     assert re.findall(r'text-anchor="middle" fill="#222">([^<]+)', picture) == packages
+
+
+KINDS = (
+    "index",
+    "install",
+    "results",
+    "guides/data",
+    "dev/reliability",
+    "reference/commands",
+    "reference/python/predict",
+)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_core_finds_nothing_serious_on_pages_of_each_kind(site: Path, axe: str, scheme: str) -> None:
+    browser_path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not browser_path:
+        pytest.skip("no chromium here; apt-get install chromium")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with sync_api.sync_playwright() as playwright:
+        page = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"]).new_page()
+        page.emulate_media(color_scheme=scheme)
+        for kind in KINDS:
+            page.goto((site / "docs" / f"{kind}.html").as_uri())
+            page.evaluate(axe)
+            assert serious(page) == [], kind
